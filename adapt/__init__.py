@@ -1,0 +1,6 @@
+"""Embeddings: tokenizers, initialisers, language adaptation, assembly. Also a fairseq `--user-dir`."""
+
+import sys
+
+if "fairseq" in sys.modules:  # imported by fairseq-train --user-dir: register; otherwise stay light
+    from adapt import plugin  # noqa: F401

@@ -1,0 +1,6 @@
+"""How a body comes to be: encoder, masking, forgetting, optimizer. Also a fairseq `--user-dir`."""
+
+import sys
+
+if "fairseq" in sys.modules:  # imported by fairseq-train --user-dir: register; otherwise stay light
+    from pretrain import plugin  # noqa: F401

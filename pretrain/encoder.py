@@ -1,0 +1,209 @@
+"""The one transformer encoder of the toolkit: RoBERTa, ELECTRA's generator and its discriminator are built on it.
+
+Post-LayerNorm blocks as in BERT/RoBERTa (Vaswani et al. 2017; Liu et al. 2019), batch-first, fused query-key-value
+projection, `scaled_dot_product_attention`, optional bucketed relative-position bias (Raffel et al. 2020, §2.1).
+Shapes in names: B batch, T time (tokens), D width, E embedding width, V vocabulary, M masked positions.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pretrain.errors import UserError
+from pretrain.vocabulary import PAD
+
+INIT_STD = 0.02
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What fixes the shape of a body. Saved in `body.json` as `architecture`."""
+
+    layers: int = 12
+    """Number of transformer layers."""
+    width: int = 768
+    """Width D of the layers."""
+    heads: int = 12
+    """Attention heads; must divide `width`."""
+    ffn: int = 3072
+    """Inner width of the feed-forward layers."""
+    embedding_width: int = 768
+    """Width E of token and position embeddings; a projection E -> D follows where it differs from `width`."""
+    max_positions: int = 512
+    """Longest input in tokens."""
+    relative_buckets: int = 0
+    """Buckets of the relative-position bias; 0 turns it off."""
+    relative_distance: int = 128
+    """Distance in tokens from which on the last bucket is shared."""
+    norm_eps: float = 1e-5
+    """Epsilon of every LayerNorm (fairseq and Hugging Face RoBERTa: 1e-5; ELECTRA: 1e-12)."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "ffn", "embedding_width", "max_positions"):
+            if getattr(self, name) < 1:
+                raise UserError(f"encoder {name} must be at least 1, got {getattr(self, name)}")
+        if self.width % self.heads:
+            raise UserError(f"encoder width {self.width} is not divisible by heads {self.heads}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> EncoderConfig:
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise UserError(f"unknown architecture fields {unknown}; written by a newer version of relexify?")
+        return cls(**values)
+
+
+@dataclass
+class Dropout:
+    """Dropout probabilities: training settings, not part of a body's shape."""
+
+    hidden: float = 0.1
+    attention: float = 0.1
+    activation: float = 0.0
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Autocast for `precision` with fp32 master weights; nothing for fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor:
+    """Bucket of a signed distance (key - query): half for each sign, exact when near, logarithmic when far.
+
+    Source: Raffel et al. 2020, T5, §2.1 (bidirectional variant).
+    """
+    half = buckets // 2
+    side = (distance > 0).long() * half
+    distance = distance.abs()
+    exact = half // 2
+    far = exact + (torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact)
+                   * (half - exact)).long()
+    return side + torch.where(distance < exact, distance, far.clamp(max=half - 1))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention; `mask` is a bool or additive mask broadcast to [B, heads, T, T]."""
+
+    def __init__(self, config: EncoderConfig, dropout: Dropout):
+        super().__init__()
+        self.heads = config.heads
+        self.dropout = dropout.attention
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+
+    def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
+        batch, time, width = x_BTD.shape
+        qkv = self.qkv(x_BTD).view(batch, time, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out(mixed.transpose(1, 2).reshape(batch, time, width))
+
+
+class Layer(nn.Module):
+    """One post-LayerNorm transformer layer."""
+
+    def __init__(self, config: EncoderConfig, dropout: Dropout):
+        super().__init__()
+        self.attention = SelfAttention(config, dropout)
+        self.attention_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.ffn_in = nn.Linear(config.width, config.ffn)
+        self.ffn_out = nn.Linear(config.ffn, config.width)
+        self.ffn_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.dropout = nn.Dropout(dropout.hidden)
+        self.activation_dropout = nn.Dropout(dropout.activation)
+
+    def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
+        x_BTD = self.attention_norm(x_BTD + self.dropout(self.attention(x_BTD, mask)))
+        inner = self.activation_dropout(F.gelu(self.ffn_in(x_BTD)))
+        return self.ffn_norm(x_BTD + self.dropout(self.ffn_out(inner)))
+
+
+class Encoder(nn.Module):
+    """Token ids [B, T] -> states [B, T, D].
+
+    Everything but `embed_tokens` belongs to the body. Position rows are numbered as in fairseq and Hugging Face
+    RoBERTa: the first real token has row PAD + 1, padding has row PAD.
+    """
+
+    def __init__(self, config: EncoderConfig, vocabulary_size: int, dropout: Dropout | None = None):
+        super().__init__()
+        dropout = dropout or Dropout()
+        self.config = config
+        self.embed_tokens = nn.Embedding(vocabulary_size, config.embedding_width, padding_idx=PAD)
+        self.embed_positions = nn.Embedding(config.max_positions + PAD + 1, config.embedding_width, padding_idx=PAD)
+        self.embed_norm = nn.LayerNorm(config.embedding_width, eps=config.norm_eps)
+        self.embed_project: nn.Linear | None = None
+        if config.embedding_width != config.width:
+            self.embed_project = nn.Linear(config.embedding_width, config.width)
+        self.relative_bias: nn.Embedding | None = None
+        if config.relative_buckets:
+            self.relative_bias = nn.Embedding(config.relative_buckets, config.heads)
+        self.layers = nn.ModuleList(Layer(config, dropout) for _ in range(config.layers))
+        self.dropout = nn.Dropout(dropout.hidden)
+        self.apply(init_weights)
+
+    def forward(self, tokens_BT: Tensor, full: bool = False) -> Tensor:
+        """Encodes a batch.
+
+        Args:
+            tokens_BT: ids, padded on the right with PAD.
+            full: the caller knows that nothing is padded (packed blocks): the padding mask is left out.
+
+        Raises:
+            UserError: the batch is longer than `max_positions`.
+        """
+        time = tokens_BT.size(1)
+        if time > self.config.max_positions:
+            raise UserError(f"input of {time} tokens, but this body has {self.config.max_positions} positions; "
+                            "shorten the input")
+        mask: Tensor | None = None
+        if full:
+            positions = torch.arange(PAD + 1, PAD + 1 + time, device=tokens_BT.device)
+        else:
+            real = tokens_BT.ne(PAD)
+            positions = real.cumsum(1) * real + PAD
+            mask = real[:, None, None, :]
+        if self.relative_bias is not None:
+            mask = self._relative_mask(time, self.relative_bias, mask)
+        x = self.embed_norm(self.embed_tokens(tokens_BT) + self.embed_positions(positions))
+        x = self.dropout(x)
+        if self.embed_project is not None:
+            x = self.embed_project(x)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+    def _relative_mask(self, time: int, table: nn.Embedding, mask: Tensor | None) -> Tensor:
+        steps = torch.arange(time, device=table.weight.device)
+        bucket = relative_bucket(
+            steps[None, :] - steps[:, None], self.config.relative_buckets, self.config.relative_distance
+        )
+        bias = table(bucket).permute(2, 0, 1)[None]  # [1, heads, T, T]
+        return bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+
+
+def init_weights(module: nn.Module) -> None:
+    """BERT's initialisation: N(0, 0.02) for matrices and tables, zero biases, zero padding rows."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INIT_STD)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        with torch.no_grad():
+            module.weight[module.padding_idx].zero_()

@@ -1,0 +1,40 @@
+"""The learning rates of body and embedding: fairseq's polynomial decay, evaluated twice (DESIGN §4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pretrain.errors import UserError
+from pretrain.forgetting import Forgetting
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """Linear warm-up from 0 to `peak`, then polynomial decay to `end` (power 1: linear)."""
+
+    peak: float
+    warmup: int
+    total: int
+    power: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.total < 1:
+            raise UserError(f"the schedule needs a positive number of updates, got {self.total}; set --max-update")
+        if self.warmup >= self.total:
+            raise UserError(f"--warmup-updates {self.warmup} must be smaller than the {self.total} updates of the run")
+
+    def at(self, updates: float) -> float:
+        """The rate of the update that follows `updates` completed ones (a real number inside an episode)."""
+        if updates < self.warmup:
+            return self.peak * updates / self.warmup
+        if updates >= self.total:
+            return self.end
+        left = 1 - (updates - self.warmup) / (self.total - self.warmup)
+        return (self.peak - self.end) * left**self.power + self.end
+
+
+def embedding_rate(schedule: Polynomial, forgetting: Forgetting, updates: int) -> float:
+    """The embedding's rate: the schedule at phase (n mod K)/K within an episode, the body's rate outside."""
+    phase = forgetting.phase(updates)
+    return schedule.at(updates if phase is None else phase * schedule.total)

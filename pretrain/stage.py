@@ -1,0 +1,212 @@
+"""Running one training stage: composes the `fairseq-train` line, runs it, shows progress, resumes after a kill.
+
+A stage trains in `OUTPUT.training/` (checkpoints, log) and writes its artefact to `OUTPUT` only when it is done, so an
+existing OUTPUT is always whole. A second run with the same settings goes on where the first was cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from pretrain.errors import UserError
+from pretrain.files import read_json, refuse_existing, write_json
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def command_line(user_dir: str, data: str | Path, options: Mapping[str, Any]) -> list[str]:
+    """The `fairseq-train` line: `DATA --user-dir … --key value …`; True is a bare flag, None and False are left out."""
+    folder = REPOSITORY / user_dir
+    here = Path.cwd().resolve()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    words = ["fairseq-train", str(data), "--user-dir", str(shown)]
+    for key, value in options.items():
+        if value is None or value is False:
+            continue
+        words.append("--" + key.replace("_", "-"))
+        if value is not True:
+            words.append(str(value))
+    return words
+
+
+@dataclass
+class Stage:
+    """One training stage and where it lives.
+
+    Attributes:
+        name: shown in the progress bar.
+        output: where the artefact will stand.
+        command: words of the `fairseq-train` line, without `--save-dir` and logging.
+        updates: planned number of updates.
+        settings: everything that decides the result; a resumed run must have the same.
+        threads: CPU threads of the training process; 0 leaves the choice to torch.
+    """
+
+    name: str
+    output: Path
+    command: list[str]
+    updates: int
+    settings: dict[str, Any]
+    threads: int = 0
+    overwrite: bool = False
+    quiet: bool = False
+    log_interval: int = 25
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage trains: checkpoints, log, settings."""
+        return self.output.with_name(self.output.name + ".training")
+
+    def words(self) -> list[str]:
+        """The full `fairseq-train` line."""
+        return [*self.command, "--save-dir", str(self.folder), "--log-format", "json",
+                "--log-interval", str(self.log_interval)]
+
+    def printed(self) -> str:
+        """The line as a shell takes it."""
+        return shlex.join(self.words())
+
+    def run(self) -> Path:
+        """Trains to the end and returns the training folder.
+
+        Raises:
+            UserError: existing output, other settings than the run that was cut off, or a mistake that the training
+                process reported.
+        """
+        refuse_existing(self.output, self.overwrite)
+        self._check_settings()
+        words = self.words()
+        env = {**os.environ, **self.environment}
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), env.get("PYTHONPATH", "")]))
+        env.setdefault("PYTHONWARNINGS", "ignore")
+        if self.threads:
+            env.update(OMP_NUM_THREADS=str(self.threads), MKL_NUM_THREADS=str(self.threads))
+        log = self.folder / "train.log"
+        tail: deque[str] = deque(maxlen=25)
+        with open(log, "a", encoding="utf-8") as file:
+            child = subprocess.Popen([sys.executable, "-m", "fairseq_cli.train", *words[1:]], stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", env=env)
+            try:
+                assert child.stdout is not None
+                self._follow(child.stdout, file, tail)
+                code = child.wait()
+            except BaseException:
+                child.kill()
+                raise
+        if code:
+            for line in reversed(tail):
+                if line.startswith("relexify: error: "):
+                    raise UserError(line.removeprefix("relexify: error: ").strip())
+            raise RuntimeError(f"{self.name}: fairseq-train ended with code {code}; the log is {log}\n" + "".join(tail))
+        return self.folder
+
+    def discard(self) -> None:
+        """Removes the training folder (after the artefact has been written)."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_settings(self) -> None:
+        path = self.folder / "settings.json"
+        settings = json.loads(json.dumps(self.settings))
+        if path.exists():
+            old = read_json(path)
+            changed = [f"{k} was {old.get(k)!r}, now {settings.get(k)!r}" for k in sorted({*old, *settings})
+                       if old.get(k) != settings.get(k)]
+            if changed:
+                raise UserError(f"{self.folder}: holds an unfinished run with other settings ({'; '.join(changed)}); "
+                                "repeat them to resume, or delete that folder to start anew")
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(path, settings)
+
+    def _follow(self, stream: TextIO, file: TextIO, tail: deque[str]) -> None:
+        from tqdm import tqdm
+
+        with tqdm(total=self.updates, desc=self.name, unit="update", disable=self.quiet, mininterval=0.5,
+                  dynamic_ncols=True, smoothing=0.1) as bar:
+            for line in stream:
+                file.write(line)
+                file.flush()
+                tail.append(line)
+                tag, stats = parse_log_line(line)
+                updates = stats.get("num_updates", stats.get("valid_num_updates"))
+                if updates is None:
+                    continue
+                step = int(float(updates))
+                if bar.n == 0 and step > self.log_interval:
+                    bar.initial = step - self.log_interval  # a resumed run: the rate counts this session only
+                bar.n = max(bar.n, step)
+                if tag == "valid":
+                    bar.set_postfix_str(f"valid loss {stats.get('valid_loss', '?')}", refresh=False)
+                bar.update(0)
+                bar.refresh()
+
+
+def parse_log_line(line: str) -> tuple[str, dict[str, Any]]:
+    """`(tag, values)` of a JSON line of fairseq's log, or `("", {})`."""
+    parts = line.rstrip("\n").split(" | ", 3)
+    if len(parts) == 4 and parts[2] in ("train_inner", "train", "valid") and parts[3].startswith("{"):
+        try:
+            return parts[2], json.loads(parts[3])
+        except json.JSONDecodeError:
+            return "", {}
+    return "", {}
+
+
+def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, float]]:
+    """The held-out curve of a stage from its log: `{update, loss, …}`; a repeated update keeps its last value."""
+    points: dict[int, dict[str, float]] = {}
+    with open(Path(folder) / "train.log", encoding="utf-8") as file:
+        for line in file:
+            tag, stats = parse_log_line(line)
+            if tag == subset:
+                update = int(float(stats[f"{subset}_num_updates"]))
+                values = {k.removeprefix(f"{subset}_"): _number(v) for k, v in stats.items()}
+                points[update] = {"update": update, **{k: v for k, v in values.items()
+                                                       if k in ("loss", "accuracy", "ppl") and v is not None}}
+    return [points[key] for key in sorted(points)]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def common_options(*, updates: int, batch_size: int | None, lr: float, warmup: int, seed: int, clip_norm: float,
+                   validate_every: int, update_freq: int = 1, max_tokens: int | None = None, patience: int = 0,
+                   weight_decay: float = 0.01) -> dict[str, Any]:
+    """The options that all three training stages share, as keys of `command_line`."""
+    return {
+        "optimizer": "modular_adamw",
+        "lr_scheduler": "modular_polynomial",
+        "lr": lr,
+        "warmup_updates": warmup,
+        "weight_decay": weight_decay,
+        "clip_norm": clip_norm,
+        "max_update": updates,
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "update_freq": update_freq,
+        "seed": seed,
+        "num_workers": 0,
+        "validate_interval": 10**9,
+        "save_interval": 10**9,
+        "validate_interval_updates": validate_every,
+        "save_interval_updates": validate_every,
+        "keep_interval_updates": 1,
+        "no_epoch_checkpoints": True,
+        "patience": patience if patience else None,
+    }
+
