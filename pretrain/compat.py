@@ -65,8 +65,6 @@ def prepare_fairseq() -> None:
     Raises:
         UserError: fairseq is not installed, or does not import on this Python.
     """
-    import torch
-
     quiet_fairseq()
     try:
         checkpoint_utils = importlib.import_module("fairseq.checkpoint_utils")
@@ -78,6 +76,8 @@ def prepare_fairseq() -> None:
         if "mutable default" not in str(error):
             raise
         raise UserError(_NOT_IMPORTABLE.format(error=error)) from None
+    import torch
+
     torch.serialization.add_safe_globals(_unregistered())
     _write_checkpoints_whole(checkpoint_utils)
 

@@ -29,8 +29,8 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
 def token_dtype(vocab_size: int) -> type[np.integer[Any]]:
-    """The integer type that fairseq stores ids of this vocabulary in: uint16 below 65,500, else int32."""
-    return np.uint16 if vocab_size < 65500 else np.int32
+    """The integer type that fairseq stores ids of this vocabulary in: uint16 below 65,500, else uint32."""
+    return np.uint16 if vocab_size < 65500 else np.uint32
 
 
 def write_index(path: str | Path, sizes: NDArray[Any], dtype: type[np.integer[Any]]) -> None:

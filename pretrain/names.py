@@ -99,7 +99,7 @@ def count_layers(state: Mapping[str, Tensor]) -> int:
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
-def _listed(names: set[str] | list[str]) -> str:
+def _listed(names: list[str]) -> str:
     first = sorted(names)
     return ", ".join(first[:4]) + (f" and {len(first) - 4} more" if len(first) > 4 else "")
 
@@ -118,10 +118,11 @@ def _from(other: str, state: Mapping[str, Tensor], layers: int | None) -> dict[s
     for copy, ours in _COPIES[other].items():
         second = given.pop(copy, None)
         if second is not None and ours in result and not torch.equal(second, result[ours]):
-            raise UserError(f"{copy} differs from the tensor it should be tied to ({ours}): an untied output matrix; only "
-                            "models with tied input and output embeddings can be taken over")
+            raise UserError(f"{copy} differs from the tensor it should be tied to ({ours}): an untied output matrix; "
+                            "only models with tied input and output embeddings can be taken over")
     if missing or given:
-        said = [f"{what}: {_listed(names)}" for what, names in (("missing", missing), ("unknown", list(given))) if names]
+        said = [f"{what}: {_listed(names)}" for what, names in
+                (("missing", missing), ("unknown", list(given))) if names]
         raise UserError(f"the tensors are not those of {_TITLES[other]} with LayerNorm after each block and "
                         f"{count_layers(state) if layers is None else layers} layers ({'; '.join(said)})")
     return result

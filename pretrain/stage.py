@@ -50,6 +50,7 @@ class Stage:
         updates: planned number of updates.
         settings: everything that decides the result; a resumed run must have the same.
         threads: CPU threads of the training process; 0 leaves the choice to torch.
+        processes: training processes (GPUs) on this machine, started by torchrun where more than one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Stage:
     quiet: bool = False
     log_interval: int = 25
     environment: dict[str, str] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def folder(self) -> Path:
@@ -75,7 +77,10 @@ class Stage:
 
     def printed(self) -> str:
         """The line as a shell takes it."""
-        return shlex.join(self.words())
+        words = self.words()
+        if self.processes > 1:
+            words = ["torchrun", f"--nproc-per-node={self.processes}", "-m", "fairseq_cli.train", *words[1:]]
+        return shlex.join(words)
 
     def run(self) -> Path:
         """Trains to the end and returns the training folder.
@@ -95,8 +100,11 @@ class Stage:
         log = self.folder / "train.log"
         tail: deque[str] = deque(maxlen=25)
         with open(log, "a", encoding="utf-8") as file:
-            child = subprocess.Popen([sys.executable, "-m", "fairseq_cli.train", *words[1:]], stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", env=env)
+            launch = [sys.executable, "-m", "fairseq_cli.train"]
+            if self.processes > 1:
+                launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={self.processes}", *launch[1:]]
+            child = subprocess.Popen([*launch, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                     encoding="utf-8", errors="replace", env=env)
             try:
                 assert child.stdout is not None
                 self._follow(child.stdout, file, tail)

@@ -2,5 +2,5 @@
 
 import sys
 
-if "fairseq" in sys.modules:  # imported by fairseq-train --user-dir: register; otherwise stay light
+if sys.modules.get("fairseq") is not None:  # imported by fairseq-train --user-dir: register; otherwise stay light
     from tasks import plugin  # noqa: F401

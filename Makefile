@@ -1,0 +1,43 @@
+# make install   into the active virtual environment, else into .venv (made if absent)
+# make test      install, lint, run all tests
+# make demo      install, then the whole journey in the miniature world (about ten minutes on two cores)
+# make lint      ruff and mypy
+# make bench     training steps against stock fairseq and Hugging Face
+#
+# PYTHON=... chooses the interpreter that makes .venv; CONSTRAINTS= (empty) installs the newest versions that setup.cfg allows.
+
+VENV := $(or $(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.relexify-installed
+CONSTRAINTS ?= constraints.txt
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: install test lint demo bench clean
+
+install: $(STAMP)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "relexify needs Python 3.11 or 3.12; none was found: install one, or name it with PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# Without a constraint pip would take torch's newest build, gigabytes of CUDA libraries with it.
+$(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[test]'
+	@touch $@
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+demo: install
+	$(BIN)/relexify demo --output demo-run
+
+bench: install
+	$(BIN)/relexify bench
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

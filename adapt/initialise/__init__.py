@@ -1,0 +1,110 @@
+"""Initialisers of a new language's embedding: one interface, one file each, registered by name (DESIGN §5).
+
+To add one: a file here with a function `(request: Request) -> tuple[Tensor, Tensor]` under `@register("name")`, and
+its import in `load_all`. It returns the weight [V, E] and the output bias [V]; it draws from `request.generator()`
+alone, so that it is deterministic though every global generator is disturbed, and it never reaches the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from adapt.embedding import Embedding
+from adapt.tokenizer import Tokenizer
+from pretrain.errors import UserError, unknown
+from pretrain.masking import generator_for
+from pretrain.vocabulary import PAD, SPECIALS
+
+SPECIAL_ROWS = ("copy", "draw")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an initialiser may look at."""
+
+    source: Embedding
+    """Embedding module of the source language (English)."""
+    tokenizer: Tokenizer
+    """Tokenizer of the target language."""
+    data: Path | None = None
+    """Folder of the prepared target text."""
+    resources: dict[str, Path] = field(default_factory=dict)
+    """Local files that the user names, by what they are (`dictionary`, `vectors`, …)."""
+    seed: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """[V, E] of the table to make."""
+        return len(self.tokenizer.vocabulary), self.source.width
+
+    def generator(self) -> torch.Generator:
+        """The only source of randomness: keyed by the seed."""
+        return generator_for(torch.device("cpu"), self.seed, 0x_1D_17)
+
+    def ordinary_rows(self) -> Tensor:
+        """Source rows of ordinary pieces, without specials and mask: [V_source - 5, E]."""
+        return self.source.weight[len(SPECIALS) : -1].float()
+
+
+Initialiser = Callable[[Request], tuple[Tensor, Tensor]]
+REGISTRY: dict[str, Initialiser] = {}
+
+
+def register(name: str) -> Callable[[Initialiser], Initialiser]:
+    """Makes an initialiser known by `name`; a name can be taken once."""
+
+    def add(function: Initialiser) -> Initialiser:
+        if name in REGISTRY:
+            raise ValueError(f"initialiser {name!r} is registered twice")
+        REGISTRY[name] = function
+        return function
+
+    return add
+
+
+def load_all() -> dict[str, Initialiser]:
+    """Imports the files of this folder and returns the registry."""
+    from adapt.initialise import distribution, overlap  # noqa: F401
+
+    return REGISTRY
+
+
+def initialise(name: str, request: Request, special_rows: str = "copy") -> tuple[Tensor, Tensor]:
+    """Weight [V, E] and output bias [V] for a new language.
+
+    Args:
+        name: a registered initialiser.
+        special_rows: `copy` takes the rows (and output biases) of `<s> <pad> </s> <unk> <mask>` from the source, as the
+            adaptation text hardly trains some of them (`<s>`!) and the body relies on them; `draw` leaves them to the
+            initialiser, as the reference does.
+
+    Raises:
+        UserError: unknown name, or a result that is not finite.
+    """
+    registry = load_all()
+    if name not in registry:
+        raise unknown("initialiser", name, registry)
+    if special_rows not in SPECIAL_ROWS:
+        raise unknown("choice for --special-rows", special_rows, SPECIAL_ROWS)
+    weight, bias = registry[name](request)
+    if weight.shape != request.shape or bias.shape != request.shape[:1]:
+        raise ValueError(f"initialiser {name!r} returned {tuple(weight.shape)} and {tuple(bias.shape)}")
+    if not bool(torch.isfinite(weight).all() and torch.isfinite(bias).all()):
+        raise UserError(f"initialiser {name!r} produced NaN or infinite values; check the resources it was given")
+    if special_rows == "copy":
+        for old, new in special_pairs(request.source.tokenizer, request.tokenizer):
+            weight[new] = request.source.weight[old]
+            bias[new] = request.source.bias[old]
+    weight[PAD] = 0
+    return weight, bias
+
+
+def special_pairs(source: Tokenizer, target: Tokenizer) -> list[tuple[int, int]]:
+    """(source row, target row) of each special token."""
+    old, new = source.vocabulary.special_ids(), target.vocabulary.special_ids()
+    return [(old[symbol], new[symbol]) for symbol in new]

@@ -1,0 +1,103 @@
+"""Language adaptation as one call: train an embedding against a frozen body, write the artefact (DESIGN §5)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from adapt.embedding import Embedding
+from adapt.initialise import SPECIAL_ROWS, load_all
+from adapt.resources import locate, parse_resources
+from adapt.settings import AdaptSettings
+from adapt.tokenizer import Tokenizer
+from pretrain.body import Body
+from pretrain.compat import load_checkpoint
+from pretrain.errors import UserError, unknown
+from pretrain.files import atomic_folder, read_json, sha256_file, write_json
+from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from pretrain.schedule import Polynomial
+from pretrain.stage import Stage, command_line, common_options, read_curve
+
+
+def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
+    """The training stage; checks everything that can be checked before a process is started."""
+    if settings.initialiser not in load_all():
+        raise unknown("initialiser", settings.initialiser, load_all())
+    if settings.special_rows not in SPECIAL_ROWS:
+        raise unknown("choice for --special-rows", settings.special_rows, SPECIAL_ROWS)
+    parse_resources(settings.resources)
+    warmup = settings.updates // 10 if settings.warmup < 0 else settings.warmup
+    Polynomial(settings.lr, warmup, settings.updates)
+    body = Body.load(locate(settings.body, "body"))
+    if body.task:
+        raise UserError(f"{settings.body} is a task body ({body.task['name']}); languages are adapted to the pre-trained body "
+                        "it descends from, and work with all its task bodies")
+    if settings.tokens_per_sample > body.config.max_positions:
+        raise UserError(f"--tokens-per-sample {settings.tokens_per_sample} exceeds the body's "
+                        f"{body.config.max_positions} positions; lower it")
+    Tokenizer.load(settings.data)
+    output = Path(settings.output)
+    options: dict[str, Any] = {
+        "task": "modular_adapt", "arch": "modular_frozen_body", "criterion": "modular_masked_lm",
+        "body": settings.body, "source_embedding": settings.source_embedding or None,
+        "initialiser": settings.initialiser, "special_rows": settings.special_rows,
+        "resources": settings.resources or None, "train_also": settings.train_also or None,
+        "tokens_per_sample": settings.tokens_per_sample, "epoch_blocks": 100 * settings.batch_size,
+        "mask_prob": settings.mask_prob, "mask_policy": settings.mask_policy,
+        "dropout": settings.dropout, "attention_dropout": settings.attention_dropout,
+        "precision": settings.precision, "compile": settings.compile,
+        "tensorboard_logdir": settings.tensorboard or None,
+    }
+    if settings.save_embeddings_at:
+        options.update(save_embeddings_at=settings.save_embeddings_at,
+                       embeddings_dir=output.with_name(output.name + ".training") / "at")
+    options.update(common_options(
+        updates=settings.updates, batch_size=settings.batch_size, lr=settings.lr, warmup=warmup, seed=settings.seed,
+        clip_norm=settings.clip_norm, validate_every=settings.validate_every, update_freq=settings.update_freq,
+        patience=settings.patience, weight_decay=settings.weight_decay))
+    identity = asdict(settings)
+    for place in ("output", "threads", "tensorboard"):
+        identity.pop(place)
+    identity["body"] = body.fingerprint
+    identity["data"] = sha256_file(Path(settings.data) / "train.bin")
+    return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
+                 threads=settings.threads, overwrite=overwrite, quiet=quiet)
+
+
+def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False) -> Embedding:
+    """Trains and writes `OUTPUT`: the best embedding, `curves.json`, and `at/UPDATES/` for each saved step.
+
+    Args:
+        keep: leave checkpoints and log in `OUTPUT.training`.
+    """
+    run = stage(settings, overwrite, quiet)
+    folder = run.run()
+    curve = [{**point, "tokens": point["update"] * settings.tokens_per_update} for point in read_curve(folder)]
+    embedding = export(folder / "checkpoint_best.pt", settings, curve)
+    with atomic_folder(settings.output, overwrite) as target:
+        embedding.save(target)
+        write_json(target / "curves.json", curve)
+        if (folder / "at").is_dir():
+            (folder / "at").rename(target / "at")
+    if not keep:
+        run.discard()
+    return embedding
+
+
+def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, float]]) -> Embedding:
+    """The embedding module in a checkpoint of this stage."""
+    state = load_checkpoint(checkpoint)
+    tensors = state["model"]
+    body = Body.load(locate(settings.body, "body"))
+    updates = int(state["optimizer_history"][-1]["num_updates"])
+    loss = next((point["loss"] for point in curve if point["update"] == updates), None)
+    prepared = read_json(Path(settings.data) / "prepare.json", "the record of prepared data")
+    made = {
+        "initialiser": settings.initialiser, "special_rows": settings.special_rows, "seed": settings.seed,
+        "updates": updates, "tokens_seen": updates * settings.tokens_per_update, "held_out_loss_bits": loss,
+        "data_sha256": sha256_file(Path(settings.data) / "train.bin"),
+    }
+    extras = {name: tensor for name, tensor in tensors.items() if name not in (EMBEDDING_WEIGHT, OUTPUT_BIAS)}
+    return Embedding(tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], Tokenizer.load(settings.data),
+                     prepared["language"], body.lineage, made, extras)

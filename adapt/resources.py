@@ -1,0 +1,32 @@
+"""Finding artefacts and the local files that a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pretrain.errors import UserError
+
+
+def locate(path: str | Path, kind: str) -> Path:
+    """The folder of a `body` or `embedding`: `path` itself, or the one inside a run's output or an assembled model."""
+    path = Path(path)
+    if not (path / f"{kind}.json").exists() and (path / kind / f"{kind}.json").exists():
+        return path / kind
+    return path
+
+
+def parse_resources(text: str) -> dict[str, Path]:
+    """`name=path,name=path` -> paths.
+
+    Raises:
+        UserError: an item without a name, or a path that does not exist.
+    """
+    found: dict[str, Path] = {}
+    for item in filter(None, text.split(",")):
+        name, mark, value = item.partition("=")
+        if not mark or not name or not value:
+            raise UserError(f"--resources: expected name=path, got {item!r}")
+        if not Path(value).exists():
+            raise UserError(f"--resources {name}: {value} does not exist; check the path")
+        found[name] = Path(value)
+    return found

@@ -1,0 +1,150 @@
+"""fairseq task `modular_adapt` and model `modular_frozen_body`: a new language against a frozen body (DESIGN §5)."""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+import logging
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.models import register_model
+from fairseq.tasks import register_task
+from omegaconf import II
+
+from adapt.embedding import Embedding
+from adapt.initialise import Request, initialise
+from adapt.resources import locate, parse_resources
+from adapt.tokenizer import Tokenizer
+from pretrain.body import Body, load_body
+from pretrain.errors import UserError
+from pretrain.files import read_json
+from pretrain.masked_lm import VOCABULARY_INDEXED
+from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
+from pretrain.task import BlockTask, BlockTaskConfig
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ModularAdaptConfig(BlockTaskConfig):
+    body: str = field(default="", metadata={"help": "body to adapt to (a folder; an output of pretrain will do)"})
+    source_embedding: str = field(
+        default="", metadata={"help": "embedding of the source language; default: the one beside --body"}
+    )
+    initialiser: str = field(default="random", metadata={"help": "random, mean, gaussian, overlap"})
+    special_rows: str = field(
+        default="copy", metadata={"help": "copy the rows of special tokens from the source, or draw them too"}
+    )
+    resources: str = field(default="", metadata={"help": "local files for the initialiser: name=path,name=path"})
+    train_also: str = field(
+        default="", metadata={"help": "further tensors to train, as name patterns: encoder.embed_positions.weight,…"}
+    )
+    save_embeddings_at: str = field(
+        default="", metadata={"help": "updates at which to save the embedding as it stands: 100,300,1000"}
+    )
+    embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at writes"})
+    data_seed: int = II("common.seed")
+
+
+@register_task("modular_adapt", dataclass=ModularAdaptConfig)
+class ModularAdaptTask(BlockTask):
+    """Masked language modelling in the new language; the model is built from a Body, not from architecture flags."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        if not cfg.body:
+            raise UserError("--body is missing: name the folder of a pre-trained body")
+        self.body = Body.load(locate(cfg.body, "body"))
+        source = cfg.source_embedding or cfg.body
+        self.source = Embedding.load(locate(source, "embedding"))
+        if self.source.lineage != self.body.lineage:
+            raise UserError(f"{source}: this source embedding was learned against lineage {self.source.lineage[:12]}, the "
+                            f"body {cfg.body} has lineage {self.body.lineage[:12]}; name the embedding that was pre-trained "
+                            "with the body (--source-embedding)")
+        if cfg.tokens_per_sample > self.body.config.max_positions:
+            raise UserError(f"--tokens-per-sample {cfg.tokens_per_sample} exceeds the body's "
+                            f"{self.body.config.max_positions} positions; lower it")
+        data = Path(cfg.data)
+        self.tokenizer = Tokenizer.load(data / "tokenizer.model")
+        if self.tokenizer.vocabulary.symbols != self.vocabulary.symbols:
+            raise UserError(f"{data}: dict.txt and tokenizer.model number their pieces differently "
+                            f"({len(self.vocabulary)} and {len(self.tokenizer.vocabulary)} rows); prepare the data again")
+        self.language = read_json(data / "prepare.json", "the record of prepared data")["language"]
+        self.save_at = {int(x) for x in cfg.save_embeddings_at.split(",") if x}
+        if self.save_at and not cfg.embeddings_dir:
+            raise UserError("--save-embeddings-at needs --embeddings-dir: where to write them")
+
+    def initial_embedding(self) -> Embedding:
+        """The new language's embedding before its first update."""
+        request = Request(self.source, self.tokenizer, Path(self.cfg.data), parse_resources(self.cfg.resources),
+                          self.cfg.seed)
+        weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
+        return Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
+
+    def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+                   ignore_grad: bool = False) -> Any:
+        if update_num in self.save_at:
+            self._save(getattr(model, "module", model), update_num)
+            self.save_at.discard(update_num)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def _save(self, model: Any, updates: int) -> None:
+        if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
+            return
+        embedding = Embedding.of_model(model, self.tokenizer, self.language, self.body.lineage, updates=updates,
+                                       initialiser=self.cfg.initialiser, seed=self.cfg.seed)
+        embedding.extras = model.trained_extras()
+        embedding.save(Path(self.cfg.embeddings_dir) / f"{updates:06d}", overwrite=True)
+
+
+@register_model("modular_frozen_body", dataclass=TrainingModelConfig)
+class FrozenBody(FairseqMaskedLM):
+    """A body that does not learn and an embedding that does.
+
+    Frozen in the constructor, before DDP and the optimizer exist, so that no weight gradient is ever computed for it.
+    Its state dict, and so every checkpoint, holds only what is trained.
+    """
+
+    def __init__(self, body: Body, embedding: Embedding, cfg: Any, train_also: str = ""):
+        super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
+        load_body(self, body)
+        with torch.no_grad():
+            self.encoder.embed_tokens.weight.copy_(embedding.weight)
+            self.lm_head.bias.copy_(embedding.bias)
+        self.trained = {*VOCABULARY_INDEXED}
+        names = [name for name, _ in self.named_parameters()]
+        for pattern in filter(None, train_also.split(",")):
+            matched = {name for name in names if fnmatchcase(name, pattern)}
+            if not matched:
+                raise UserError(f"--train-also {pattern!r} matches no tensor of the model; names look like {names[1]!r}")
+            self.trained |= matched
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in self.trained)
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "FrozenBody":
+        model = cls(task.body, task.initial_embedding(), cfg, task.cfg.train_also)
+        counts = [sum(p.numel() for p in model.parameters() if p.requires_grad is flag) for flag in (True, False)]
+        logger.info(f"trained: {counts[0]:,} parameters in {len(model.trained)} tensors; frozen: {counts[1]:,}")
+        return model
+
+    def trained_extras(self) -> dict[str, torch.Tensor]:
+        """Copies of the trained tensors beyond embedding and output bias."""
+        state = torch.nn.Module.state_dict(self)
+        return {name: state[name].detach().cpu().clone() for name in sorted(self.trained - {*VOCABULARY_INDEXED})}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        full = super().state_dict(*args, **kwargs)
+        return {name: tensor for name, tensor in full.items() if name in self.trained}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, model_cfg: Any = None, args: Any = None) -> Any:
+        if set(state_dict) != self.trained:
+            raise UserError(f"the checkpoint holds {sorted(state_dict)[:4]}…, this run trains {sorted(self.trained)[:4]}…; "
+                            "resume with the same --train-also")
+        own = torch.nn.Module.state_dict(self)
+        with torch.no_grad():
+            for name, tensor in state_dict.items():
+                own[name].copy_(tensor)
+        return torch.nn.modules.module._IncompatibleKeys([], [])

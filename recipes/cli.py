@@ -1,0 +1,86 @@
+"""The command line: `relexify VERB …`. Verbs import what they need only when they run, so that `--help` is fast."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from pretrain.errors import UserError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "prepare": ("adapt.prepare", "text -> tokenizer and binarised blocks"),
+    "pretrain": ("recipes.commands.pretrain", "prepared English text -> body and embedding, with or without forgetting"),
+    "split": ("recipes.commands.split", "a pre-training checkpoint -> body and embedding"),
+    "adapt": ("recipes.commands.adapt", "a new language's embedding against the frozen body"),
+    "finetune": ("tasks.commands.finetune", "the body, on English task data -> task body"),
+    "assemble": ("recipes.commands.assemble", "task body + embedding -> one portable model folder"),
+    "evaluate": ("tasks.commands.evaluate", "zero-shot scores of a task body in many languages"),
+    "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
+    "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
+    "world": ("recipes.commands.world", "writes the miniature world: invented languages, text and NLI"),
+    "demo": ("recipes.demo", "the whole journey in the miniature world, in minutes"),
+    "bench": ("recipes.bench", "measures steps and preparation against stock fairseq and Hugging Face"),
+}
+"""verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
+
+EXAMPLE = """the journey:
+  relexify prepare en.txt.gz --language en --output data/en --vocab-size 8000
+  relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en
+  relexify prepare sw.txt.gz --language sw --output data/sw --vocab-size 8000
+  relexify adapt --body runs/en --data data/sw --output runs/sw
+  relexify finetune --body runs/en --embedding runs/en --task xnli --data xnli --output runs/xnli
+  relexify evaluate --body runs/xnli --embedding runs/en --embedding runs/sw --task xnli --split test --data xnli \\
+      --output runs/scores
+
+relexify VERB --help explains a verb and shows an example.
+"""
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The parser; only the arguments of `verb` are imported."""
+    parser = argparse.ArgumentParser(
+        prog="relexify", description="Modular embeddings: pre-train a body once, give it any language.",
+        epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, (module, text) in VERBS.items():
+        one = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
+                               formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == verb:
+            loaded = import_module(module)
+            loaded.add_arguments(one)
+            run: Callable[[argparse.Namespace], int | None] = loaded.run
+            one.set_defaults(run=run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; a user's mistake is one line on stderr and exit code 2."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    parser = build_parser(verb if verb in VERBS else None)
+    args = parser.parse_args(words)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"relexify {version('relexify')}")
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(args.run(args) or 0)
+    except UserError as error:
+        print(f"relexify: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        print("relexify: interrupted; the same command resumes where a stage was cut off", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

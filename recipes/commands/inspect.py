@@ -1,0 +1,82 @@
+"""`relexify inspect PATH`: prints the record of an artefact and verifies its files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = """example:
+  relexify inspect runs/sw
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("path", nargs="+", help="body, embedding, model, prepared text, results or checkpoint")
+    parser.add_argument("--json", action="store_true", help="print the record as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    for path in args.path:
+        for title, record in describe(Path(path)):
+            _show(title, record, args.json)
+    return 0
+
+
+def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """(title, record) of each artefact at `path`; every one of them has been verified.
+
+    Raises:
+        UserError: nothing known stands there, or it is damaged.
+    """
+    from adapt.assemble import check_compatible
+    from adapt.embedding import Embedding
+    from adapt.tokenizer import Tokenizer
+    from pretrain.body import Body
+    from pretrain.data import MappedTokens
+    from pretrain.errors import UserError
+    from pretrain.files import read_json
+
+    if (path / "body.json").exists():
+        return [(f"{path}: verified", Body.load(path).record())]
+    if (path / "embedding.json").exists():
+        return [(f"{path}: verified", Embedding.load(path).record())]
+    if (path / "body" / "body.json").exists() and (path / "embedding" / "embedding.json").exists():
+        body, embedding = Body.load(path / "body"), Embedding.load(path / "embedding")
+        check_compatible(body, embedding)
+        return [(f"{path}/body: verified", body.record()), (f"{path}/embedding: verified, fits", embedding.record())]
+    if (path / "prepare.json").exists():
+        rows = len(Tokenizer.load(path).vocabulary)
+        for split in ("train", "valid"):
+            if (path / f"{split}.idx").exists():
+                MappedTokens(path / split).check_ids(rows)
+        return [(f"{path}: prepared text, verified", read_json(path / "prepare.json"))]
+    if path.suffix == ".json" and path.exists():
+        record = read_json(path)
+        return [(str(path), record if isinstance(record, dict) else {"cells": record})]
+    if path.suffix == ".pt":
+        from pretrain.compat import load_checkpoint
+
+        state = load_checkpoint(path)
+        updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
+        shapes = {name: list(tensor.shape) for name, tensor in state.get("model", {}).items()}
+        return [(f"{path}: fairseq checkpoint", {"updates": updates, "tensors": shapes})]
+    raise UserError(f"{path}: expected a body, an embedding, a model, prepared text, results (.json) or a checkpoint "
+                    f"(.pt), found {'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
+
+
+def _show(title: str, record: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    if as_json:
+        print(json.dumps(record, indent=2, ensure_ascii=False))
+        return
+    print(title)
+    for key, value in record.items():
+        if isinstance(value, dict):
+            print(f"  {key}:")
+            for name, inner in value.items():
+                print(f"    {name}: {inner}")
+        else:
+            print(f"  {key}: {value}")

@@ -1,0 +1,43 @@
+"""`relexify pretrain RECIPE.yaml key=value …`"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+EXAMPLE = """example:
+  relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en updates=4000 seed=2
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("recipe", metavar="RECIPE.yaml", help="a recipe; its head comment says what it needs")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that take the place of the recipe's")
+    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    from adapt.split import split
+    from pretrain.config import load_recipe
+    from pretrain.files import refuse_existing
+    from pretrain.recipe import PretrainRecipe, check, provenance, stage
+    from pretrain.stage import read_curve
+
+    recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)
+    refuse_existing(recipe.output, args.overwrite)
+    for warning in check(recipe):
+        print(f"relexify: warning: {warning}", file=sys.stderr)
+    training = stage(recipe, args.overwrite, args.quiet)
+    if args.print_command:
+        print(training.printed())
+        return 0
+    folder = training.run()
+    body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe), read_curve(folder),
+                 overwrite=args.overwrite)
+    print(f"{Path(recipe.output) / 'body'}: body {body.fingerprint[:12]}, "
+          f"{sum(t.numel() for t in body.tensors.values()):,} parameters; checkpoints and log stay in {folder}")
+    return 0

@@ -1,0 +1,222 @@
+"""`relexify demo`: the whole journey in the miniature world, for a standard and a forgetting body.
+
+Every step is a relexify command of its own (written to `OUTPUT/commands.sh` before it runs), two at a time; a step
+whose output exists is skipped, so a demo that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pretrain.errors import UserError
+from pretrain.files import read_json, write_json
+
+ARMS = ("standard", "forgetting")
+EXAMPLE = """example:
+  relexify demo --output demo-run
+"""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Sizes of the demo; the defaults were chosen by experiment, see docs/miniature-world.md."""
+
+    seed: int = 1
+    languages: tuple[str, ...] = ("qab", "qac", "qad")
+    base_words: int = 1_000_000
+    new_words: int = 100_000
+    vocabulary: int = 400
+    train_pairs: int = 15_000
+    test_pairs: int = 2_000
+    updates: int = 4000
+    block: int = 64
+    batch: int = 32
+    lr: float = 1e-3
+    forget_every: int = 400
+    """K, a tenth of the run; forgetting starts after three episodes' worth of updates."""
+    finetune_updates: int = 2000
+    finetune_lr: float = 5e-4
+    adapt_updates: int = 600
+    adapt_lr: float = 2e-3
+    steps: tuple[int, ...] = (100, 300)
+    """Updates at which the growing embeddings are scored too; the last update always is."""
+
+
+@dataclass
+class Step:
+    """One command with the output that shows it is done and the steps it waits for."""
+
+    name: str
+    words: list[str]
+    output: Path
+    needs: tuple[str, ...] = ()
+    log: Path | None = None
+
+
+@dataclass
+class Plan:
+    """All steps of a demo by name, in the order in which they were planned."""
+
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    def add(self, name: str, output: Path, words: list[Any], *needs: str) -> None:
+        self.steps[name] = Step(name, [str(word) for word in words], output, needs)
+
+
+def plan(root: Path, settings: DemoSettings) -> Plan:
+    """The journey as commands."""
+    from recipes.world import BASE
+
+    s, made = settings, Plan()
+    world = root / "world"
+    sizes = ",".join([f"{BASE}={s.base_words}", *(f"{code}={s.new_words}" for code in s.languages)])
+    made.add("world", world, ["world", "--output", world, "--seed", s.seed, "--languages", BASE, *s.languages,
+                              "--words", sizes, "--train", s.train_pairs, "--dev", 1000, "--test", s.test_pairs])
+    for code in (BASE, *s.languages):
+        made.add(f"prepare-{code}", root / "data" / code,
+                 ["prepare", world / "text" / f"{code}.txt", "--language", code, "--output", root / "data" / code,
+                  "--vocab-size", s.vocabulary, "--documents", "line", "--workers", 1, "--seed", s.seed], "world")
+    recipes = Path(__file__).resolve().parent / "pretrain"
+    for arm in ARMS:
+        body = root / arm / "en"
+        made.add(f"pretrain-{arm}", body,
+                 ["pretrain", recipes / f"demo-{arm}.yaml", f"data={root / 'data' / BASE}", f"output={body}",
+                  f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"lr={s.lr}",
+                  f"warmup={s.updates // 20}", f"seed={s.seed}", "threads=1",
+                  *([f"forget_every={s.forget_every}", f"forget_start={3 * s.forget_every}"] if arm == "forgetting" else [])],
+                 f"prepare-{BASE}")
+    for arm in ARMS:
+        body, task = root / arm / "en", root / arm / "nli"
+        made.add(f"finetune-{arm}", task,
+                 ["finetune", "--body", body, "--task", "xnli", "--data", world / "nli", "--output", task,
+                  "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--seed", s.seed, "--threads", 1],
+                 f"pretrain-{arm}")
+        for code in s.languages:
+            made.add(f"adapt-{arm}-{code}", root / arm / code,
+                     ["adapt", "--body", body, "--data", root / "data" / code, "--output", root / arm / code,
+                      "--updates", s.adapt_updates, "--lr", s.adapt_lr, "--tokens-per-sample", s.block,
+                      "--batch-size", s.batch, "--validate-every", max(1, s.adapt_updates // 12),
+                      "--save-embeddings-at", ",".join(map(str, s.steps)), "--seed", s.seed, "--threads", 1,
+                      "--dropout", 0.0, "--attention-dropout", 0.0], f"pretrain-{arm}", f"prepare-{code}")
+    for arm in ARMS:
+        for step in (*s.steps, s.adapt_updates):
+            last = step == s.adapt_updates
+            embeddings = [root / arm / code if last else root / arm / code / "at" / f"{step:06d}" for code in s.languages]
+            if last:
+                embeddings.insert(0, root / arm / "en")
+            words: list[Any] = ["evaluate", "--body", root / arm / "nli", "--task", "xnli", "--split", "test",
+                                "--data", world / "nli", "--output", root / arm / f"scores-{step:06d}", "--threads", 1]
+            for folder in embeddings:
+                words += ["--embedding", folder]
+            made.add(f"evaluate-{arm}-{step}", root / arm / f"scores-{step:06d}", words,
+                     f"finetune-{arm}", *(f"adapt-{arm}-{code}" for code in s.languages))
+    return made
+
+
+def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
+    """Runs all steps, `workers` at a time, each as soon as what it needs is there; returns seconds per step.
+
+    Raises:
+        UserError: a step failed; its log is named.
+    """
+    logs = root / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    (root / "commands.sh").write_text(
+        "".join(shlex.join(["relexify", *step.words]) + "\n" for step in made.steps.values()), encoding="utf-8")
+    seconds: dict[str, float] = {}
+    done: set[str] = set()
+    running: dict[Future[float], str] = {}
+    waiting = list(made.steps)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while waiting or running:
+                for name in list(waiting):
+                    step = made.steps[name]
+                    if len(running) < workers and done.issuperset(step.needs):
+                        waiting.remove(name)
+                        running[pool.submit(_run, step, logs / f"{name}.log")] = name
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    name = running.pop(future)
+                    seconds[name] = future.result()
+                    done.add(name)
+                    print(f"[{len(done):2}/{len(made.steps)}] {name:24} "
+                          + (f"{seconds[name]:6.1f} s" if seconds[name] else "there already"), flush=True)
+        except BaseException:
+            waiting.clear()
+            for future in running:
+                future.cancel()
+            raise
+    return seconds
+
+
+def _run(step: Step, log: Path) -> float:
+    if step.output.exists():
+        return 0.0
+    started = time.monotonic()
+    root = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), environment.get("PYTHONPATH", "")]))
+    with open(log, "w", encoding="utf-8") as file:
+        code = subprocess.run([sys.executable, "-m", "recipes.cli", *step.words], stdout=file, stderr=subprocess.STDOUT,
+                              env=environment, check=False).returncode
+    if code:
+        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        raise UserError(f"the step {step.name} ended with code {code}: {' '.join(last)} (its log: {log}; the same command "
+                        "goes on from here)")
+    return time.monotonic() - started
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    default = DemoSettings()
+    parser.add_argument("--output", default="demo-run", metavar="DIR", help="folder of the demo (default demo-run)")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of world, bodies and embeddings (default 1)")
+    parser.add_argument("--languages", nargs="+", default=list(default.languages), metavar="CODE",
+                        help=f"new languages, qab (nearest) to qaf (farthest) (default {' '.join(default.languages)})")
+    for name, text in (("updates", "pre-training updates"), ("adapt_updates", "adaptation updates"),
+                       ("finetune_updates", "task adaptation updates"), ("new_words", "words of text per new language"),
+                       ("forget_every", "K, updates of an episode")):
+        parser.add_argument("--" + name.replace("_", "-"), type=int, default=getattr(default, name),
+                            help=f"{text} (default {getattr(default, name)})")
+    parser.add_argument("--workers", type=int, default=2, help="steps at a time, one thread each (default 2)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the demo and prints its findings."""
+    from recipes.findings import collect, picture, write_findings
+
+    names = ("seed", "updates", "adapt_updates", "finetune_updates", "new_words", "forget_every")
+    settings = DemoSettings(languages=tuple(args.languages), **{name: getattr(args, name) for name in names})
+    root = Path(args.output)
+    root.mkdir(parents=True, exist_ok=True)
+    record = root / "settings.json"
+    if record.exists() and read_json(record) != _plain(settings):
+        raise UserError(f"{root}: holds a demo with other settings; name another --output, or delete that folder")
+    write_json(record, _plain(settings))
+    started = time.monotonic()
+    seconds = execute(plan(root, settings), root, args.workers)
+    results = collect(root, settings)
+    write_json(root / "results.json", results)
+    write_json(root / "seconds.json", seconds)
+    picture(results, root / "curves.png")
+    text = write_findings(results, settings)
+    (root / "findings.md").write_text(text, encoding="utf-8")
+    print("\n" + text)
+    print(f"{(time.monotonic() - started) / 60:.1f} minutes; {root / 'findings.md'}, {root / 'curves.png'}, "
+          f"{root / 'results.json'}; the commands: {root / 'commands.sh'}")
+    return 0
+
+
+def _plain(settings: DemoSettings) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}

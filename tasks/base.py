@@ -1,0 +1,171 @@
+"""What a task is: a declaration, its reader, and the registry of all tasks.
+
+To add a task: one file per family in this folder that calls `register(Task(...))`, and its import in `load_all`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pretrain.errors import UserError, nearest, unknown
+
+logger = logging.getLogger(__name__)
+
+PLACEHOLDER_ROWS = 20
+"""From this many rows on, one single label means that the labels were stripped and replaced by a placeholder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One item of a task.
+
+    Attributes:
+        id: as the file names it, else its number in the file.
+        text_a: premise, or the only text.
+        text_b: hypothesis; None for tasks on one text.
+        label: index into the task's labels; None where the file has none.
+    """
+
+    id: str
+    text_a: str
+    text_b: str | None
+    label: int | None
+
+
+@dataclass
+class Loaded:
+    """The examples of one split in one language, in file order, and where they come from.
+
+    Attributes:
+        files: what was read.
+        dropped: rows left out because their annotators did not agree on a label.
+    """
+
+    examples: list[Example]
+    files: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def sha256(self) -> str:
+        """Hash of texts and labels in order: the same data has the same hash in every file format."""
+        digest = hashlib.sha256()
+        for item in self.examples:
+            digest.update(f"{item.text_a}\0{item.text_b}\0{item.label}\n".encode())
+        return digest.hexdigest()
+
+
+Reader = Callable[[str, str, str, Sequence[str]], Loaded]
+"""(data, split, language, files) -> Loaded; `files`, where not empty, replace the search in `data`."""
+Available = Callable[[str, str], list[str]]
+"""(data, split) -> the languages that `data` holds this split in."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task's definition. The order of `labels` is part of it and never depends on a file (DESIGN §6)."""
+
+    name: str
+    version: str
+    languages: tuple[str, ...]
+    """Languages of the published data; any other BCP-47 code works too where its files are there."""
+    splits: tuple[str, ...]
+    labels: tuple[str, ...]
+    reader: Reader
+    available: Available
+    head: str = "classification"
+    metric: str = "accuracy"
+
+    @property
+    def chance(self) -> float:
+        """Expected accuracy of a uniform guess."""
+        return 1 / len(self.labels)
+
+    def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
+        """The labelled examples of a split in a language.
+
+        Args:
+            data: folder with the task's files, or `hf:NAME` for a data set of the Hugging Face hub.
+            files: read these instead of searching `data`.
+
+        Raises:
+            UserError: unknown split or language code, no file, bad columns or labels, or labels that were stripped.
+        """
+        from adapt.prepare import check_language
+
+        if split not in self.splits:
+            raise unknown(f"split of {self.name}", split, self.splits)
+        loaded = self.reader(str(data), split, check_language(language), [str(file) for file in files])
+        check_labels(loaded, self, split)
+        return loaded
+
+    def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
+        """The error for a language whose file is not there: names what was looked for and what there is."""
+        known = self.available(data, split)
+        shown = ", ".join(tried[:4]) + (", …" if len(tried) > 4 else "")
+        have = f"there is {split} data in: {', '.join(known)}{nearest(language, known)}" if known else \
+            f"that folder holds no {split} data of {self.name} at all"
+        advice = "name the files with --train-file" if split == "train" else "check --data and the embedding's language"
+        return UserError(f"{data}: no {split} data in {language!r} (looked for {shown}); {have}; {advice}")
+
+
+def check_labels(loaded: Loaded, task: Task, split: str) -> None:
+    """Refuses examples that cannot be trained on or scored: none at all, or labels missing or all the same."""
+    where = ", ".join(loaded.files)
+    if not loaded.examples:
+        raise UserError(f"{where}: no examples for {split}; the file is empty or holds other languages only")
+    counts = Counter(item.label for item in loaded.examples)
+    if None in counts:
+        first = next(item.id for item in loaded.examples if item.label is None)
+        raise UserError(f"{where}: {counts[None]:,} of {len(loaded):,} rows have no label (first: id {first}); if the "
+                        f"labels of this {split} file were stripped, take the official file, which has them")
+    if len(counts) == 1 and len(loaded) >= PLACEHOLDER_ROWS:
+        only = task.labels[loaded.examples[0].label or 0]
+        raise UserError(f"{where}: all {len(loaded):,} labels are {only!r}; the labels of this {split} file were "
+                        "stripped and replaced by a placeholder, as in XTREME's test files: take the official file")
+
+
+REGISTRY: dict[str, Task] = {}
+
+
+def register(task: Task) -> Task:
+    """Makes a task known by its name; a name can be taken once."""
+    if task.name in REGISTRY:
+        raise ValueError(f"task {task.name!r} is registered twice")
+    REGISTRY[task.name] = task
+    return task
+
+
+def load_all() -> dict[str, Task]:
+    """Imports the task families of this folder and returns the registry."""
+    from tasks import nli  # noqa: F401
+
+    return REGISTRY
+
+
+def get_task(name: str) -> Task:
+    """The task of that name; UserError with the nearest name where there is none."""
+    registry = load_all()
+    if name not in registry:
+        raise unknown("task", name, registry)
+    return registry[name]
+
+
+def standard_error(share: float, count: int) -> float:
+    """Standard error of an accuracy `share` over `count` independent items."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def wilson_interval(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a share by Wilson's score method (Wilson 1927), which stays inside [0, 1]."""
+    centre = share + z * z / (2 * count)
+    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    scale = 1 + z * z / count
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

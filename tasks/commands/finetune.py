@@ -1,0 +1,81 @@
+"""`relexify finetune --body DIR --embedding DIR --task xnli --data DIR --output DIR`"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, fields
+
+EXAMPLE = """examples:
+  relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
+  relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
+
+Files in --data: train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
+and .gz.
+A run that was cut off resumes when it is repeated; OUTPUT appears when it is done.
+"""
+HELP = {
+    "body": "pre-trained body: an output of pretrain, or a body folder",
+    "data": "folder with the task's files, or hf:facebook/xnli",
+    "output": "where the task body will stand",
+    "embedding": "embedding of the examples' language (default: the one beside the body); stays as it is",
+    "task": "the task to learn",
+    "source_language": "language of the examples (default: the embedding's)",
+    "dev_split": "split that chooses the best checkpoint",
+    "epochs": "passes over the training examples",
+    "updates": "length of the run in updates, instead of --epochs",
+    "lr": "peak learning rate; 0: 1e-5 for bodies of width >= 768, 5e-5 >= 384, else 5e-4",
+    "warmup": "share of the run (below 1), or number of updates, of warm-up",
+    "batch_size": "examples of a micro-batch",
+    "update_freq": "micro-batches of an update",
+    "max_length": "longest input in tokens; 0: all positions of the body",
+    "train_embedding": "train the embedding too; it is then written to OUTPUT/embedding",
+    "dropout": "dropout, also of the head",
+    "attention_dropout": "dropout of attention weights",
+    "weight_decay": "decoupled weight decay",
+    "clip_norm": "global gradient norm; 0: off",
+    "validate_every": "updates between validations (and checkpoints to resume from); 0: twice an epoch",
+    "precision": "fp32, bf16 or fp16",
+    "compile": "torch.compile the encoder",
+    "seed": "seed of head, dropout and order",
+    "threads": "CPU threads; 0: torch's choice",
+    "cpu": "train on the CPU although there is a GPU",
+    "tensorboard": "folder for TensorBoard logs",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for each setting, `--train-file` for `train_files`, and what a run does with them."""
+    from tasks.settings import FinetuneSettings
+
+    parser.epilog = EXAMPLE
+    for field in fields(FinetuneSettings):
+        flag = "--" + field.name.replace("_", "-")
+        if field.name == "train_files":
+            parser.add_argument("--train-file", action="append", default=[], dest="train_files", metavar="FILE",
+                                help="training file, instead of a search in --data; repeatable")
+        elif field.default is MISSING:
+            parser.add_argument(flag, required=True, metavar="DIR", help=HELP[field.name])
+        elif isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true", help=HELP[field.name])
+        else:
+            shown = "" if field.default == "" else f" (default {field.default!r})"
+            parser.add_argument(flag, type=type(field.default), default=field.default, help=HELP[field.name] + shown)
+    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
+    parser.add_argument("--restart", action="store_true", help="throw away an unfinished run rather than resume it")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--keep-checkpoints", action="store_true", help="leave checkpoints and log in OUTPUT.training")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, writes the task body and prints its dev score."""
+    from tasks.finetune import finetune, plan, summary
+    from tasks.settings import FinetuneSettings
+
+    args.train_files = tuple(args.train_files)
+    settings = FinetuneSettings(**{field.name: getattr(args, field.name) for field in fields(FinetuneSettings)})
+    if args.print_command:
+        print(plan(settings, args.overwrite).stage.printed())
+        return 0
+    print(summary(finetune(settings, args.overwrite, args.quiet, args.keep_checkpoints, args.restart), args.output))
+    return 0

@@ -1,0 +1,113 @@
+"""Texts of a task as token ids, and batches of similar length. Shared by task adaptation and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pretrain.errors import UserError
+from pretrain.vocabulary import BOS, EOS, PAD
+
+if TYPE_CHECKING:
+    from adapt.tokenizer import Tokenizer
+    from tasks.base import Example
+
+SPECIALS_OF_PAIR = 4
+"""`<s> a </s> </s> b </s>`"""
+
+
+@dataclass
+class Encoded:
+    """Inputs in the order of their examples.
+
+    Attributes:
+        tokens: int32 ids of each input.
+        sizes: their lengths in tokens, int64 [N].
+        truncated: how many were longer than allowed.
+    """
+
+    tokens: list[NDArray[np.int32]]
+    sizes: NDArray[np.int64]
+    truncated: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def kept_lengths(first: int, second: int, budget: int) -> tuple[int, int]:
+    """How much of two texts remains when the longer one loses its last token until both fit into `budget` tokens.
+
+    Of two equally long texts the first one loses.
+    """
+    second = min(second, max(budget - first, (budget + 1) // 2))
+    return min(first, budget - second), second
+
+
+def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> Encoded:
+    """RoBERTa's inputs: `<s> a </s> </s> b </s>`, or `<s> a </s>`; the final `</s>` always stays (Liu et al. 2019).
+
+    Args:
+        max_length: longest input in tokens, specials included.
+
+    Raises:
+        UserError: `max_length` leaves no room for both texts.
+    """
+    if max_length < SPECIALS_OF_PAIR + 2:
+        raise UserError(f"--max-length {max_length}: expected at least {SPECIALS_OF_PAIR + 2}: the specials and "
+                        "a token of each text")
+    first = tokenizer.encode_batch([item.text_a for item in examples])
+    pairs = [item.text_b for item in examples]
+    second = iter(tokenizer.encode_batch([text for text in pairs if text is not None]))
+    tokens: list[NDArray[np.int32]] = []
+    truncated = 0
+    for a, text in zip(first, pairs, strict=True):
+        if text is None:
+            keep = max_length - 2
+            truncated += len(a) > keep
+            ids = [BOS, *a[:keep], EOS]
+        else:
+            b = next(second)
+            budget = max_length - SPECIALS_OF_PAIR
+            keep_a, keep_b = kept_lengths(len(a), len(b), budget)
+            truncated += len(a) + len(b) > budget
+            ids = [BOS, *a[:keep_a], EOS, EOS, *b[:keep_b], EOS]
+        tokens.append(np.array(ids, dtype=np.int32))
+    return Encoded(tokens, np.array([len(ids) for ids in tokens], dtype=np.int64), truncated)
+
+
+def pad(tokens: Sequence[NDArray[np.int32]]) -> Tensor:
+    """Ids [B, T], int64, padded on the right with PAD to the longest."""
+    batch = np.full((len(tokens), max(len(ids) for ids in tokens)), PAD, dtype=np.int64)
+    for row, ids in zip(batch, tokens, strict=True):
+        row[: len(ids)] = ids
+    return torch.from_numpy(batch)
+
+
+def batches(sizes: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:
+    """Indices grouped by length, longest first: each batch holds at most `max_tokens` padded tokens (but one input)."""
+    order = np.argsort(-sizes, kind="stable")
+    groups: list[NDArray[np.int64]] = []
+    start = 0
+    while start < len(order):
+        count = max(1, max_tokens // int(sizes[order[start]]))
+        groups.append(order[start:start + count])
+        start += count
+    return groups
+
+
+def shuffled_by_length(sizes: NDArray[np.int64], seed: int, epoch: int, window: int = 2048) -> NDArray[np.int64]:
+    """A training order: all indices shuffled from (seed, epoch), then sorted by length within windows.
+
+    Neighbours are of similar length, so batches hold little padding, and differ from epoch to epoch.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(len(sizes))
+    for start in range(0, len(order), window):
+        part = order[start:start + window]
+        order[start:start + window] = part[np.argsort(sizes[part], kind="stable")]
+    return order

@@ -1,0 +1,224 @@
+"""Zero-shot evaluation: one task body in memory, the embeddings of many languages swapped in place (DESIGN §1).
+
+Works without fairseq.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adapt.assemble import check_compatible, swap
+from adapt.embedding import Embedding
+from adapt.resources import locate
+from pretrain.body import Body
+from pretrain.encoder import PRECISIONS
+from pretrain.errors import UserError, unknown
+from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
+from pretrain.tensors import fingerprint
+from tasks.base import Loaded, Task, get_task, standard_error, wilson_interval
+from tasks.encoding import Encoded, batches, encode_examples, pad
+from tasks.heads import TaskModel, task_model, task_of
+
+DEVICES = ("auto", "cpu", "cuda")
+MAX_TOKENS = 8192
+"""Padded tokens of a batch."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` takes a GPU where there is one.
+
+    Raises:
+        UserError: unknown name, or CUDA asked for and absent.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (index and not index.isdigit()):
+        raise unknown("device", name, DEVICES)
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no CUDA device is visible; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+@torch.inference_mode()
+def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX_TOKENS,
+            description: str | None = None) -> NDArray[np.int64]:
+    """Index of the most probable label of each input [N], in the order of the inputs.
+
+    Args:
+        max_tokens: padded tokens of a batch: decides about memory and speed, not about the result.
+        description: text of the progress bar; none where None.
+    """
+    from tqdm import tqdm
+
+    device = model.encoder.embed_tokens.weight.device
+    result = np.empty(len(encoded), dtype=np.int64)
+    with tqdm(total=len(encoded), desc=description, disable=description is None, unit="ex", leave=False,
+              dynamic_ncols=True) as bar:
+        for indices in batches(encoded.sizes, max_tokens):
+            lengths = encoded.sizes[indices]
+            tokens = pad([encoded.tokens[index] for index in indices]).to(device)
+            logits = model(tokens, full=bool(lengths[0] == lengths[-1]), task=task)
+            if not bool(torch.isfinite(logits).all()):
+                raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
+                                "embedding diverged in training")
+            result[indices] = logits.argmax(-1).cpu().numpy()
+            bar.update(len(indices))
+    return result
+
+
+@dataclass
+class Cell:
+    """One language of an evaluation before it is computed."""
+
+    path: Path
+    language: str
+    data: Loaded
+
+
+def software() -> dict[str, str]:
+    """Versions of everything that computes a score."""
+    versions = {"python": platform.python_version()}
+    for name in ("relexify", "torch", "numpy", "sentencepiece", "safetensors"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed as a package"
+    return versions
+
+
+def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split: str) -> list[Cell]:
+    """Checks every embedding's record and reads every language's examples before anything is computed."""
+    cells: list[Cell] = []
+    for given in embeddings:
+        path = locate(given, "embedding")
+        record = read_json(path / "embedding.json", "the record of an embedding (embedding.json)")
+        language = record.get("language") if isinstance(record, dict) else None
+        if not isinstance(language, str):
+            raise UserError(f"{path / 'embedding.json'}: it names no language; is this an embedding?")
+        twice = next((cell for cell in cells if cell.language == language), None)
+        if twice is not None:
+            raise UserError(f"{twice.path} and {path} are both embeddings of {language!r}; give each an "
+                            "--output of its own")
+        cells.append(Cell(path, language, task.read(data, split, language)))
+    if not cells:
+        raise UserError("--embedding is missing: name at least one embedding")
+    return cells
+
+
+def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str, data: str | Path, split: str,
+             output: str | Path, *, device: str = "auto", max_tokens: int = MAX_TOKENS, max_length: int = 0,
+             precision: str = "fp32", overwrite: bool = False, quiet: bool = False) -> list[dict[str, Any]]:
+    """Scores a task body in the language of each embedding and writes records and predictions.
+
+    `OUTPUT/TASK/SPLIT-CODE.tsv` holds the predicted label names, one a line in file order, as XTREME reads them;
+    `OUTPUT/TASK/SPLIT-CODE.json` the record of that cell; `OUTPUT/results.json` all records.
+
+    Args:
+        split: read from `data` in each embedding's own language.
+        max_tokens: padded tokens of a batch.
+        max_length: longest input in tokens; 0: all positions of the body.
+
+    Returns:
+        One record per embedding, in the order given.
+
+    Raises:
+        UserError: existing output, wrong artefact, missing or stripped data.
+    """
+    refuse_existing(output, overwrite)
+    definition = get_task(task)
+    target = choose_device(device)
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if max_tokens < 1:
+        raise UserError(f"--max-tokens {max_tokens}: expected at least 1")
+    loaded_body = Body.load(locate(body, "body"))
+    trained = task_of(loaded_body, task)
+    if sorted(trained["labels"]) != sorted(definition.labels):
+        raise UserError(f"{body}: was trained on the labels {trained['labels']}, {task} {definition.version} has "
+                        f"{list(definition.labels)}; finetune it anew")
+    positions = loaded_body.config.max_positions
+    if max_length > positions:
+        raise UserError(f"--max-length {max_length} exceeds the body's {positions} positions; lower it")
+    max_length = max_length or positions
+    cells = _cells(definition, embeddings, data, split)
+    model: TaskModel | None = None
+    records: list[dict[str, Any]] = []
+    with atomic_folder(output, overwrite) as folder:
+        (folder / task).mkdir()
+        for cell in cells:
+            embedding = Embedding.load(cell.path)
+            if model is None:
+                model = task_model(loaded_body, embedding, target, precision)
+            else:
+                check_compatible(loaded_body, embedding)
+                swap(model, embedding)
+            encoded = encode_examples(embedding.tokenizer, cell.data.examples, max_length)
+            predicted = predict(model, encoded, task, max_tokens, None if quiet else f"{task} {split} {cell.language}")
+            names = [trained["labels"][index] for index in predicted]
+            gold = [definition.labels[item.label] for item in cell.data.examples if item.label is not None]
+            stem = folder / task / f"{split}-{cell.language}"
+            stem.with_name(stem.name + ".tsv").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+            record = {
+                **score(names, gold), "task": task, "version": definition.version, "split": split,
+                "language": cell.language, "metric": definition.metric, "chance": definition.chance,
+                "seed": loaded_body.made.get("seed"), "body": _body_record(body, loaded_body),
+                "embedding": _embedding_record(cell.path, embedding),
+                "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "dropped": cell.data.dropped},
+                "max_length": max_length, "truncated": encoded.truncated, "precision": precision,
+                "device": str(target), "predictions": f"{task}/{split}-{cell.language}.tsv", "software": software(),
+            }
+            write_json(stem.with_name(stem.name + ".json"), record)
+            records.append(record)
+        write_json(folder / "results.json", records)
+    return records
+
+
+def _body_record(path: str | Path, body: Body) -> dict[str, Any]:
+    """What a result says about its body: where it is, what it is, what it descends from, and its own dev score."""
+    return {"path": str(path), "fingerprint": body.fingerprint, "lineage": body.lineage, "seed": body.made.get("seed"),
+            "updates": body.made.get("updates"), "dev": (body.task or {}).get("dev"),
+            "body_fingerprint": body.made.get("body_fingerprint"), "body_made": body.made.get("body_made")}
+
+
+def _embedding_record(path: Path, embedding: Embedding) -> dict[str, Any]:
+    """What a result says about an embedding."""
+    return {"path": str(path), "fingerprint": fingerprint(embedding.tensors), "lineage": embedding.lineage,
+            "tokenizer_sha256": embedding.tokenizer.sha256, "made": embedding.made}
+
+
+def score(predicted: Sequence[str], gold: Sequence[str]) -> dict[str, Any]:
+    """Accuracy, its standard error and 95 % interval (Wilson), and how often each label was predicted and is right."""
+    correct = sum(p == g for p, g in zip(predicted, gold, strict=True))
+    count = len(gold)
+    share = correct / count
+    return {
+        "score": share, "n": count, "correct": correct, "standard_error": standard_error(share, count),
+        "interval_95": list(wilson_interval(share, count)),
+        "predicted_labels": {name: sum(p == name for p in predicted) for name in sorted({*gold, *predicted})},
+        "gold_labels": {name: sum(g == name for g in gold) for name in sorted({*gold, *predicted})},
+    }
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """The scores as text: language, split, accuracy ± standard error, n, chance."""
+    rows = [("language", "split", str(records[0]["metric"]), "n", "chance")]
+    for record in records:
+        rows.append((record["language"], record["split"], f"{record['score']:.3f} ± {record['standard_error']:.3f}",
+                     f"{record['n']:,}", f"{record['chance']:.3f}"))
+    if len(records) > 1:
+        mean = sum(record["score"] for record in records) / len(records)
+        rows.append((f"mean of {len(records)}", records[0]["split"], f"{mean:.3f}", "", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) if column < 3 else cell.rjust(width)
+                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+                     for row in rows)

@@ -1,0 +1,248 @@
+"""fairseq task `modular_finetune`, model `modular_task_body`, criterion `modular_classification`: task adaptation.
+
+The body and a new head learn from examples in the source language; its embedding does not, so that every other
+embedding of the same lineage fits the result (Artetxe et al. 2020; Chen et al. 2023).
+"""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.data import FairseqDataset
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.models import register_model
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+from torch.nn import functional as F
+
+from adapt.assemble import check_compatible
+from adapt.embedding import Embedding
+from adapt.resources import locate
+from pretrain.body import HEADS, Body, load_body
+from pretrain.errors import UserError
+from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from pretrain.optimizer import mark
+from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
+from tasks.base import get_task
+from tasks.encoding import Encoded, encode_examples, pad, shuffled_by_length
+from tasks.heads import TaskModel
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ModularFinetuneConfig(FairseqDataclass):
+    data: str = field(default=MISSING, metadata={"help": "folder with the task's files, or hf:NAME"})
+    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli"})
+    body: str = field(default="", metadata={"help": "pre-trained body (a folder; an output of pretrain will do)"})
+    embedding: str = field(
+        default="", metadata={"help": "embedding of the language of the examples; default: the one beside --body"}
+    )
+    train_files: str = field(default="", metadata={"help": "training files, comma-separated, instead of a search"})
+    source_language: str = field(
+        default="", metadata={"help": "language of the examples; default: the embedding's"}
+    )
+    dev_split: str = field(default="dev", metadata={"help": "split that chooses the best checkpoint"})
+    max_length: int = field(default=0, metadata={"help": "longest input in tokens; 0: all positions of the body"})
+    train_embedding: bool = field(
+        default=False, metadata={"help": "train the embedding too (the body will then fit other embeddings less well)"}
+    )
+    forget_scope: str = "embedding"
+    seed: int = II("common.seed")
+
+
+class ExampleDataset(FairseqDataset):
+    """Encoded examples of one split with their labels [N]; training order is drawn from (seed, epoch) alone."""
+
+    def __init__(self, encoded: Encoded, labels: list[int], seed: int, shuffle: bool):
+        super().__init__()
+        self.encoded, self.seed, self.shuffle = encoded, seed, shuffle
+        self.labels = np.array(labels, dtype=np.int64)
+        self.sizes = encoded.sizes
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: int) -> int:
+        return int(index)
+
+    def num_tokens(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def size(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: Any) -> Any:
+        return self.sizes[indices]
+
+    def collater(self, samples: list[int]) -> dict[str, Any]:
+        if not samples:
+            return {}
+        indices = np.array(samples, dtype=np.int64)
+        lengths = self.sizes[indices]
+        return {
+            "id": torch.from_numpy(indices),
+            "tokens": pad([self.encoded.tokens[index] for index in samples]),
+            "labels": torch.from_numpy(self.labels[indices]),
+            "full": bool((lengths == lengths[0]).all()),
+            "ntokens": int(lengths.sum()),
+            "nsentences": len(samples),
+        }
+
+    def ordered_indices(self) -> Any:
+        if not self.shuffle:
+            return np.argsort(self.sizes, kind="stable")
+        return shuffled_by_length(self.sizes, self.seed, self.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle
+
+    def prefetch(self, indices: Any) -> None:
+        """Nothing to do: everything is encoded already."""
+
+
+@register_task("modular_finetune", dataclass=ModularFinetuneConfig)
+class ModularFinetuneTask(FairseqTask):
+    """Task adaptation: reads and encodes the examples once; the model is built from a Body."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        self.definition = get_task(cfg.task_name)
+        if not cfg.body:
+            raise UserError("--body is missing: name the folder of a pre-trained body")
+        self.body = Body.load(locate(cfg.body, "body"))
+        self.embedding = Embedding.load(locate(cfg.embedding or cfg.body, "embedding"))
+        check_compatible(self.body, self.embedding)
+        self.language = cfg.source_language or self.embedding.language
+        self.max_length = resolve_max_length(cfg.max_length, self.body)
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
+        return cls(cfg)
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
+        training = split == "train"
+        name = "train" if training else self.cfg.dev_split
+        files = [path for path in self.cfg.train_files.split(",") if path] if training else []
+        loaded = self.definition.read(self.cfg.data, name, self.language, files)
+        encoded = encode_examples(self.embedding.tokenizer, loaded.examples, self.max_length)
+        labels = [item.label for item in loaded.examples if item.label is not None]
+        self.datasets[split] = ExampleDataset(encoded, labels, self.cfg.seed, shuffle=training)
+        logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {self.definition.name} {name} in "
+                    f"{self.language}; {encoded.truncated:,} cut to {self.max_length} tokens")
+
+    def max_positions(self) -> int:
+        return self.max_length
+
+    @property
+    def source_dictionary(self) -> None:
+        return None
+
+    @property
+    def target_dictionary(self) -> None:
+        return None
+
+
+def resolve_max_length(wanted: int, body: Body) -> int:
+    """The longest input in tokens: as asked for, or all positions of the body where 0."""
+    if wanted > body.config.max_positions:
+        raise UserError(f"--max-length {wanted} exceeds the body's {body.config.max_positions} positions; lower it")
+    return wanted or body.config.max_positions
+
+
+@register_model("modular_task_body", dataclass=TrainingModelConfig)
+class TaskBody(FairseqMaskedLM, TaskModel):
+    """A body that learns a task with a new head, under an embedding that does not.
+
+    What the embedding module brings and the unused LM head are frozen in the constructor, before DDP and the optimizer
+    exist.
+    Its state dict, and so every checkpoint, holds only what is trained.
+    """
+
+    def __init__(self, body: Body, embedding: Embedding, cfg: Any, task: str, head: str, classes: int,
+                 train_embedding: bool = False):
+        super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
+        load_body(self, body)
+        own = torch.nn.Module.state_dict(self)
+        given = {EMBEDDING_WEIGHT: embedding.weight, OUTPUT_BIAS: embedding.bias, **embedding.extras}
+        with torch.no_grad():
+            for name, tensor in given.items():
+                own[name].copy_(tensor)
+        self.add_head(task, head, classes)
+        frozen = set(given) - {EMBEDDING_WEIGHT} if train_embedding else set(given)
+        self.trained: set[str] = set()
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name not in frozen and not name.startswith("lm_head."))
+            if parameter.requires_grad:
+                self.trained.add(name)
+            if name.startswith(HEADS):
+                mark(parameter, "head")
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
+        definition = task.definition
+        model = cls(task.body, task.embedding, cfg, definition.name, definition.head, len(definition.labels),
+                    task.cfg.train_embedding)
+        counts = [sum(p.numel() for p in model.parameters() if p.requires_grad is flag) for flag in (True, False)]
+        logger.info(f"trained: {counts[0]:,} parameters in {len(model.trained)} tensors; frozen: {counts[1]:,}")
+        return model
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        full = super().state_dict(*args, **kwargs)
+        return {name: tensor for name, tensor in full.items() if name in self.trained}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, model_cfg: Any = None, args: Any = None) -> Any:
+        if set(state_dict) != self.trained:
+            odd = sorted(set(state_dict) ^ self.trained)
+            raise UserError(f"the checkpoint and this run train different tensors ({odd[0]!r} is in one of them only); "
+                            "resume with the same body, task and --train-embedding")
+        own = torch.nn.Module.state_dict(self)
+        with torch.no_grad():
+            for name, tensor in state_dict.items():
+                own[name].copy_(tensor)
+        return torch.nn.modules.module._IncompatibleKeys([], [])
+
+
+@register_criterion("modular_classification", dataclass=FairseqDataclass)
+class ModularClassification(FairseqCriterion):
+    """Cross entropy over the labels, summed over the examples; logged in bits, with accuracy in percent."""
+
+    def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
+        logits = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)
+        labels = sample["labels"]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        logging_output = {
+            "loss": loss.detach(),
+            "n_correct": logits.detach().argmax(-1).eq(labels).sum(),
+            "sample_size": sample["nsentences"],
+            "ntokens": sample["ntokens"],
+            "nsentences": sample["nsentences"],
+        }
+        return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        total = {
+            key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in ("loss", "sample_size", "n_correct")
+        }
+        if not total["sample_size"]:
+            return
+        count = total["sample_size"]
+        metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
+        metrics.log_scalar("accuracy", 100 * total["n_correct"] / count, count, round=3)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        return True

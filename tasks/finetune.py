@@ -1,0 +1,207 @@
+"""Task adaptation as one call: train a body and a head on the source language, write the task body (DESIGN §1)."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapt.assemble import check_compatible
+from adapt.embedding import Embedding
+from adapt.resources import locate
+from pretrain.body import HEADS, Body
+from pretrain.compat import load_checkpoint
+from pretrain.errors import UserError
+from pretrain.files import atomic_folder, refuse_existing, write_json
+from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
+from pretrain.schedule import Polynomial
+from pretrain.stage import Stage, command_line, common_options, read_curve
+from tasks.base import Loaded, Task, get_task, standard_error
+from tasks.encoding import encode_examples
+from tasks.evaluate import choose_device, predict
+from tasks.heads import task_model
+from tasks.settings import FinetuneSettings, default_lr
+
+
+@dataclass
+class Plan:
+    """What a run will do, and what it was planned from."""
+
+    stage: Stage
+    body: Body
+    embedding: Embedding
+    task: Task
+    language: str
+    train: Loaded
+    dev: Loaded
+    updates: int
+    lr: float
+
+
+def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False) -> Plan:
+    """The training stage; checks everything that can be checked before a process is started.
+
+    Raises:
+        UserError: a wrong artefact, file, label or number.
+    """
+    task = get_task(settings.task)
+    body = Body.load(locate(settings.body, "body"))
+    source = embedding_path(settings)
+    embedding = Embedding.load(source)
+    check_compatible(body, embedding)
+    language = settings.source_language or embedding.language
+    if settings.max_length > body.config.max_positions:
+        raise UserError(f"--max-length {settings.max_length} exceeds the body's {body.config.max_positions} positions; "
+                        "lower it")
+    check_numbers(settings)
+    train = task.read(settings.data, "train", language, settings.train_files)
+    dev = task.read(settings.data, settings.dev_split, language)
+    per_epoch = math.ceil(math.ceil(len(train) / settings.batch_size) / settings.update_freq)
+    updates = settings.updates or max(1, round(settings.epochs * per_epoch))
+    lr = settings.lr or default_lr(body.config.width)
+    warmup = int(settings.warmup * updates) if settings.warmup < 1 else int(settings.warmup)
+    Polynomial(lr, warmup, updates)
+    validate_every = settings.validate_every or max(1, min(per_epoch // 2, updates // 10))
+    options: dict[str, Any] = {
+        "task": "modular_finetune", "arch": "modular_task_body", "criterion": "modular_classification",
+        "task_name": task.name, "body": settings.body, "embedding": str(source),
+        "train_files": ",".join(settings.train_files) or None, "source_language": settings.source_language or None,
+        "dev_split": settings.dev_split, "max_length": settings.max_length or None,
+        "train_embedding": settings.train_embedding, "dropout": settings.dropout,
+        "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
+        "best_checkpoint_metric": "accuracy", "maximize_best_checkpoint_metric": True,
+        "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": settings.tensorboard or None,
+    }
+    options.update(common_options(
+        updates=updates, batch_size=settings.batch_size, lr=lr, warmup=warmup, seed=settings.seed,
+        clip_norm=settings.clip_norm, validate_every=validate_every, update_freq=settings.update_freq,
+        weight_decay=settings.weight_decay))
+    identity = asdict(settings)
+    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files"):
+        identity.pop(place)
+    identity.update(task=[task.name, task.version], body=body.fingerprint, embedding=embedding.record()["fingerprint"],
+                    updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language)
+    output = Path(settings.output)
+    stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
+                  threads=settings.threads, overwrite=overwrite, quiet=quiet)
+    return Plan(stage, body, embedding, task, language, train, dev, updates, lr)
+
+
+def embedding_path(settings: FinetuneSettings) -> Path:
+    """The folder of the examples' embedding: as named, or the one in or beside the folder of the body.
+
+    Raises:
+        UserError: none is named and none is there.
+    """
+    if settings.embedding:
+        return locate(settings.embedding, "embedding")
+    inside = locate(settings.body, "embedding")
+    for path in (inside, Path(settings.body).parent / "embedding"):
+        if (path / "embedding.json").exists():
+            return path
+    raise UserError(f"{settings.body}: there is no embedding in or beside this body; name the one of the examples' "
+                    "language with --embedding")
+
+
+def check_numbers(settings: FinetuneSettings) -> None:
+    """Refuses settings that cannot work or would make the scores worthless."""
+    for name in ("batch_size", "update_freq"):
+        if getattr(settings, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1")
+    if settings.updates < 0 or (not settings.updates and settings.epochs <= 0):
+        raise UserError(f"--epochs {settings.epochs}, --updates {settings.updates}: expected a positive length")
+    if settings.lr < 0 or settings.warmup < 0:
+        raise UserError(f"--lr {settings.lr}, --warmup {settings.warmup}: expected positive numbers")
+    if settings.dev_split in ("train", "test"):
+        raise UserError(f"--dev-split {settings.dev_split}: the split that chooses the checkpoint says nothing about "
+                        "it any more; choose on dev")
+    for path in settings.train_files:
+        if "," in path:
+            raise UserError(f"--train-file {path!r}: fairseq-train takes a list with commas; rename the file")
+
+
+def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False,
+             restart: bool = False) -> Body:
+    """Trains and writes `OUTPUT`: the task body with the best dev score and `curves.json`.
+
+    With `train_embedding`, `OUTPUT/embedding` holds the embedding as it was trained.
+
+    Args:
+        keep: leave checkpoints and log in `OUTPUT.training`.
+        restart: throw away an unfinished run rather than resume it.
+
+    Raises:
+        UserError: a mistake in the settings or the files; an existing output without `overwrite`.
+    """
+    refuse_existing(settings.output, overwrite)
+    planned = plan(settings, overwrite, quiet)
+    if restart:
+        shutil.rmtree(planned.stage.folder, ignore_errors=True)
+    folder = planned.stage.run()
+    curve = read_curve(folder)
+    body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
+    with atomic_folder(settings.output, overwrite) as target:
+        body.save(target)
+        if settings.train_embedding:
+            embedding.save(target / "embedding")
+        write_json(target / "curves.json", [{**point, "split": settings.dev_split, "language": planned.language}
+                                            for point in curve])
+    if not keep:
+        planned.stage.discard()
+    return body
+
+
+def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple[Body, Embedding]:
+    """The task body in a checkpoint of this stage, scored on the dev split as it stands, and its embedding."""
+    state = load_checkpoint(checkpoint)
+    trained: dict[str, torch.Tensor] = state["model"]
+    start, embedding, task = planned.body, planned.embedding, planned.task
+    tensors = {name: tensor for name, tensor in start.tensors.items() if not name.startswith(HEADS)}
+    tensors.update({name: tensor for name, tensor in trained.items() if name not in VOCABULARY_INDEXED})
+    if EMBEDDING_WEIGHT in trained:
+        embedding = replace(embedding, weight=trained[EMBEDDING_WEIGHT],
+                            made={**embedding.made, "trained_with_task": task.name})
+    best = int(state["optimizer_history"][-1]["num_updates"])
+    made = {
+        "stage": "finetune", "seed": settings.seed, "updates": best, "planned_updates": planned.updates,
+        "lr": planned.lr, "warmup": settings.warmup,
+        "examples_per_update": settings.batch_size * settings.update_freq,
+        "weight_decay": settings.weight_decay, "clip_norm": settings.clip_norm, "dropout": settings.dropout,
+        "attention_dropout": settings.attention_dropout, "precision": settings.precision,
+        "max_length": settings.max_length or start.config.max_positions,
+        "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,
+        "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,
+        "train_files": planned.train.files, "train_examples": len(planned.train),
+        "train_dropped": planned.train.dropped, "data_sha256": planned.train.sha256(), "body_made": start.made,
+    }
+    record = {"name": task.name, "version": task.version, "head": task.head, "labels": list(task.labels),
+              "metric": task.metric}
+    body = Body(start.config, tensors, start.lineage, start.backbone, made, record)
+    body.task = {**record, "dev": dev_score(body, embedding, planned, settings)}
+    return body, embedding
+
+
+def dev_score(body: Body, embedding: Embedding, planned: Plan, settings: FinetuneSettings) -> dict[str, Any]:
+    """The score of a task body on the dev split that chose it, computed from its tensors, not taken from the log."""
+    model = task_model(body, embedding, "cpu" if settings.cpu else choose_device("auto"), settings.precision)
+    examples = planned.dev.examples
+    encoded = encode_examples(embedding.tokenizer, examples, body.made["max_length"])
+    predicted = predict(model, encoded, planned.task.name)
+    share = sum(int(p) == item.label for p, item in zip(predicted, examples, strict=True)) / len(examples)
+    return {"split": settings.dev_split, "language": planned.language, "score": share, "n": len(examples),
+            "standard_error": standard_error(share, len(examples)), "files": planned.dev.files,
+            "data_sha256": planned.dev.sha256()}
+
+
+def summary(body: Body, output: str | Path) -> str:
+    """Two lines for the terminal."""
+    assert body.task is not None
+    dev = body.task["dev"]
+    return (f"{output}: task body for {body.task['name']}, best after {body.made['updates']:,} of "
+            f"{body.made['planned_updates']:,} updates\n"
+            f"{dev['split']} ({dev['language']}) {body.task['metric']} {dev['score']:.3f} ± {dev['standard_error']:.3f}"
+            f", n = {dev['n']:,}; it chose the checkpoint, so it is slightly optimistic")

@@ -1,0 +1,105 @@
+"""Task heads, and the model that carries them: encoder and LM head as in pre-training, plus `heads.<task>.*`.
+
+Plain torch; `tasks/fairseq_task.py` makes it known to fairseq. The unused LM head stays, so that a task body keeps
+every tensor of the body it descends from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pretrain.body import Body, load_body
+from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
+from pretrain.errors import UserError, unknown
+from pretrain.masked_lm import MaskedLM
+
+if TYPE_CHECKING:
+    from adapt.embedding import Embedding
+
+
+class ClassificationHead(nn.Module):
+    """RoBERTa's head on the state of `<s>`: dropout, dense D -> D, tanh, dropout, out_proj D -> C (Liu et al. 2019)."""
+
+    def __init__(self, width: int, classes: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, classes)
+        self.apply(init_weights)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, C]."""
+        x = torch.tanh(self.dense(self.dropout(states_BTD[:, 0])))
+        return self.out_proj(self.dropout(x))
+
+
+HEADS: dict[str, type[ClassificationHead]] = {"classification": ClassificationHead}
+"""Head kinds that a task may declare."""
+
+
+class TaskModel(MaskedLM):
+    """`MaskedLM` with task heads; without a task it is the masked language model it was."""
+
+    def __init__(self, config: EncoderConfig, vocabulary_size: int, dropout: Dropout | None = None,
+                 precision: str = "fp32"):
+        super().__init__(config, vocabulary_size, dropout, precision)
+        self.head_dropout = (dropout or Dropout()).hidden
+        self.heads = nn.ModuleDict()
+
+    def add_head(self, task: str, kind: str, classes: int) -> None:
+        """A new head for `task` with `classes` outputs."""
+        if kind not in HEADS:
+            raise unknown("head", kind, HEADS)
+        self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout)
+
+    def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
+                task: str | None = None) -> Tensor:
+        """fp32 logits [B, C] of a task's head, or those of `MaskedLM` where `task` is None.
+
+        Args:
+            tokens_BT: ids, padded on the right.
+            full: nothing is padded.
+        """
+        if task is None:
+            return super().forward(tokens_BT, positions, full)
+        with autocast(tokens_BT.device, self.precision):
+            logits = self.heads[task](self.encoder(tokens_BT, full=full))
+        return logits.float()
+
+
+def task_of(body: Body, name: str | None = None) -> dict[str, Any]:
+    """The task record of a task body.
+
+    Raises:
+        UserError: the body has no head, or one for another task than `name`.
+    """
+    if not body.task:
+        raise UserError("this body has no task head; train one first: relexify finetune --body … --task …")
+    if name is not None and body.task["name"] != name:
+        raise UserError(f"the task body does {body.task['name']!r}, asked for {name!r}; finetune a body for it")
+    return body.task
+
+
+def task_model(body: Body, embedding: Embedding, device: str | torch.device = "cpu",
+               precision: str = "fp32") -> TaskModel:
+    """A model in evaluation mode from a task body and a compatible embedding.
+
+    `adapt.assemble.swap` then changes its language in place.
+
+    Raises:
+        UserError: not a task body, or an embedding that does not fit it.
+    """
+    from adapt.assemble import check_compatible, swap
+
+    record = task_of(body)
+    check_compatible(body, embedding)
+    model = TaskModel(body.config, len(embedding.tokenizer.vocabulary), precision=precision)
+    model.add_head(record["name"], record["head"], len(record["labels"]))
+    load_body(model, body, heads=True)
+    model.to(device)
+    swap(model, embedding)
+    model.eval()
+    return model
