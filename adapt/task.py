@@ -2,7 +2,6 @@
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
-import logging
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import torch
 from fairseq.models import register_model
 from fairseq.tasks import register_task
-from omegaconf import II
 
 from adapt.embedding import Embedding
 from adapt.initialise import Request, initialise
@@ -21,10 +19,9 @@ from pretrain.body import Body, load_body
 from pretrain.errors import UserError
 from pretrain.files import read_json
 from pretrain.masked_lm import VOCABULARY_INDEXED
-from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
+from pretrain.partial import PartlyTrained
+from pretrain.roberta import TrainingModelConfig
 from pretrain.task import BlockTask, BlockTaskConfig
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -45,7 +42,6 @@ class ModularAdaptConfig(BlockTaskConfig):
         default="", metadata={"help": "updates at which to save the embedding as it stands: 100,300,1000"}
     )
     embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at writes"})
-    data_seed: int = II("common.seed")
 
 
 @register_task("modular_adapt", dataclass=ModularAdaptConfig)
@@ -100,11 +96,10 @@ class ModularAdaptTask(BlockTask):
 
 
 @register_model("modular_frozen_body", dataclass=TrainingModelConfig)
-class FrozenBody(FairseqMaskedLM):
+class FrozenBody(PartlyTrained):
     """A body that does not learn and an embedding that does.
 
-    Frozen in the constructor, before DDP and the optimizer exist, so that no weight gradient is ever computed for it.
-    Its state dict, and so every checkpoint, holds only what is trained.
+    Frozen in the constructor, so that no weight gradient is ever computed for it.
     """
 
     def __init__(self, body: Body, embedding: Embedding, cfg: Any, train_also: str = ""):
@@ -113,38 +108,20 @@ class FrozenBody(FairseqMaskedLM):
         with torch.no_grad():
             self.encoder.embed_tokens.weight.copy_(embedding.weight)
             self.lm_head.bias.copy_(embedding.bias)
-        self.trained = {*VOCABULARY_INDEXED}
+        trained = {*VOCABULARY_INDEXED}
         names = [name for name, _ in self.named_parameters()]
         for pattern in filter(None, train_also.split(",")):
             matched = {name for name in names if fnmatchcase(name, pattern)}
             if not matched:
                 raise UserError(f"--train-also {pattern!r} matches no tensor of the model; names look like {names[1]!r}")
-            self.trained |= matched
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name in self.trained)
+            trained |= matched
+        self.train_only(trained)
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FrozenBody":
-        model = cls(task.body, task.initial_embedding(), cfg, task.cfg.train_also)
-        counts = [sum(p.numel() for p in model.parameters() if p.requires_grad is flag) for flag in (True, False)]
-        logger.info(f"trained: {counts[0]:,} parameters in {len(model.trained)} tensors; frozen: {counts[1]:,}")
-        return model
+        return cls(task.body, task.initial_embedding(), cfg, task.cfg.train_also)
 
     def trained_extras(self) -> dict[str, torch.Tensor]:
         """Copies of the trained tensors beyond embedding and output bias."""
         state = torch.nn.Module.state_dict(self)
         return {name: state[name].detach().cpu().clone() for name in sorted(self.trained - {*VOCABULARY_INDEXED})}
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        full = super().state_dict(*args, **kwargs)
-        return {name: tensor for name, tensor in full.items() if name in self.trained}
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, model_cfg: Any = None, args: Any = None) -> Any:
-        if set(state_dict) != self.trained:
-            raise UserError(f"the checkpoint holds {sorted(state_dict)[:4]}…, this run trains {sorted(self.trained)[:4]}…; "
-                            "resume with the same --train-also")
-        own = torch.nn.Module.state_dict(self)
-        with torch.no_grad():
-            for name, tensor in state_dict.items():
-                own[name].copy_(tensor)
-        return torch.nn.modules.module._IncompatibleKeys([], [])

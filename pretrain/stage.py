@@ -13,10 +13,11 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, refuse_existing, write_json
@@ -99,12 +100,12 @@ class Stage:
             env.update(OMP_NUM_THREADS=str(self.threads), MKL_NUM_THREADS=str(self.threads))
         log = self.folder / "train.log"
         tail: deque[str] = deque(maxlen=25)
-        with open(log, "a", encoding="utf-8") as file:
+        with self._locked() as lock, open(log, "a", encoding="utf-8") as file:
             launch = [sys.executable, "-m", "fairseq_cli.train"]
             if self.processes > 1:
                 launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={self.processes}", *launch[1:]]
             child = subprocess.Popen([*launch, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                     encoding="utf-8", errors="replace", env=env)
+                                     encoding="utf-8", errors="replace", env=env, pass_fds=[lock.fileno()])
             try:
                 assert child.stdout is not None
                 self._follow(child.stdout, file, tail)
@@ -123,6 +124,19 @@ class Stage:
         """Removes the training folder (after the artefact has been written)."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        """Keeps a second run out of the training folder. The training process inherits the lock, so it also holds while
+        a process whose parent was killed is still at work."""
+        import fcntl
+
+        with open(self.folder / "lock", "ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{self.folder}: another process is training there; wait for it, or stop it") from None
+            yield lock
+
     def _check_settings(self) -> None:
         path = self.folder / "settings.json"
         settings = json.loads(json.dumps(self.settings))
@@ -137,7 +151,7 @@ class Stage:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(path, settings)
 
-    def _follow(self, stream: TextIO, file: TextIO, tail: deque[str]) -> None:
+    def _follow(self, stream: IO[str], file: IO[str], tail: deque[str]) -> None:
         from tqdm import tqdm
 
         with tqdm(total=self.updates, desc=self.name, unit="update", disable=self.quiet, mininterval=0.5,
@@ -209,6 +223,7 @@ def common_options(*, updates: int, batch_size: int | None, lr: float, warmup: i
         "update_freq": update_freq,
         "seed": seed,
         "num_workers": 0,
+        "required_batch_size_multiple": 1,
         "validate_interval": 10**9,
         "save_interval": 10**9,
         "validate_interval_updates": validate_every,

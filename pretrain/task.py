@@ -3,6 +3,7 @@
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 import logging
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ class BlockDataset(FairseqDataset):
             "nsentences": len(samples),
         }
 
+    def batch_by_size(self, indices: Any, max_tokens: Any = None, max_sentences: Any = None,
+                      required_batch_size_multiple: int = 1) -> Any:
+        # fairseq's default multiple of 8 makes a split of fewer than 8 equal blocks empty
+        return super().batch_by_size(indices, max_tokens, max_sentences, 1)
+
     def ordered_indices(self) -> Any:
         if not self.shuffle:
             return np.arange(len(self))
@@ -153,6 +159,15 @@ class BlockTask(FairseqTask):
         self.update = update_num
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """What fairseq would forget at a restart: how long early stopping has been waiting."""
+        counters = _early_stopping()
+        return {type(self).__name__: {k: getattr(counters, k) for k in ("best", "num_runs") if hasattr(counters, k)}}
+
+    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(_early_stopping(), key, value)
+
     def max_positions(self) -> int:
         return self.cfg.tokens_per_sample
 
@@ -163,6 +178,14 @@ class BlockTask(FairseqTask):
     @property
     def target_dictionary(self) -> None:
         return None
+
+
+def _early_stopping() -> Any:
+    """The function on which fairseq keeps its early-stopping counters; `python -m fairseq_cli.train` runs as __main__."""
+    function = getattr(sys.modules["__main__"], "should_stop_early", None)
+    if function is None:
+        from fairseq_cli.train import should_stop_early as function
+    return function
 
 
 def _inner(model: Any) -> Any:

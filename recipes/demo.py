@@ -39,15 +39,15 @@ class DemoSettings:
     test_pairs: int = 2_000
     updates: int = 4000
     block: int = 64
-    batch: int = 32
-    lr: float = 1e-3
+    batch: int = 16
+    lr: float = 2e-3
     forget_every: int = 400
     """K, a tenth of the run; forgetting starts after three episodes' worth of updates."""
     finetune_updates: int = 2000
     finetune_lr: float = 5e-4
-    adapt_updates: int = 600
+    adapt_updates: int = 400
     adapt_lr: float = 2e-3
-    steps: tuple[int, ...] = (100, 300)
+    steps: tuple[int, ...] = (100, 200)
     """Updates at which the growing embeddings are scored too; the last update always is."""
 
 
@@ -98,7 +98,8 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
         body, task = root / arm / "en", root / arm / "nli"
         made.add(f"finetune-{arm}", task,
                  ["finetune", "--body", body, "--task", "xnli", "--data", world / "nli", "--output", task,
-                  "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--seed", s.seed, "--threads", 1],
+                  "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--validate-every", max(1, s.finetune_updates // 8),
+                  "--dropout", 0.0, "--attention-dropout", 0.0, "--seed", s.seed, "--threads", 1],
                  f"pretrain-{arm}")
         for code in s.languages:
             made.add(f"adapt-{arm}-{code}", root / arm / code,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pretrain.errors import UserError, nearest, unknown
+from pretrain.errors import UserError, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,9 @@ class Task:
         """The error for a language whose file is not there: names what was looked for and what there is."""
         known = self.available(data, split)
         shown = ", ".join(tried[:4]) + (", …" if len(tried) > 4 else "")
-        have = f"there is {split} data in: {', '.join(known)}{nearest(language, known)}" if known else \
+        akin = [code for code in known if code.split("-")[0] == language.split("-")[0]]
+        hint = f", did you mean {akin[0]!r}?" if akin else ""
+        have = f"there is {split} data in: {', '.join(known)}{hint}" if known else \
             f"that folder holds no {split} data of {self.name} at all"
         advice = "name the files with --train-file" if split == "train" else "check --data and the embedding's language"
         return UserError(f"{data}: no {split} data in {language!r} (looked for {shown}); {have}; {advice}")

@@ -29,7 +29,8 @@ from pretrain.body import HEADS, Body, load_body
 from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.optimizer import mark
-from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
+from pretrain.partial import PartlyTrained
+from pretrain.roberta import TrainingModelConfig
 from tasks.base import get_task
 from tasks.encoding import Encoded, encode_examples, pad, shuffled_by_length
 from tasks.heads import TaskModel
@@ -163,12 +164,10 @@ def resolve_max_length(wanted: int, body: Body) -> int:
 
 
 @register_model("modular_task_body", dataclass=TrainingModelConfig)
-class TaskBody(FairseqMaskedLM, TaskModel):
+class TaskBody(PartlyTrained, TaskModel):
     """A body that learns a task with a new head, under an embedding that does not.
 
-    What the embedding module brings and the unused LM head are frozen in the constructor, before DDP and the optimizer
-    exist.
-    Its state dict, and so every checkpoint, holds only what is trained.
+    What the embedding module brings and the unused LM head are frozen in the constructor.
     """
 
     def __init__(self, body: Body, embedding: Embedding, cfg: Any, task: str, head: str, classes: int,
@@ -182,37 +181,17 @@ class TaskBody(FairseqMaskedLM, TaskModel):
                 own[name].copy_(tensor)
         self.add_head(task, head, classes)
         frozen = set(given) - {EMBEDDING_WEIGHT} if train_embedding else set(given)
-        self.trained: set[str] = set()
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name not in frozen and not name.startswith("lm_head."))
-            if parameter.requires_grad:
-                self.trained.add(name)
             if name.startswith(HEADS):
                 mark(parameter, "head")
+        self.train_only(name for name, _ in self.named_parameters()
+                        if name not in frozen and not name.startswith("lm_head."))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         definition = task.definition
-        model = cls(task.body, task.embedding, cfg, definition.name, definition.head, len(definition.labels),
-                    task.cfg.train_embedding)
-        counts = [sum(p.numel() for p in model.parameters() if p.requires_grad is flag) for flag in (True, False)]
-        logger.info(f"trained: {counts[0]:,} parameters in {len(model.trained)} tensors; frozen: {counts[1]:,}")
-        return model
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        full = super().state_dict(*args, **kwargs)
-        return {name: tensor for name, tensor in full.items() if name in self.trained}
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, model_cfg: Any = None, args: Any = None) -> Any:
-        if set(state_dict) != self.trained:
-            odd = sorted(set(state_dict) ^ self.trained)
-            raise UserError(f"the checkpoint and this run train different tensors ({odd[0]!r} is in one of them only); "
-                            "resume with the same body, task and --train-embedding")
-        own = torch.nn.Module.state_dict(self)
-        with torch.no_grad():
-            for name, tensor in state_dict.items():
-                own[name].copy_(tensor)
-        return torch.nn.modules.module._IncompatibleKeys([], [])
+        return cls(task.body, task.embedding, cfg, definition.name, definition.head, len(definition.labels),
+                   task.cfg.train_embedding)
 
 
 @register_criterion("modular_classification", dataclass=FairseqDataclass)

@@ -89,10 +89,10 @@ def test_resume_after_kill_is_exact(finetuned: Path, world: Path, tmp_path: Path
 
     with pytest.raises(UserError, match=r"unfinished run with other settings \(.*lr was 0.005, now 0.004"):
         finetune(replace(settings, lr=4e-3), quiet=True)
-    body = finetune(settings, quiet=True)
+    body = finetune(settings, quiet=True, keep=True)
+    assert "Loaded checkpoint" in log.read_text()[len(cut):]
     assert body.fingerprint == Body.load(finetuned).fingerprint
     assert json.loads((output / "curves.json").read_text()) == json.loads((finetuned / "curves.json").read_text())
-    assert not log.exists()
     with pytest.raises(UserError, match=r"already exists.*--overwrite"):
         finetune(settings, quiet=True)
 

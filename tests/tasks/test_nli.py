@@ -145,7 +145,7 @@ def test_same_data_has_the_same_hash_in_every_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lines", "message"), [
-    (["a,b,c", "x,y,0"], r"bad.tsv:1: wrong columns: found 'a,b,c'; expected premise"),
+    (["a,b,c", "x,y,0"], r"bad.tsv:1: wrong columns: found 'a,b,c'; expected a header with premise"),
     (["premise\tclaim\tlabel", "x\ty\t0"], r"bad.tsv:1: wrong columns: found 'premise', 'claim', 'label'"),
     (["id\tpremise\thypothesis", "0\tx\ty"], r"bad.tsv:1: no label column: .* stripped"),
     (["premise\thypothesis\tlabel", "x\ty\t0", "x\ty\tmaybe"], r"bad.tsv:3: unknown label 'maybe'; expected ent"),
@@ -201,8 +201,10 @@ def test_missing_language_names_those_that_are_there(tmp_path: Path) -> None:
     for code in ("sw", "qaa"):
         write(tmp_path / f"test-{code}.tsv", "premise\thypothesis\tlabel", "x\ty\t0", "x\ty\t1")
     assert len(get_task("xnli").read(tmp_path, "test", "qaa")) == 2
-    with pytest.raises(UserError, match=r"no test data in 'sv' .*there is test data in: qaa, sw, did you mean 'sw'\?"):
-        get_task("xnli").read(tmp_path, "test", "sv")
+    with pytest.raises(UserError, match=r"no test data in 'de' .*there is test data in: qaa, sw; check --data"):
+        get_task("xnli").read(tmp_path, "test", "de")
+    with pytest.raises(UserError, match=r"no test data in 'sw-KE' .*in: qaa, sw, did you mean 'sw'\?"):
+        get_task("xnli").read(tmp_path, "test", "sw-KE")
     with pytest.raises(UserError, match=r"no train data in 'qaa'.*holds no train data of xnli at all.*--train-file"):
         get_task("xnli").read(tmp_path, "train", "qaa")
     with pytest.raises(UserError, match=r"expected a folder with the task's files, found nothing"):

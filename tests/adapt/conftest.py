@@ -1,0 +1,60 @@
+"""A tiny pre-trained body with its embedding and prepared text in two invented languages."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from adapt.embedding import Embedding
+from adapt.prepare import prepare
+from adapt.tokenizer import Tokenizer
+from pretrain.body import Body
+from pretrain.encoder import Dropout, EncoderConfig
+from pretrain.masked_lm import MaskedLM
+
+CONFIG = EncoderConfig(layers=2, width=16, heads=2, ffn=32, embedding_width=16, max_positions=32)
+LETTERS = {"qaa": "aeioktmprs", "qab": "аеиоктмпрс"}
+
+
+def write_text(path: Path, language: str, lines: int = 400) -> Path:
+    """Sentences of a few dozen words with fixed successions; `7 !` occurs in both languages."""
+    draw = random.Random(language)
+    letters = LETTERS[language]
+    words = ["".join(draw.choices(letters, k=draw.randint(2, 5))) for _ in range(40)]
+    text = []
+    for _ in range(lines):
+        start = draw.randrange(40)
+        text.append(" ".join(words[(start + 3 * i) % 40] for i in range(draw.randint(4, 9))) + " 7 !")
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with `data/qaa`, `data/qab`, and `en` holding `body` and `embedding` (of qaa)."""
+    root = tmp_path_factory.mktemp("journey")
+    for language in LETTERS:
+        prepare([str(write_text(root / f"{language}.txt", language))], language, str(root / "data" / language),
+                vocab_size=70, documents="line", workers=1)
+    torch.manual_seed(4)
+    tokenizer = Tokenizer.load(root / "data" / "qaa")
+    model = MaskedLM(CONFIG, len(tokenizer.vocabulary), Dropout(0, 0, 0))
+    with torch.no_grad():
+        model.lm_head.bias.normal_()
+    body = Body.of_model(model, made={"seed": 4})
+    body.save(root / "en" / "body")
+    Embedding.of_model(model, tokenizer, "qaa", body.lineage, seed=4).save(root / "en" / "embedding")
+    return root
+
+
+@pytest.fixture
+def body(journey: Path) -> Body:
+    return Body.load(journey / "en" / "body")
+
+
+@pytest.fixture
+def source(journey: Path) -> Embedding:
+    return Embedding.load(journey / "en" / "embedding")

@@ -1,0 +1,31 @@
+"""kill -9 of a running relexify command, process group and all, at a chosen update."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def relexify(*words: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """Runs `relexify …` in a process of its own and returns what it said."""
+    return subprocess.run([sys.executable, "-m", "recipes.cli", *map(str, words)], cwd=ROOT, capture_output=True,
+                          text=True, check=False, timeout=300, **kwargs)  # type: ignore[call-overload, no-any-return]
+
+
+def kill_at(update: int, log: Path, *words: object) -> str:
+    """Starts `relexify …`, kills it with -9 when `log` shows a validation at `update`; returns the log so far."""
+    child = subprocess.Popen([sys.executable, "-m", "recipes.cli", *map(str, words)], cwd=ROOT, start_new_session=True,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while f'"valid_num_updates": "{update}"' not in (log.read_text(errors="replace") if log.exists() else ""):
+        assert child.poll() is None and time.monotonic() < limit, log.read_text() if log.exists() else "no log"
+        time.sleep(0.005)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    return log.read_text(errors="replace")
