@@ -36,7 +36,7 @@ def swap(model: MaskedLM, embedding: Embedding) -> None:
     """
     device = model.encoder.embed_tokens.weight.device
     old = model.encoder.embed_tokens
-    table = torch.nn.Embedding(*embedding.weight.shape, padding_idx=old.padding_idx, device="meta")
+    table = torch.nn.Embedding(embedding.weight.size(0), embedding.weight.size(1), padding_idx=old.padding_idx, device="meta")
     table.weight = torch.nn.Parameter(embedding.weight.to(device), requires_grad=old.weight.requires_grad)
     model.encoder.embed_tokens = table
     model.lm_head.bias = torch.nn.Parameter(embedding.bias.to(device), requires_grad=model.lm_head.bias.requires_grad)

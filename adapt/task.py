@@ -21,7 +21,7 @@ from pretrain.files import read_json
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from pretrain.partial import PartlyTrained
 from pretrain.roberta import TrainingModelConfig
-from pretrain.task import BlockTask, BlockTaskConfig
+from pretrain.task import BlockTask, BlockTaskConfig, unwrap
 
 
 @dataclass
@@ -82,7 +82,7 @@ class ModularAdaptTask(BlockTask):
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
         if update_num in self.save_at:
-            self._save(getattr(model, "module", model), update_num)
+            self._save(unwrap(model), update_num)
             self.save_at.discard(update_num)
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 

@@ -9,9 +9,43 @@ import torch
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
-from torch.nn import functional as F
+from torch import Tensor
 
 from pretrain.vocabulary import PAD
+
+
+class _SummedCrossEntropy(torch.autograd.Function):
+    """`F.cross_entropy(reduction="sum")` that turns the logits into probabilities, then into its gradient, in place."""
+
+    @staticmethod
+    def forward(ctx: Any, logits_NV: Tensor, targets_N: Tensor, real_N: Tensor) -> tuple[Tensor, Tensor]:
+        top = logits_NV.amax(-1)
+        picked = logits_NV.gather(1, targets_N[:, None]).squeeze(1)
+        # in place: fresh memory for [N, V] costs more than the arithmetic, and nobody else looks at these logits
+        probabilities = torch.softmax(logits_NV, -1, out=logits_NV)
+        # the best guess has probability exp(top) / sum exp(logits): its log gives the normaliser without underflow
+        loss = top - probabilities.amax(-1).log() - picked
+        correct = (picked >= top) & real_N
+        ctx.save_for_backward(probabilities, targets_N, real_N)
+        ctx.mark_non_differentiable(correct)
+        return torch.where(real_N, loss, 0.0).sum(), correct
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        result, targets_N, real_N = ctx.saved_tensors  # changed in place: torch refuses a second backward through it
+        result.scatter_add_(1, targets_N[:, None], result.new_full((len(result), 1), -1.0))
+        return result.mul_((real_N * gradients[0])[:, None]), None, None
+
+
+def score(logits_NV: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Summed cross entropy in nats, number of targets, number of right guesses; targets of PAD do not count.
+
+    The logits are overwritten.
+    """
+    real_N = targets_N.ne(PAD)
+    loss, correct = _SummedCrossEntropy.apply(logits_NV, targets_N, real_N)
+    return loss, real_N.sum(), correct.sum()
 
 
 @register_criterion("modular_masked_lm", dataclass=FairseqDataclass)
@@ -20,12 +54,8 @@ class ModularMaskedLM(FairseqCriterion):
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, Any, dict[str, Any]]:
         masked = self.task.mask(sample, model.training)
-        logits = model(masked.tokens, masked.positions, full=sample["full"])
-        loss = F.cross_entropy(logits, masked.targets, reduction="sum", ignore_index=PAD)
-        with torch.no_grad():
-            real = masked.targets.ne(PAD)
-            count = real.sum()
-            correct = (logits.argmax(-1).eq(masked.targets) & real).sum()
+        positions = masked.positions.view(len(masked.tokens), -1)  # as many in each row
+        loss, count, correct = score(model(masked.tokens, positions, full=sample["full"]), masked.targets)
         logging = {
             "loss": loss.detach(),
             "n_correct": correct,

@@ -95,8 +95,61 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
     return side + torch.where(distance < exact, distance, far.clamp(max=half - 1))
 
 
+class _CpuDropout(torch.autograd.Function):
+    """Dropout whose draws cost a sixth of `bernoulli_`'s: 16 random bits decide about each value.
+
+    The probability is exact to 2**-16, the scale is that of the probability drawn with. The bits come from torch's
+    global generator, which fairseq saves and restores, so resume stays bit-exact.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
+        count, threshold = x.numel(), min(round(p * 2**16), 2**16 - 1)
+        bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        # written as floats at once: a product with a bool tensor is many times slower
+        keep = torch.ge(bits[:count].view(x.shape), threshold - 2**15, out=x.new_empty(x.shape))
+        keep.mul_(2**16 / (2**16 - threshold))
+        ctx.save_for_backward(keep)
+        return x * keep
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.saved_tensors[0], None
+
+
+def plain_cpu(x: Tensor) -> bool:
+    """Whether the shortcuts below apply: fp32 on a CPU, neither autocast nor compiled."""
+    return (x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling())
+
+
+def drop(x: Tensor, p: float, training: bool) -> Tensor:
+    """`F.dropout`, with cheaper draws on a CPU."""
+    if not training or not p:
+        return x
+    return _CpuDropout.apply(x, p) if plain_cpu(x) and p < 1 else F.dropout(x, p)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, p: float) -> Tensor:
+    """Attention of queries [B, heads, Q, d] over keys and values [B, heads, T, d]; `p` drops attention weights.
+
+    With dropout on a CPU, `scaled_dot_product_attention` has no fused kernel; the same steps are written out here with
+    fewer copies and the cheaper draws. A row that may attend to nothing gives finite values.
+    """
+    if not p or not plain_cpu(query):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)
+    batch, heads, queries, size = query.shape
+    flat_query, flat_key, flat_value = (x.reshape(batch * heads, -1, size) for x in (query, key, value))
+    scores = torch.baddbmm(query.new_zeros(1), flat_query, flat_key.transpose(1, 2), beta=0, alpha=size**-0.5)
+    if mask is not None:
+        scores = scores.view(batch, heads, queries, -1)
+        scores = scores + mask if mask.is_floating_point() else scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        scores = scores.view(batch * heads, queries, -1)
+    return torch.bmm(drop(scores.softmax(-1), p, True), flat_value).view(batch, heads, queries, size)
+
+
 class SelfAttention(nn.Module):
-    """Multi-head self-attention; `mask` is a bool or additive mask broadcast to [B, heads, T, T]."""
+    """Multi-head self-attention; `mask` is a bool or additive mask broadcast to [B, heads, Q, T]."""
 
     def __init__(self, config: EncoderConfig, dropout: Dropout):
         super().__init__()
@@ -105,14 +158,23 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
-        batch, time, width = x_BTD.shape
-        qkv = self.qkv(x_BTD).view(batch, time, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.out(mixed.transpose(1, 2).reshape(batch, time, width))
+    def forward(self, x_BTD: Tensor, mask: Tensor | None, at_BQD: Tensor | None = None) -> Tensor:
+        """Mixes over all of `x_BTD` for each position, or for each of the states `at_BQD` chosen from it."""
+        batch, _, width = x_BTD.shape
+        if at_BQD is None:
+            query, key, value = self._heads(self.qkv(x_BTD), 3)
+        else:
+            sizes = [width, 2 * width]
+            (weight_q, weight_kv), (bias_q, bias_kv) = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
+            (query,) = self._heads(F.linear(at_BQD, weight_q, bias_q), 1)
+            key, value = self._heads(F.linear(x_BTD, weight_kv, bias_kv), 2)
+        mixed = attend(query, key, value, mask, self.dropout if self.training else 0.0)
+        return self.out(mixed.transpose(1, 2).reshape(batch, -1, width))
+
+    def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """[B, T, parts * D] -> that many of [B, heads, T, D / heads]."""
+        batch, time, width = x.shape
+        return x.view(batch, time, parts, self.heads, width // parts // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 class Layer(nn.Module):
@@ -125,13 +187,14 @@ class Layer(nn.Module):
         self.ffn_in = nn.Linear(config.width, config.ffn)
         self.ffn_out = nn.Linear(config.ffn, config.width)
         self.ffn_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.dropout = nn.Dropout(dropout.hidden)
-        self.activation_dropout = nn.Dropout(dropout.activation)
+        self.dropout = dropout
 
-    def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
-        x_BTD = self.attention_norm(x_BTD + self.dropout(self.attention(x_BTD, mask)))
-        inner = self.activation_dropout(F.gelu(self.ffn_in(x_BTD)))
-        return self.ffn_norm(x_BTD + self.dropout(self.ffn_out(inner)))
+    def forward(self, x_BTD: Tensor, mask: Tensor | None, at_BQD: Tensor | None = None) -> Tensor:
+        """States [B, T, D] -> [B, T, D]; only those of `at_BQD`, chosen from `x_BTD`, where that is given."""
+        mixed = drop(self.attention(x_BTD, mask, at_BQD), self.dropout.hidden, self.training)
+        x = self.attention_norm((x_BTD if at_BQD is None else at_BQD) + mixed)
+        inner = drop(F.gelu(self.ffn_in(x)), self.dropout.activation, self.training)
+        return self.ffn_norm(x + drop(self.ffn_out(inner), self.dropout.hidden, self.training))
 
 
 class Encoder(nn.Module):
@@ -155,15 +218,17 @@ class Encoder(nn.Module):
         if config.relative_buckets:
             self.relative_bias = nn.Embedding(config.relative_buckets, config.heads)
         self.layers = nn.ModuleList(Layer(config, dropout) for _ in range(config.layers))
-        self.dropout = nn.Dropout(dropout.hidden)
+        self.dropout = dropout.hidden
         self.apply(init_weights)
 
-    def forward(self, tokens_BT: Tensor, full: bool = False) -> Tensor:
+    def forward(self, tokens_BT: Tensor, full: bool = False, rows_BQ: Tensor | None = None) -> Tensor:
         """Encodes a batch.
 
         Args:
             tokens_BT: ids, padded on the right with PAD.
             full: the caller knows that nothing is padded (packed blocks): the padding mask is left out.
+            rows_BQ: flat indices into B*T, Q of each row's own positions: only these leave the last layer, which then
+                computes queries, output and feed-forward for them alone. States [B, Q, D] are returned.
 
         Raises:
             UserError: the batch is longer than `max_positions`.
@@ -182,12 +247,19 @@ class Encoder(nn.Module):
         if self.relative_bias is not None:
             mask = self._relative_mask(time, self.relative_bias, mask)
         x = self.embed_norm(self.embed_tokens(tokens_BT) + self.embed_positions(positions))
-        x = self.dropout(x)
+        x = drop(x, self.dropout, self.training)
         if self.embed_project is not None:
             x = self.embed_project(x)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x, mask)
-        return x
+        if rows_BQ is None:
+            return self.layers[-1](x, mask)
+        if mask is not None and mask.size(2) > 1:  # [1 or B, heads, T, T] -> the rows of the chosen queries
+            columns = rows_BQ % time
+            mask = mask.expand(len(x), -1, -1, -1).gather(
+                2, columns[:, None, :, None].expand(-1, mask.size(1), -1, mask.size(3)))
+        at_BQD = x.reshape(-1, x.size(-1)).index_select(0, rows_BQ.reshape(-1)).view(*rows_BQ.shape, -1)
+        return self.layers[-1](x, mask, at_BQD)
 
     def _relative_mask(self, time: int, table: nn.Embedding, mask: Tensor | None) -> Tensor:
         steps = torch.arange(time, device=table.weight.device)
@@ -195,7 +267,7 @@ class Encoder(nn.Module):
             steps[None, :] - steps[:, None], self.config.relative_buckets, self.config.relative_distance
         )
         bias = table(bucket).permute(2, 0, 1)[None]  # [1, heads, T, T]
-        return bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+        return bias if mask is None else bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
 
 
 def init_weights(module: nn.Module) -> None:

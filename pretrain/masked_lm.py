@@ -5,11 +5,13 @@ Plain torch; `pretrain/roberta.py` makes it known to fairseq, `adapt` and `tasks
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.encoder import Dropout, Encoder, EncoderConfig, autocast, init_weights
+from pretrain.encoder import Dropout, Encoder, EncoderConfig, autocast, init_weights, plain_cpu
 
 EMBEDDING_WEIGHT = "encoder.embed_tokens.weight"
 """State-dict name of the token embedding [V, E]: the tensor that active forgetting resets."""
@@ -17,6 +19,25 @@ OUTPUT_BIAS = "lm_head.bias"
 """State-dict name of the output bias [V], the other vocabulary-indexed tensor."""
 VOCABULARY_INDEXED = (EMBEDDING_WEIGHT, OUTPUT_BIAS)
 """Everything that travels with an embedding module; all other tensors belong to the body (DESIGN §2)."""
+
+
+class _TiedOutput(torch.autograd.Function):
+    """`F.linear` whose weight gradient owns its memory.
+
+    The token embedding has two gradients, of its lookup and of this product. Autograd adds the second in place of the
+    first only where that is no view, and `F.linear`'s is one: an extra [V, E] tensor at each step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states_NE: Tensor, table_VE: Tensor, bias_V: Tensor) -> Tensor:
+        ctx.save_for_backward(states_NE, table_VE)
+        return F.linear(states_NE, table_VE, bias_V)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        (gradient_NV,), (states_NE, table_VE), needed = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        return (gradient_NV @ table_VE if needed[0] else None, gradient_NV.t() @ states_NE if needed[1] else None,
+                gradient_NV.sum(0) if needed[2] else None)
 
 
 class LMHead(nn.Module):
@@ -34,7 +55,10 @@ class LMHead(nn.Module):
 
     def forward(self, states: Tensor, table_VE: Tensor) -> Tensor:
         """States [..., D] -> logits [..., V]."""
-        return F.linear(self.norm(F.gelu(self.dense(states))), table_VE, self.bias)
+        states = self.norm(F.gelu(self.dense(states)))
+        if states.ndim == 2 and plain_cpu(states):
+            return _TiedOutput.apply(states, table_VE, self.bias)
+        return F.linear(states, table_VE, self.bias)
 
 
 class MaskedLM(nn.Module):
@@ -52,15 +76,19 @@ class MaskedLM(nn.Module):
 
         Args:
             tokens_BT: (masked) ids [B, T].
-            positions: flat indices into B*T of shape [N]; everywhere where None.
+            positions: flat indices into B*T; everywhere where None. Either any N of them, [N], or the same number from
+                each row, [B, Q], which is cheaper: the last layer is then computed for them alone.
             full: nothing is padded.
 
         Returns:
             fp32 logits [N, V], or [B, T, V] without `positions`.
         """
         with autocast(tokens_BT.device, self.precision):
-            states = self.encoder(tokens_BT, full=full)
+            rows = positions if positions is not None and positions.ndim == 2 else None
+            states = self.encoder(tokens_BT, full=full, rows_BQ=rows)
             if positions is not None:
-                states = states.reshape(-1, states.size(-1)).index_select(0, positions)
+                states = states.reshape(-1, states.size(-1))
+                if rows is None:
+                    states = states.index_select(0, positions)
             logits = self.lm_head(states, self.encoder.embed_tokens.weight)
         return logits.float()

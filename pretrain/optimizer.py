@@ -8,7 +8,7 @@ The groups exist so that the embedding can have its own learning rate and lose i
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, List, Optional  # noqa: UP035 (fairseq tells list types by their typing name)
+from typing import Any, List, Optional
 
 import torch
 from fairseq.dataclass import FairseqDataclass
@@ -24,7 +24,7 @@ from pretrain.schedule import Polynomial
 ROLE = "relexify_role"
 
 
-def mark(parameter: nn.Parameter, role: str) -> None:
+def mark(parameter: torch.Tensor, role: str) -> None:
     """Notes what a parameter is (`embedding`, `output_bias`, `head`); unmarked ones are `body`."""
     setattr(parameter, ROLE, role)
 

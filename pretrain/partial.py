@@ -27,7 +27,7 @@ class PartlyTrained(FairseqMaskedLM):
         counts = [sum(p.numel() for p in self.parameters() if p.requires_grad is flag) for flag in (True, False)]
         logger.info(f"trained: {counts[0]:,} parameters in {len(self.trained)} tensors; frozen: {counts[1]:,}")
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         full = super().state_dict(*args, **kwargs)
         return {name: tensor for name, tensor in full.items() if name in self.trained}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from pretrain.errors import UserError, unknown
+from pretrain.errors import unknown
 from pretrain.files import read_json, require_folder, sha256_file
 from pretrain.forgetting import Forgetting
 from pretrain.schedule import Polynomial

@@ -184,12 +184,17 @@ def _early_stopping() -> Any:
     """The function on which fairseq keeps its early-stopping counters; `python -m fairseq_cli.train` runs as __main__."""
     function = getattr(sys.modules["__main__"], "should_stop_early", None)
     if function is None:
-        from fairseq_cli.train import should_stop_early as function
+        import fairseq_cli.train
+
+        function = fairseq_cli.train.should_stop_early
     return function
 
 
-def _inner(model: Any) -> Any:
-    return getattr(model, "module", model)
+def unwrap(model: Any) -> Any:
+    """The model inside fairseq's wrappers for distributed training (there can be two of them)."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
 
 
 @register_task("modular_mlm", dataclass=ModularMLMConfig)
@@ -209,7 +214,7 @@ class ModularMLMTask(BlockTask):
 
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
-        self.begin_update(_inner(model), optimizer, update_num)
+        self.begin_update(unwrap(model), optimizer, update_num)
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def begin_update(self, model: Any, optimizer: Any, updates: int) -> None:

@@ -1,5 +1,6 @@
 """Run by torchrun in a test: trains on two gloo ranks with forgetting and writes what each rank holds at the end."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,13 +9,13 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pretrain.plugin  # noqa: E402, F401
 from fairseq import options  # noqa: E402
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf  # noqa: E402
 from fairseq.distributed import utils as distributed  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 from fairseq_cli.train import main  # noqa: E402
 
+import pretrain.plugin  # noqa: E402, F401
 from pretrain import forgetting  # noqa: E402
 from tests.training import PRETRAIN, QUIET, words  # noqa: E402
 
@@ -37,8 +38,11 @@ def remember(self, *args, **kwargs):
 
 forgetting.reset = counted
 Trainer.__init__ = remember
-argv = [data, "--save-dir", output, *words({**QUIET, **PRETRAIN, "forget-every": 10, "ddp-backend": "legacy_ddp",
-                                            "distributed-backend": "gloo", "dropout": 0.1})]
+# given outright: without a GPU fairseq would not look at torchrun's environment
+ranks = {"distributed-world-size": os.environ["WORLD_SIZE"], "distributed-rank": os.environ["RANK"],
+         "distributed-init-method": "env://", "distributed-no-spawn": True, "distributed-backend": "gloo",
+         "ddp-backend": "legacy_ddp"}
+argv = [data, "--save-dir", output, *words({**QUIET, **PRETRAIN, **ranks, "forget-every": 10, "dropout": 0.1})]
 args = options.parse_args_and_arch(options.get_training_parser(), argv)
 distributed.call_main(convert_namespace_to_omegaconf(args), main)
 trainer = held[-1]

@@ -74,30 +74,30 @@ def test_changed_tensors_are_noticed(copied, body):
     body.tensors[name] = body.tensors[name] + 1
     Body(body.config, body.tensors).save(copied / "changed")
     shutil.copy(copied / "changed" / "body.safetensors", copied / "body" / "body.safetensors")
-    with pytest.raises(UserError, match="fingerprint .* body.json says"):
+    with pytest.raises(UserError, match=r"fingerprint .* body.json says"):
         Body.load(copied / "body")
 
 
 def test_nan_embedding_is_refused(copied, source):
     source.weight[5, 3] = float("nan")
     source.save(copied / "nan")
-    with pytest.raises(UserError, match="'weight' holds 1 NaN or infinite values"):
+    with pytest.raises(UserError, match=r"'weight' holds 1 NaN or infinite values"):
         Embedding.load(copied / "nan")
 
 
 def test_another_tokenizer_is_noticed(copied, journey):
     shutil.copy(journey / "data" / "qab" / "tokenizer.model", copied / "embedding" / "tokenizer.model")
-    with pytest.raises(UserError, match="tokenizer.model has SHA-256"):
+    with pytest.raises(UserError, match=r"tokenizer.model has SHA-256"):
         Embedding.load(copied / "embedding")
 
 
 def test_rows_must_match_the_tokenizer(source):
-    with pytest.raises(UserError, match="do not match the tokenizer's"):
+    with pytest.raises(UserError, match=r"do not match the tokenizer's"):
         Embedding(source.weight[:-1], source.bias, source.tokenizer, "qaa", source.lineage)
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: expected a body.*found nothing"):
+    with pytest.raises(UserError, match=r"nowhere: expected a body.*found nothing"):
         Body.load(tmp_path / "nowhere")
 
 
@@ -115,13 +115,13 @@ def test_malformed_record_is_named_with_its_line(copied):
 def test_newer_version_is_refused(copied):
     path = copied / "body" / "body.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
-    with pytest.raises(UserError, match="version 99.*update relexify"):
+    with pytest.raises(UserError, match=r"version 99.*update relexify"):
         Body.load(copied / "body")
 
 
 def test_existing_output_is_refused_and_kept(body, copied):
     before = (copied / "body" / "body.json").read_bytes()
-    with pytest.raises(UserError, match="already exists.*--overwrite"):
+    with pytest.raises(UserError, match=r"already exists.*--overwrite"):
         body.save(copied / "body")
     assert (copied / "body" / "body.json").read_bytes() == before
 
@@ -139,5 +139,5 @@ def test_inspect_verifies_every_artefact(journey, place):
 
 
 def test_inspect_refuses_what_it_does_not_know(tmp_path):
-    with pytest.raises(UserError, match="expected a body, an embedding"):
+    with pytest.raises(UserError, match=r"expected a body, an embedding"):
         describe(tmp_path)

@@ -65,7 +65,7 @@ def test_extras_replace_the_bodys_tensors_and_go_with_the_embedding(body, source
 
 def test_extras_that_the_body_does_not_have_are_refused(body, source, other):
     other.extras = {"encoder.unheard_of": torch.zeros(3)}
-    with pytest.raises(UserError, match="encoder.unheard_of"):
+    with pytest.raises(UserError, match=r"encoder.unheard_of"):
         swap(assemble(body, source), other)
 
 
@@ -77,7 +77,7 @@ def test_wrong_lineage_is_refused_with_both_values(body, other):
 
 def test_wrong_width_is_refused_with_both_values(body, other):
     other.weight = torch.zeros(other.weight.size(0), 24)
-    with pytest.raises(UserError, match="24 wide, the body takes 16"):
+    with pytest.raises(UserError, match=r"24 wide, the body takes 16"):
         check_compatible(body, other)
 
 
@@ -104,5 +104,5 @@ def test_body_with_missing_tensors_is_refused(body, source):
     tensors = dict(body.tensors)
     tensors.pop("lm_head.dense.weight")
     broken = replace(body, tensors=tensors, lineage=body.lineage)
-    with pytest.raises(UserError, match="lm_head.dense.weight"):
+    with pytest.raises(UserError, match=r"lm_head.dense.weight"):
         assemble(broken, source)

@@ -119,7 +119,7 @@ def test_further_tensors_are_trained_on_request(journey):
 
 
 def test_pattern_that_matches_nothing_is_refused(journey):
-    with pytest.raises(UserError, match="--train-also 'positions' matches no tensor"):
+    with pytest.raises(UserError, match=r"--train-also 'positions' matches no tensor"):
         model_for(journey, "positions")
 
 
@@ -171,21 +171,21 @@ def test_training_folder_is_gone_after_success(adapted):
 
 
 def test_existing_output_is_refused_before_anything_runs(settings, adapted):
-    with pytest.raises(UserError, match="already exists"):
+    with pytest.raises(UserError, match=r"already exists"):
         adapt(replace(settings, output=str(adapted)), quiet=True)
 
 
 def test_unfinished_run_with_other_settings_is_refused_with_both_values(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
-    with pytest.raises(UserError, match="lr was 0.01, now 0.02"):
+    with pytest.raises(UserError, match=r"lr was 0.01, now 0.02"):
         stage(replace(settings, output=str(tmp_path / "qab"), lr=0.02))._check_settings()
 
 
 def test_two_runs_cannot_share_a_training_folder(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
-    with run._locked(), pytest.raises(UserError, match="another process is training there"), run._locked():
+    with run._locked(), pytest.raises(UserError, match=r"another process is training there"), run._locked():
         pass
 
 
@@ -196,7 +196,7 @@ def test_printed_command_is_a_fairseq_train_line(settings, tmp_path):
 
 def test_task_body_is_not_adapted_to(settings, body, tmp_path):
     Body(body.config, body.tensors, task={"name": "xnli"}).save(tmp_path / "task")
-    with pytest.raises(UserError, match="is a task body"):
+    with pytest.raises(UserError, match=r"is a task body"):
         stage(replace(settings, body=str(tmp_path / "task"), output=str(tmp_path / "o")))
 
 
@@ -208,7 +208,7 @@ def test_source_embedding_of_another_lineage_is_refused(journey, source, tmp_pat
 
 
 def test_blocks_longer_than_the_body_are_refused(journey):
-    with pytest.raises(UserError, match="--tokens-per-sample 64 exceeds the body's 32 positions"):
+    with pytest.raises(UserError, match=r"--tokens-per-sample 64 exceeds the body's 32 positions"):
         task_for(journey, tokens_per_sample=64)
 
 
@@ -216,5 +216,5 @@ def test_data_whose_dictionary_is_not_the_tokenizers_is_refused(journey, tmp_pat
     shutil.copytree(journey / "data" / "qab", tmp_path / "mixed")
     shutil.copy(journey / "data" / "qaa" / "dict.txt", tmp_path / "mixed" / "dict.txt")
     shutil.copy(journey / "data" / "qaa" / "prepare.json", tmp_path / "mixed" / "prepare.json")
-    with pytest.raises(UserError, match="number their pieces differently"):
+    with pytest.raises(UserError, match=r"number their pieces differently"):
         task_for(journey, data=str(tmp_path / "mixed"))

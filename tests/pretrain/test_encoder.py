@@ -52,17 +52,17 @@ def test_relative_bias_ignores_padding(tiny):
 
 
 def test_too_long_input_is_a_users_mistake(model):
-    with pytest.raises(UserError, match="33 tokens.*32 positions"):
+    with pytest.raises(UserError, match=r"33 tokens.*32 positions"):
         model.encoder(torch.full((1, 33), 5))
 
 
 def test_heads_must_divide_the_width():
-    with pytest.raises(UserError, match="width 30 is not divisible by heads 4"):
+    with pytest.raises(UserError, match=r"width 30 is not divisible by heads 4"):
         EncoderConfig(width=30, heads=4)
 
 
 def test_unknown_architecture_field_is_refused():
-    with pytest.raises(UserError, match="depth"):
+    with pytest.raises(UserError, match=r"depth"):
         EncoderConfig.from_dict({"depth": 3})
 
 

@@ -125,7 +125,7 @@ def test_body_rate_is_not_touched_by_an_episode(prepared, model):
 
 
 def test_forgetting_needs_the_projects_optimizer_and_schedule(prepared, model):
-    with pytest.raises(UserError, match="--optimizer modular_adamw --lr-scheduler modular_polynomial"):
+    with pytest.raises(UserError, match=r"--optimizer modular_adamw --lr-scheduler modular_polynomial"):
         task(prepared).begin_update(model, SimpleNamespace(), 1)
 
 
@@ -133,7 +133,7 @@ def test_copied_parameters_are_refused_with_the_reason(model):
     cfg = SimpleNamespace(lr=[1e-3], adam_betas="(0.9, 0.98)", adam_eps=1e-6, weight_decay=0.01, decay_all=False,
                           forget_scope="embedding", precision="fp32")
     flat = torch.nn.Parameter(torch.zeros(100))
-    with pytest.raises(UserError, match="--fp16.*--precision fp16"):
+    with pytest.raises(UserError, match=r"--fp16.*--precision fp16"):
         ModularAdamW(cfg, [flat])
 
 
@@ -202,7 +202,7 @@ def test_micro_batches_reset_as_often_as_whole_batches(prepared, tmp_path, caplo
 
 
 def test_forgetting_longer_than_the_run_is_refused(prepared, tmp_path):
-    with pytest.raises(UserError, match="--forget-every 40 is not smaller than the 30 updates"):
+    with pytest.raises(UserError, match=r"--forget-every 40 is not smaller than the 30 updates"):
         train(prepared, tmp_path, forget_every=40)
 
 
