@@ -5,13 +5,11 @@ Plain torch; `pretrain/roberta.py` makes it known to fairseq, `adapt` and `tasks
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.encoder import Dropout, Encoder, EncoderConfig, autocast, init_weights, plain_cpu
+from pretrain.encoder import Dropout, Encoder, EncoderConfig, Linear, autocast, init_weights, linear
 
 EMBEDDING_WEIGHT = "encoder.embed_tokens.weight"
 """State-dict name of the token embedding [V, E]: the tensor that active forgetting resets."""
@@ -19,25 +17,6 @@ OUTPUT_BIAS = "lm_head.bias"
 """State-dict name of the output bias [V], the other vocabulary-indexed tensor."""
 VOCABULARY_INDEXED = (EMBEDDING_WEIGHT, OUTPUT_BIAS)
 """Everything that travels with an embedding module; all other tensors belong to the body (DESIGN §2)."""
-
-
-class _TiedOutput(torch.autograd.Function):
-    """`F.linear` whose weight gradient owns its memory.
-
-    The token embedding has two gradients, of its lookup and of this product. Autograd adds the second in place of the
-    first only where that is no view, and `F.linear`'s is one: an extra [V, E] tensor at each step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, states_NE: Tensor, table_VE: Tensor, bias_V: Tensor) -> Tensor:
-        ctx.save_for_backward(states_NE, table_VE)
-        return F.linear(states_NE, table_VE, bias_V)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        (gradient_NV,), (states_NE, table_VE), needed = gradients, ctx.saved_tensors, ctx.needs_input_grad
-        return (gradient_NV @ table_VE if needed[0] else None, gradient_NV.t() @ states_NE if needed[1] else None,
-                gradient_NV.sum(0) if needed[2] else None)
 
 
 class LMHead(nn.Module):
@@ -48,17 +27,14 @@ class LMHead(nn.Module):
 
     def __init__(self, config: EncoderConfig, vocabulary_size: int):
         super().__init__()
-        self.dense = nn.Linear(config.width, config.embedding_width)
+        self.dense = Linear(config.width, config.embedding_width)
         self.norm = nn.LayerNorm(config.embedding_width, eps=config.norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.apply(init_weights)
 
     def forward(self, states: Tensor, table_VE: Tensor) -> Tensor:
         """States [..., D] -> logits [..., V]."""
-        states = self.norm(F.gelu(self.dense(states)))
-        if states.ndim == 2 and plain_cpu(states):
-            return _TiedOutput.apply(states, table_VE, self.bias)
-        return F.linear(states, table_VE, self.bias)
+        return linear(self.norm(F.gelu(self.dense(states))), table_VE, self.bias)
 
 
 class MaskedLM(nn.Module):

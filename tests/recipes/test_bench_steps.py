@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.encoder import Dropout, EncoderConfig, attend, drop
+from pretrain import encoder
+from pretrain.encoder import Dropout, EncoderConfig, attend, drop, linear
 from pretrain.errors import UserError
 from pretrain.masked_lm import MaskedLM
 from pretrain.masking import generator_for, mask_tokens
@@ -98,6 +99,37 @@ def test_written_out_attention(kind: str) -> None:
     torch.testing.assert_close(attend(query, key, value, mask, 1e-9), expected, atol=1e-6, rtol=0)  # drops nothing
     nothing = torch.zeros(2, 1, 1, 7, dtype=torch.bool)
     assert bool(attend(query, key, value, nothing, 0.1).isfinite().all())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("onednn", [False, True])
+def test_linear_is_linear(monkeypatch: pytest.MonkeyPatch, frozen: bool, onednn: bool) -> None:
+    monkeypatch.setattr(encoder, "_ONEDNN_FROM", 0)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    generator = torch.Generator().manual_seed(7)
+    x, weight, bias = (torch.randn(*shape, generator=generator) for shape in ((3, 5, 17), (33, 17), (33,)))
+    gradient = torch.randn(3, 5, 33, generator=generator)
+    found = []
+    for function in (F.linear, linear):
+        inputs = [x.clone().requires_grad_(), *(t.clone().requires_grad_(not frozen) for t in (weight, bias))]
+        y = function(*inputs)
+        y.backward(gradient)
+        found.append((y.detach(), *(t.grad for t in inputs)))
+    for expected, got in zip(*found, strict=True):
+        assert (expected is None) == (got is None)
+        if expected is not None:
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+def test_tied_gradients_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    masked = mask_tokens(batch(False), ROWS - 1, generator_for(torch.device("cpu"), 4), 0.3)
+    tables = []
+    for limit in (0, 2**60):
+        monkeypatch.setattr(encoder, "_ONEDNN_FROM", limit)
+        one = model()
+        F.cross_entropy(one(masked.tokens, masked.positions.view(3, -1), full=True), masked.targets).backward()
+        tables.append(one.encoder.embed_tokens.weight.grad)
+    torch.testing.assert_close(tables[0], tables[1], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from pretrain.errors import UserError
+from pretrain.stage import Stage, command_line, parse_log_line, read_curve
+
+VALID = '2026-01-01 00:00:00 | INFO | valid | {"valid_loss": "%s", "valid_accuracy": "10", "valid_num_updates": "%d"}\n'
+
+
+def stage(tmp_path, *words, **changes) -> Stage:
+    return Stage("test", tmp_path / "out", ["fairseq-train", *words], 10, {"lr": 1}, quiet=True, **changes)
+
+
+def test_flags_are_bare_and_absent_values_left_out():
+    line = command_line("pretrain", "data", {"lr": 0.1, "compile": True, "decay_all": False, "patience": None})
+    assert line[:2] == ["fairseq-train", "data"] and line[4:] == ["--lr", "0.1", "--compile"]
+
+
+def test_log_lines_are_told_apart():
+    tag, stats = parse_log_line(VALID % ("1.5", 20))
+    assert tag == "valid" and stats["valid_num_updates"] == "20"
+    assert parse_log_line("INFO | something | else") == ("", {})
+    assert parse_log_line("a | INFO | valid | {broken") == ("", {})
+
+
+def test_curve_keeps_the_last_value_of_a_repeated_update(tmp_path):
+    (tmp_path / "train.log").write_text(VALID % ("3", 10) + VALID % ("2", 20) + VALID % ("2.5", 20))
+    assert [(p["update"], p["loss"]) for p in read_curve(tmp_path)] == [(10, 3.0), (20, 2.5)]
+
+
+def test_users_mistake_in_the_training_process_stays_one_line(tmp_path):
+    pytest.importorskip("fairseq")
+    words = command_line("pretrain", tmp_path / "nowhere", {
+        "task": "modular_mlm", "arch": "modular_roberta_tiny", "criterion": "modular_masked_lm", "batch_size": 2,
+        "optimizer": "modular_adamw", "lr_scheduler": "modular_polynomial", "lr": 0.1, "max_update": 2})
+    with pytest.raises(UserError, match=r"nowhere/dict.txt: expected a fairseq dictionary"):
+        stage(tmp_path, *words[1:]).run()
+
+
+def test_crash_of_the_training_process_names_its_log(tmp_path):
+    with pytest.raises(RuntimeError, match=r"ended with code [12]; the log is .*train.log"):
+        stage(tmp_path, "--no-such-option").run()
+
+
+def test_other_settings_are_refused_before_anything_runs(tmp_path):
+    one = stage(tmp_path)
+    one.folder.mkdir()
+    (one.folder / "settings.json").write_text(json.dumps({"lr": 2}))
+    with pytest.raises(UserError, match=r"lr was 2, now 1"):
+        one.run()
+
+
+def test_several_processes_are_started_by_torchrun(tmp_path):
+    assert stage(tmp_path, "x", processes=4).printed().startswith("torchrun --nproc-per-node=4 -m fairseq_cli.train x")
