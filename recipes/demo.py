@@ -34,20 +34,20 @@ class DemoSettings:
     languages: tuple[str, ...] = ("qab", "qac", "qad")
     base_words: int = 1_000_000
     new_words: int = 100_000
-    vocabulary: int = 400
+    vocabulary: int = 600
     train_pairs: int = 15_000
     test_pairs: int = 2_000
-    updates: int = 4000
+    updates: int = 3000
     block: int = 64
     batch: int = 16
     lr: float = 2e-3
-    forget_every: int = 400
-    """K, a tenth of the run; forgetting starts after three episodes' worth of updates."""
-    finetune_updates: int = 2000
+    forget_every: int = 500
+    """K, a sixth of the run; forgetting starts after two episodes' worth of updates."""
+    finetune_updates: int = 1500
     finetune_lr: float = 5e-4
-    adapt_updates: int = 400
+    adapt_updates: int = 600
     adapt_lr: float = 2e-3
-    steps: tuple[int, ...] = (100, 200)
+    steps: tuple[int, ...] = (150, 300)
     """Updates at which the growing embeddings are scored too; the last update always is."""
 
 
@@ -84,7 +84,7 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
     for code in (BASE, *s.languages):
         made.add(f"prepare-{code}", root / "data" / code,
                  ["prepare", world / "text" / f"{code}.txt", "--language", code, "--output", root / "data" / code,
-                  "--vocab-size", s.vocabulary, "--documents", "line", "--workers", 1, "--seed", s.seed], "world")
+                  "--vocab-size", s.vocabulary, "--model-type", "bpe", "--documents", "line", "--workers", 1, "--seed", s.seed], "world")
     recipes = Path(__file__).resolve().parent / "pretrain"
     for arm in ARMS:
         body = root / arm / "en"
@@ -92,7 +92,7 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                  ["pretrain", recipes / f"demo-{arm}.yaml", f"data={root / 'data' / BASE}", f"output={body}",
                   f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"lr={s.lr}",
                   f"warmup={s.updates // 20}", f"seed={s.seed}", "threads=1",
-                  *([f"forget_every={s.forget_every}", f"forget_start={3 * s.forget_every}"] if arm == "forgetting" else [])],
+                  *([f"forget_every={s.forget_every}", f"forget_start={2 * s.forget_every}"] if arm == "forgetting" else [])],
                  f"prepare-{BASE}")
     for arm in ARMS:
         body, task = root / arm / "en", root / arm / "nli"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class ClassificationHead(nn.Module):
     """RoBERTa's head on the state of `<s>`: dropout, dense D -> D, tanh, dropout, out_proj D -> C (Liu et al. 2019)."""
 
+    first_only = True
+    """Only the state of `<s>` is read."""
+
     def __init__(self, width: int, classes: int, dropout: float):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
@@ -66,7 +69,11 @@ class TaskModel(MaskedLM):
         if task is None:
             return super().forward(tokens_BT, positions, full)
         with autocast(tokens_BT.device, self.precision):
-            logits = self.heads[task](self.encoder(tokens_BT, full=full))
+            rows_BQ = None
+            if self.heads[task].first_only:  # the last layer is computed for `<s>` alone
+                batch, time = tokens_BT.shape
+                rows_BQ = torch.arange(0, batch * time, time, device=tokens_BT.device)[:, None]
+            logits = self.heads[task](self.encoder(tokens_BT, full=full, rows_BQ=rows_BQ))
         return logits.float()
 
 

@@ -52,3 +52,13 @@ def test_wrong_bodies_and_embeddings(untrained: Path, world: Path) -> None:
         task_of(Body.load(untrained), "pawsx")
     with pytest.raises(UserError, match=r"learned against the body of lineage 111111111111, this body's lineage is"):
         task_model(Body.load(untrained), make_embedding("qab", "1" * 64, 1))
+
+
+def test_last_layer_for_the_first_state_alone_changes_no_logit(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = TaskModel(Body.load(world / "body").config, 70)
+    model.add_head("xnli", "classification", 3)
+    model.eval()
+    tokens = torch.tensor([[0, 5, 2, 2, 6, 2], [0, 7, 2, 2, 2, 1]])
+    pruned = model(tokens, task="xnli")
+    monkeypatch.setattr(type(model.heads["xnli"]), "first_only", False)
+    assert torch.allclose(pruned, model(tokens, task="xnli"), atol=1e-6)
