@@ -263,6 +263,8 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, dropout) for _ in range(config.layers))
         self.dropout = dropout.hidden
         self.apply(init_weights)
+        if self.relative_bias is not None:
+            init_relative(self.relative_bias, config)
 
     def forward(self, tokens_BT: Tensor, full: bool = False, rows_BQ: Tensor | None = None) -> Tensor:
         """Encodes a batch.
@@ -322,3 +324,23 @@ def init_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:
         with torch.no_grad():
             module.weight[module.padding_idx].zero_()
+
+
+@torch.no_grad()
+def init_relative(table: nn.Embedding, config: EncoderConfig) -> None:
+    """Starts the relative-position bias from local, directed attention; it is trained from there.
+
+    Heads come in pairs, one favouring what stands left, one what stands right; a pair's bias falls with the distance by
+    a slope of its own (1, 1/2, 1/4, …, the idea of Press et al. 2022, ALiBi), and never below -8. From N(0, 0.02), as
+    everything else starts, the steps of Adam need hundreds of updates to move these few numbers far enough to matter,
+    and a small body stays for so long at predicting words by their frequency (docs/miniature-world.md has the curves).
+    """
+    steps = torch.arange(-config.max_positions, config.max_positions + 1)
+    buckets = relative_bucket(steps, config.relative_buckets, config.relative_distance)
+    sums, counts = torch.zeros(2, config.relative_buckets)
+    sums.index_add_(0, buckets, steps.float())
+    counts.index_add_(0, buckets, torch.ones(len(steps)))
+    distance = sums / counts.clamp(min=1)  # the mean signed distance of each bucket
+    for head in range(config.heads):
+        away = distance > 0 if head % 2 else distance < 0
+        table.weight[:, head] = (-distance.abs() * 2.0 ** -(head // 2) - 4.0 * away).clamp(min=-8)
