@@ -37,12 +37,12 @@ class DemoSettings:
     vocabulary: int = 600
     train_pairs: int = 15_000
     test_pairs: int = 2_000
-    updates: int = 3000
+    updates: int = 2000
     block: int = 64
     batch: int = 16
     lr: float = 2e-3
-    forget_every: int = 500
-    """K, a sixth of the run; forgetting starts after two episodes' worth of updates."""
+    forget_every: int = 400
+    """K, a fifth of the run; forgetting starts after two episodes' worth of updates."""
     finetune_updates: int = 1500
     finetune_lr: float = 5e-4
     adapt_updates: int = 600

@@ -137,15 +137,15 @@ class Premises:
 
         if truth == "true":
             return [
-                ("direct", 0.45, lambda: [Property(Entity(x), adjective)]),
-                ("attributive", 0.3, lambda: attributive(adjective)),
-                ("not-opposite", 0.25, lambda: [Property(Entity(x), contrary, True)] if binary else None),
+                ("direct", 0.6, lambda: [Property(Entity(x), adjective)]),
+                ("attributive", 0.32, lambda: attributive(adjective)),
+                ("not-opposite", 0.08, lambda: [Property(Entity(x), contrary, True)] if binary else None),
             ]
         if truth == "false":
             return [
-                ("opposite", 0.35, lambda: [Property(Entity(x), contrary)]),
-                ("attributive-opposite", 0.3, lambda: attributive(contrary)),
-                ("negated", 0.35, lambda: [Property(Entity(x), adjective, True)]),
+                ("opposite", 0.12, lambda: [Property(Entity(x), contrary)]),
+                ("attributive-opposite", 0.08, lambda: attributive(contrary)),
+                ("negated", 0.8, lambda: [Property(Entity(x), adjective, True)]),
             ]
         return [
             ("other-property", 0.3, other_property),
@@ -198,9 +198,9 @@ class Premises:
             ]
         if truth == "false":
             return [
-                ("other-place", 0.35, lambda: [Location(Entity(x), other_place())]),
-                ("acting-elsewhere", 0.3, lambda: acting(other_place())),
-                ("negated", 0.35, lambda: [Location(Entity(x), core.place, True)]),
+                ("other-place", 0.1, lambda: [Location(Entity(x), other_place())]),
+                ("acting-elsewhere", 0.08, lambda: acting(other_place())),
+                ("negated", 0.82, lambda: [Location(Entity(x), core.place, True)]),
             ]
         return [
             ("of-another", 0.35, of_another),
@@ -230,13 +230,13 @@ class Premises:
             return [("direct", 1.0, lambda: [core])]
         if truth == "false":
             return [
-                ("other-profession", 0.55, lambda: [IsA(Entity(x), wrong)]),
-                ("negated", 0.45, lambda: [replace(core, negated=True)]),
+                ("other-profession", 0.15, lambda: [IsA(Entity(x), wrong)]),
+                ("negated", 0.85, lambda: [replace(core, negated=True)]),
             ]
         return [
-            ("not-another", 0.35, lambda: [IsA(Entity(x), wrong, True)]),
-            ("of-another", 0.4, of_another),
-            ("mentioned", 0.25, mentioned),
+            ("not-another", 0.15, lambda: [IsA(Entity(x), wrong, True)]),
+            ("of-another", 0.55, of_another),
+            ("mentioned", 0.3, mentioned),
         ]
 
     # The dog chases the cat in the garden today
@@ -332,10 +332,10 @@ class Premises:
             return [("same", 1.0, lambda: [self._richer(core)])]
         if truth == "false":
             return [
-                ("negated", 0.5, negated),
-                ("other-place", 0.4, moved),
-                ("other-time", 0.3, shifted),
-                ("other-adjective", 0.4, unlike),
+                ("negated", 0.8, negated),
+                ("other-place", 0.07, moved),
+                ("other-time", 0.06, shifted),
+                ("other-adjective", 0.07, unlike),
             ]
         return [
             ("swapped", 0.2, swapped),

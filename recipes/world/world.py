@@ -20,7 +20,7 @@ from recipes.world.realise import Sentence, realise, realise_text, text_of
 from recipes.world.scenes import Scenes
 from recipes.world.stories import Story
 
-VERSION = 1
+VERSION = 2
 """Of the generator: it grows whenever the same seed would give other bytes."""
 
 
