@@ -46,7 +46,7 @@ class DemoSettings:
     finetune_updates: int = 1500
     finetune_lr: float = 5e-4
     adapt_updates: int = 600
-    adapt_lr: float = 2e-3
+    adapt_lr: float = 6e-3
     steps: tuple[int, ...] = (150, 300)
     """Updates at which the growing embeddings are scored too; the last update always is."""
 
@@ -84,7 +84,8 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
     for code in (BASE, *s.languages):
         made.add(f"prepare-{code}", root / "data" / code,
                  ["prepare", world / "text" / f"{code}.txt", "--language", code, "--output", root / "data" / code,
-                  "--vocab-size", s.vocabulary, "--model-type", "bpe", "--documents", "line", "--workers", 1, "--seed", s.seed], "world")
+                  "--vocab-size", s.vocabulary, "--model-type", "bpe", "--documents", "line", "--workers", 1,
+                  "--seed", s.seed], "world")
     recipes = Path(__file__).resolve().parent / "pretrain"
     for arm in ARMS:
         body = root / arm / "en"

@@ -78,3 +78,12 @@ def test_bf16_stays_close_to_fp32(model):
     model.precision = "bf16"
     assert model(block).dtype == torch.float32
     assert torch.allclose(model(block), exact, atol=0.05)
+
+
+def test_relative_bias_starts_local_and_directed(tiny):
+    encoder = Encoder(replace(tiny, heads=4, relative_buckets=16), 20)
+    bias = encoder._relative_mask(9, encoder.relative_bias, None)[0, :, 4]  # what position 4 sees: [heads, 9]
+    assert (bias[:, 4] == 0).all()
+    assert bias[0, 5] > bias[0, 3] and bias[1, 3] > bias[1, 5]  # one head of a pair looks right, the other left
+    assert (bias[0, 5:].diff() <= 0).all() and (bias[2, 5:].diff() <= 0).all()
+    assert bias[0, 8] < bias[2, 8] and bias.min() >= -8
