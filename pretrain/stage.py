@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from zipfile import is_zipfile
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, refuse_existing, write_json
@@ -150,6 +151,10 @@ class Stage:
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(path, settings)
+        last = self.folder / "checkpoint_last.pt"
+        if last.exists() and not is_zipfile(last):  # torch's checkpoints are zip files, whose directory comes last
+            raise UserError(f"{last}: the checkpoint is cut short or damaged ({last.stat().st_size:,} bytes); copy another "
+                            "checkpoint of this folder over it, or delete the folder to start anew")
 
     def _follow(self, stream: IO[str], file: IO[str], tail: deque[str]) -> None:
         from tqdm import tqdm

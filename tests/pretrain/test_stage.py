@@ -53,3 +53,15 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path):
 
 def test_several_processes_are_started_by_torchrun(tmp_path):
     assert stage(tmp_path, "x", processes=4).printed().startswith("torchrun --nproc-per-node=4 -m fairseq_cli.train x")
+
+
+def test_truncated_checkpoint_is_named_before_anything_runs(tmp_path):
+    import torch
+
+    one = stage(tmp_path)
+    one.folder.mkdir()
+    last = one.folder / "checkpoint_last.pt"
+    torch.save({"model": torch.zeros(1000)}, last)
+    last.write_bytes(last.read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"checkpoint_last.pt: the checkpoint is cut short"):
+        one.run()
