@@ -22,7 +22,7 @@ def kill_at(update: int, log: Path, *words: object) -> str:
     """Starts `relexify …`, kills it with -9 when `log` shows a validation at `update`; returns the log so far."""
     child = subprocess.Popen([sys.executable, "-m", "recipes.cli", *map(str, words)], cwd=ROOT, start_new_session=True,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while f'"valid_num_updates": "{update}"' not in (log.read_text(errors="replace") if log.exists() else ""):
         assert child.poll() is None and time.monotonic() < limit, log.read_text() if log.exists() else "no log"
         time.sleep(0.005)
