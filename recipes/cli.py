@@ -27,7 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 EXAMPLE = """the journey:
   relexify prepare en.txt.gz --language en --output data/en --vocab-size 8000
-  relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en
+  relexify pretrain recipes/pretrain/laptop-standard.yaml data=data/en output=runs/en
   relexify prepare sw.txt.gz --language sw --output data/sw --vocab-size 8000
   relexify adapt --body runs/en --data data/sw --output runs/sw
   relexify finetune --body runs/en --embedding runs/en --task xnli --data xnli --output runs/xnli
