@@ -12,7 +12,7 @@ from torch import Tensor
 from adapt.card import model_card
 from adapt.tokenizer import Tokenizer
 from pretrain.errors import UserError
-from pretrain.files import atomic_folder, read_json, require_folder, write_json
+from pretrain.files import atomic_folder, read_record, require_folder, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, MaskedLM
 from pretrain.tensors import fingerprint, load_tensors, save_tensors
 
@@ -99,13 +99,7 @@ class Embedding:
             UserError: not an embedding, damaged, holding NaN, or with another tokenizer than it was trained with.
         """
         path = require_folder(path, "an embedding (a folder with embedding.json, embedding.safetensors, tokenizer.model)")
-        record = read_json(path / "embedding.json", "the record of an embedding (embedding.json)")
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise UserError(f"{path / 'embedding.json'}: expected format {FORMAT!r}, got "
-                            f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}")
-        if record.get("version") != VERSION:
-            raise UserError(f"{path / 'embedding.json'}: version {record.get('version')!r}, this relexify reads {VERSION}; "
-                            "update relexify")
+        record = read_record(path / "embedding.json", "the record of an embedding (embedding.json)", FORMAT, VERSION)
         tensors = load_tensors(path / "embedding.safetensors", "the tensors of an embedding")
         tokenizer = Tokenizer.load(path / "tokenizer.model")
         for what, got, expected in (

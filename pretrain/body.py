@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pretrain.encoder import EncoderConfig
 from pretrain.errors import UserError
-from pretrain.files import atomic_folder, read_json, require_folder, write_json
+from pretrain.files import atomic_folder, read_record, require_folder, write_json
 from pretrain.masked_lm import VOCABULARY_INDEXED, MaskedLM
 from pretrain.tensors import fingerprint, load_tensors, save_tensors
 from pretrain.vocabulary import SPECIALS
@@ -90,13 +90,7 @@ class Body:
             UserError: not a body, written by a newer version, damaged, or changed since it was written.
         """
         path = require_folder(path, "a body (a folder with body.json and body.safetensors)")
-        record = read_json(path / "body.json", "the record of a body (body.json)")
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise UserError(f"{path / 'body.json'}: expected format {FORMAT!r}, got "
-                            f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}")
-        if record.get("version") != VERSION:
-            raise UserError(f"{path / 'body.json'}: version {record.get('version')!r}, this relexify reads {VERSION}; "
-                            "update relexify")
+        record = read_record(path / "body.json", "the record of a body (body.json)", FORMAT, VERSION)
         tensors = load_tensors(path / "body.safetensors", "the tensors of a body")
         body = cls(EncoderConfig.from_dict(record["architecture"]), tensors, record["lineage"], record["backbone"],
                    record.get("made") or {}, record.get("task"))

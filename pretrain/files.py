@@ -117,6 +117,21 @@ def read_json(path: str | Path, what: str = "a JSON file") -> Any:
                         f"at offset {error.start}") from None
 
 
+def read_record(path: str | Path, what: str, format_name: str, version: int) -> dict[str, Any]:
+    """The record of an artefact: a JSON object of this format and version.
+
+    Raises:
+        UserError: missing or malformed file, another format, or a version that this relexify does not read.
+    """
+    record = read_json(path, what)
+    if not isinstance(record, dict) or record.get("format") != format_name:
+        raise UserError(f"{path}: expected format {format_name!r}, got "
+                        f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}")
+    if record.get("version") != version:
+        raise UserError(f"{path}: version {record.get('version')!r}, this relexify reads {version}; update relexify")
+    return record
+
+
 def sha256_file(path: str | Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
