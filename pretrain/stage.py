@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class Stage:
         settings: everything that decides the result; a resumed run must have the same.
         threads: CPU threads of the training process; 0 leaves the choice to torch.
         processes: training processes (GPUs) on this machine, started by torchrun where more than one.
+        lock_wait: seconds to wait for another process to leave the training folder.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Stage:
     log_interval: int = 25
     environment: dict[str, str] = field(default_factory=dict)
     processes: int = 1
+    lock_wait: float = 10.0
 
     @property
     def folder(self) -> Path:
@@ -128,14 +131,20 @@ class Stage:
     @contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
         """Keeps a second run out of the training folder. The training process inherits the lock, so it also holds while
-        a process whose parent was killed is still at work."""
+        a process whose parent was killed is still at work. A process killed a moment ago may need seconds to be gone, so
+        the lock is waited for that long."""
         import fcntl
 
         with open(self.folder / "lock", "ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{self.folder}: another process is training there; wait for it, or stop it") from None
+            limit = time.monotonic() + self.lock_wait
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() >= limit:
+                        raise UserError(f"{self.folder}: another process is training there; wait for it, or stop it") from None
+                    time.sleep(0.05)
             yield lock
 
     def _check_settings(self) -> None:

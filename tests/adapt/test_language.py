@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,11 +183,31 @@ def test_unfinished_run_with_other_settings_is_refused_with_both_values(settings
         stage(replace(settings, output=str(tmp_path / "qab"), lr=0.02))._check_settings()
 
 
+# Holds a training folder's lock for half a second.
+HOLD = """
+import fcntl, sys, time
+with open(sys.argv[1], "ab") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(0.5)
+"""
+
+
 def test_two_runs_cannot_share_a_training_folder(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
-    with run._locked(), pytest.raises(UserError, match=r"another process is training there"), run._locked():
+    second = replace(run, lock_wait=0.1)
+    with run._locked(), pytest.raises(UserError, match=r"another process is training there"), second._locked():
         pass
+
+
+def test_a_run_waits_for_a_killed_process_to_be_gone(settings, tmp_path):
+    run = stage(replace(settings, output=str(tmp_path / "qab")))
+    run._check_settings()
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(run.folder / "lock")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline()
+    with run._locked():
+        assert holder.wait(10) == 0
 
 
 def test_printed_command_is_a_fairseq_train_line(settings, tmp_path):
