@@ -17,6 +17,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "finetune": ("tasks.commands.finetune", "the body, on English task data -> task body"),
     "assemble": ("recipes.commands.assemble", "task body + embedding -> one portable model folder"),
     "evaluate": ("tasks.commands.evaluate", "zero-shot scores of a task body in many languages"),
+    "score-predictions": ("tasks.commands.score_predictions",
+                          "scores any system's predictions in the official JSON layout"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
     "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
     "world": ("recipes.commands.world", "writes the miniature world: invented languages, text and NLI"),
