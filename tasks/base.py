@@ -1,6 +1,7 @@
 """What a task is: a declaration, its reader, and the registry of all tasks.
 
-To add a task: one file per family in this folder that calls `register(Task(...))`, and its import in `load_all`.
+To add a task: one file per family in this folder that registers its `Definition`s (`register(Task(...))` for
+classification), and its import in `load_all`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pretrain.errors import UserError, unknown
 
@@ -68,20 +71,68 @@ Available = Callable[[str, str], list[str]]
 """(data, split) -> the languages that `data` holds this split in."""
 
 
+class Examples(Protocol):
+    """What every family's examples of one split say about themselves."""
+
+    files: list[str]
+    dropped: int
+
+    def __len__(self) -> int: ...
+
+    def sha256(self) -> str: ...
+
+
 @dataclass(frozen=True)
-class Task:
-    """A task's definition. The order of `labels` is part of it and never depends on a file (DESIGN §6)."""
+class Definition(ABC):
+    """What all task families share.
+
+    Attributes:
+        languages: of the published data; any other BCP-47 code works too where its files are there.
+        splits: the names that the task's splits have.
+        heads: kinds of heads that do it, the default first.
+        metric: what chooses the best checkpoint on the dev split.
+        criterion: name of the fairseq criterion that trains it.
+    """
 
     name: str
     version: str
     languages: tuple[str, ...]
-    """Languages of the published data; any other BCP-47 code works too where its files are there."""
     splits: tuple[str, ...]
+    heads: tuple[str, ...]
+    metric: str
+    criterion: str
+
+    @abstractmethod
+    def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:
+        """The examples of a split in a language.
+
+        Args:
+            data: folder with the task's files, or `hf:NAME` for a data set of the Hugging Face hub.
+            files: read these instead of searching `data`.
+
+        Raises:
+            UserError: unknown split or language code, no file, or a file that is not what the task needs.
+        """
+
+    def check(self, split: str, language: str) -> str:
+        """The language code in its canonical form; UserError for an unknown split or a wrong code."""
+        from adapt.prepare import check_language
+
+        if split not in self.splits:
+            raise unknown(f"split of {self.name}", split, self.splits)
+        return check_language(language)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Definition):
+    """A classification task. The order of `labels` is part of it and never depends on a file (DESIGN §6)."""
+
     labels: tuple[str, ...]
     reader: Reader
     available: Available
-    head: str = "classification"
+    heads: tuple[str, ...] = ("classification",)
     metric: str = "accuracy"
+    criterion: str = "modular_classification"
 
     @property
     def chance(self) -> float:
@@ -89,20 +140,8 @@ class Task:
         return 1 / len(self.labels)
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
-        """The labelled examples of a split in a language.
-
-        Args:
-            data: folder with the task's files, or `hf:NAME` for a data set of the Hugging Face hub.
-            files: read these instead of searching `data`.
-
-        Raises:
-            UserError: unknown split or language code, no file, bad columns or labels, or labels that were stripped.
-        """
-        from adapt.prepare import check_language
-
-        if split not in self.splits:
-            raise unknown(f"split of {self.name}", split, self.splits)
-        loaded = self.reader(str(data), split, check_language(language), [str(file) for file in files])
+        """The labelled examples, see `Definition.read`; labels that were stripped are an error too."""
+        loaded = self.reader(str(data), split, self.check(split, language), [str(file) for file in files])
         check_labels(loaded, self, split)
         return loaded
 
@@ -134,10 +173,11 @@ def check_labels(loaded: Loaded, task: Task, split: str) -> None:
                         "stripped and replaced by a placeholder, as in XTREME's test files: take the official file")
 
 
-REGISTRY: dict[str, Task] = {}
+REGISTRY: dict[str, Definition] = {}
+AnyTask = TypeVar("AnyTask", bound=Definition)
 
 
-def register(task: Task) -> Task:
+def register(task: AnyTask) -> AnyTask:
     """Makes a task known by its name; a name can be taken once."""
     if task.name in REGISTRY:
         raise ValueError(f"task {task.name!r} is registered twice")
@@ -145,14 +185,14 @@ def register(task: Task) -> Task:
     return task
 
 
-def load_all() -> dict[str, Task]:
+def load_all() -> dict[str, Definition]:
     """Imports the task families of this folder and returns the registry."""
-    from tasks import nli  # noqa: F401
+    from tasks import nli, qa  # noqa: F401
 
     return REGISTRY
 
 
-def get_task(name: str) -> Task:
+def get_task(name: str) -> Definition:
     """The task of that name; UserError with the nearest name where there is none."""
     registry = load_all()
     if name not in registry:

@@ -96,15 +96,21 @@ def software() -> dict[str, str]:
     return versions
 
 
+def embedding_language(path: Path) -> str:
+    """The language of an embedding, from its record alone."""
+    record = read_json(path / "embedding.json", "the record of an embedding (embedding.json)")
+    language = record.get("language") if isinstance(record, dict) else None
+    if not isinstance(language, str):
+        raise UserError(f"{path / 'embedding.json'}: it names no language; is this an embedding?")
+    return language
+
+
 def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split: str) -> list[Cell]:
     """Checks every embedding's record and reads every language's examples before anything is computed."""
     cells: list[Cell] = []
     for given in embeddings:
         path = locate(given, "embedding")
-        record = read_json(path / "embedding.json", "the record of an embedding (embedding.json)")
-        language = record.get("language") if isinstance(record, dict) else None
-        if not isinstance(language, str):
-            raise UserError(f"{path / 'embedding.json'}: it names no language; is this an embedding?")
+        language = embedding_language(path)
         twice = next((cell for cell in cells if cell.language == language), None)
         if twice is not None:
             raise UserError(f"{twice.path} and {path} are both embeddings of {language!r}; give each an "
@@ -115,7 +121,7 @@ def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split
     return cells
 
 
-def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str, data: str | Path, split: str,
+def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Task, data: str | Path, split: str,
              output: str | Path, *, device: str = "auto", max_tokens: int = MAX_TOKENS, max_length: int = 0,
              precision: str = "fp32", overwrite: bool = False, quiet: bool = False) -> list[dict[str, Any]]:
     """Scores a task body in the language of each embedding and writes records and predictions.
@@ -135,7 +141,10 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str, data
         UserError: existing output, wrong artefact, missing or stripped data.
     """
     refuse_existing(output, overwrite)
-    definition = get_task(task)
+    definition = get_task(task) if isinstance(task, str) else task
+    if not isinstance(definition, Task):
+        raise TypeError(f"{definition.name} is no classification task: see tasks.qa_evaluate")
+    task = definition.name
     target = choose_device(device)
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
@@ -171,8 +180,8 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str, data
             record = {
                 **score(names, gold), "task": task, "version": definition.version, "split": split,
                 "language": cell.language, "metric": definition.metric, "chance": definition.chance,
-                "seed": loaded_body.made.get("seed"), "body": _body_record(body, loaded_body),
-                "embedding": _embedding_record(cell.path, embedding),
+                "seed": loaded_body.made.get("seed"), "body": body_record(body, loaded_body),
+                "embedding": embedding_record(cell.path, embedding),
                 "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "dropped": cell.data.dropped},
                 "max_length": max_length, "truncated": encoded.truncated, "precision": precision,
                 "device": str(target), "predictions": f"{task}/{split}-{cell.language}.tsv", "software": software(),
@@ -183,14 +192,14 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str, data
     return records
 
 
-def _body_record(path: str | Path, body: Body) -> dict[str, Any]:
+def body_record(path: str | Path, body: Body) -> dict[str, Any]:
     """What a result says about its body: where it is, what it is, what it descends from, and its own dev score."""
     return {"path": str(path), "fingerprint": body.fingerprint, "lineage": body.lineage, "seed": body.made.get("seed"),
             "updates": body.made.get("updates"), "dev": (body.task or {}).get("dev"),
             "body_fingerprint": body.made.get("body_fingerprint"), "body_made": body.made.get("body_made")}
 
 
-def _embedding_record(path: Path, embedding: Embedding) -> dict[str, Any]:
+def embedding_record(path: Path, embedding: Embedding) -> dict[str, Any]:
     """What a result says about an embedding."""
     return {"path": str(path), "fingerprint": fingerprint(embedding.tensors), "lineage": embedding.lineage,
             "tokenizer_sha256": embedding.tokenizer.sha256, "made": embedding.made}

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq.criterions import FairseqCriterion, register_criterion
-from fairseq.data import FairseqDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.models import register_model
@@ -31,9 +30,13 @@ from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.optimizer import mark
 from pretrain.partial import PartlyTrained
 from pretrain.roberta import TrainingModelConfig
-from tasks.base import get_task
-from tasks.encoding import Encoded, encode_examples, pad, shuffled_by_length
+from tasks.base import Task, get_task
+from tasks.encoding import Encoded, encode_examples, pad
+from tasks.fairseq_data import ItemDataset
+from tasks.fairseq_qa import load_questions
 from tasks.heads import TaskModel
+from tasks.qa import QATask
+from tasks.qa_features import WindowSettings
 
 logger = logging.getLogger(__name__)
 
@@ -41,17 +44,21 @@ logger = logging.getLogger(__name__)
 @dataclass
 class ModularFinetuneConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "folder with the task's files, or hf:NAME"})
-    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli"})
+    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli, squad, squad2, tydiqa"})
     body: str = field(default="", metadata={"help": "pre-trained body (a folder; an output of pretrain will do)"})
     embedding: str = field(
         default="", metadata={"help": "embedding of the language of the examples; default: the one beside --body"}
     )
     train_files: str = field(default="", metadata={"help": "training files, comma-separated, instead of a search"})
+    dev_files: str = field(default="", metadata={"help": "files of the dev split, comma-separated, instead of a search"})
     source_language: str = field(
         default="", metadata={"help": "language of the examples; default: the embedding's"}
     )
     dev_split: str = field(default="dev", metadata={"help": "split that chooses the best checkpoint"})
-    max_length: int = field(default=0, metadata={"help": "longest input in tokens; 0: all positions of the body"})
+    max_length: int = field(default=0, metadata={"help": "longest input in tokens; 0: all positions of the body (QA: 384)"})
+    head: str = field(default="", metadata={"help": "kind of head; default: the task's first"})
+    stride: int = field(default=0, metadata={"help": "QA: context tokens between the starts of two windows; 0: 128"})
+    max_question: int = field(default=0, metadata={"help": "QA: tokens kept of a question; 0: 64"})
     train_embedding: bool = field(
         default=False, metadata={"help": "train the embedding too (the body will then fit other embeddings less well)"}
     )
@@ -59,30 +66,13 @@ class ModularFinetuneConfig(FairseqDataclass):
     seed: int = II("common.seed")
 
 
-class ExampleDataset(FairseqDataset):
-    """Encoded examples of one split with their labels [N]; training order is drawn from (seed, epoch) alone."""
+class ExampleDataset(ItemDataset):
+    """Encoded examples of one split with their labels [N]."""
 
     def __init__(self, encoded: Encoded, labels: list[int], seed: int, shuffle: bool):
-        super().__init__()
-        self.encoded, self.seed, self.shuffle = encoded, seed, shuffle
+        super().__init__(encoded.sizes, seed, shuffle)
+        self.encoded = encoded
         self.labels = np.array(labels, dtype=np.int64)
-        self.sizes = encoded.sizes
-        self.epoch = 1
-
-    def __len__(self) -> int:
-        return len(self.encoded)
-
-    def __getitem__(self, index: int) -> int:
-        return int(index)
-
-    def num_tokens(self, index: int) -> int:
-        return int(self.sizes[index])
-
-    def size(self, index: int) -> int:
-        return int(self.sizes[index])
-
-    def num_tokens_vec(self, indices: Any) -> Any:
-        return self.sizes[indices]
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
         if not samples:
@@ -98,21 +88,6 @@ class ExampleDataset(FairseqDataset):
             "nsentences": len(samples),
         }
 
-    def ordered_indices(self) -> Any:
-        if not self.shuffle:
-            return np.argsort(self.sizes, kind="stable")
-        return shuffled_by_length(self.sizes, self.seed, self.epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        return not self.shuffle
-
-    def prefetch(self, indices: Any) -> None:
-        """Nothing to do: everything is encoded already."""
-
 
 @register_task("modular_finetune", dataclass=ModularFinetuneConfig)
 class ModularFinetuneTask(FairseqTask):
@@ -127,7 +102,11 @@ class ModularFinetuneTask(FairseqTask):
         self.embedding = Embedding.load(locate(cfg.embedding or cfg.body, "embedding"))
         check_compatible(self.body, self.embedding)
         self.language = cfg.source_language or self.embedding.language
-        self.max_length = resolve_max_length(cfg.max_length, self.body)
+        self.head = cfg.head or self.definition.heads[0]
+        self.windows: WindowSettings | None = None
+        if isinstance(self.definition, QATask):
+            self.windows = WindowSettings.fit(self.body.config.max_positions, cfg.max_length, cfg.stride, cfg.max_question)
+        self.max_length = self.windows.max_length if self.windows else resolve_max_length(cfg.max_length, self.body)
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
@@ -136,7 +115,12 @@ class ModularFinetuneTask(FairseqTask):
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         training = split == "train"
         name = "train" if training else self.cfg.dev_split
-        files = [path for path in self.cfg.train_files.split(",") if path] if training else []
+        given = self.cfg.train_files if training else self.cfg.dev_files
+        files = [path for path in given.split(",") if path]
+        if self.windows is not None:
+            self.datasets[split] = load_questions(self, name, files, training, self.windows)
+            return
+        assert isinstance(self.definition, Task)
         loaded = self.definition.read(self.cfg.data, name, self.language, files)
         encoded = encode_examples(self.embedding.tokenizer, loaded.examples, self.max_length)
         labels = [item.label for item in loaded.examples if item.label is not None]
@@ -190,8 +174,8 @@ class TaskBody(PartlyTrained, TaskModel):
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         definition = task.definition
-        return cls(task.body, task.embedding, cfg, definition.name, definition.head, len(definition.labels),
-                   task.cfg.train_embedding)
+        classes = len(definition.labels) if isinstance(definition, Task) else 0
+        return cls(task.body, task.embedding, cfg, definition.name, task.head, classes, task.cfg.train_embedding)
 
 
 @register_criterion("modular_classification", dataclass=FairseqDataclass)

@@ -20,9 +20,9 @@ from pretrain.files import atomic_folder, refuse_existing, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, read_curve
-from tasks.base import Loaded, Task, get_task, standard_error
-from tasks.encoding import encode_examples
-from tasks.evaluate import choose_device, predict
+from tasks.base import Definition, Examples, get_task
+from tasks.evaluate import choose_device
+from tasks.families import Family, family_of
 from tasks.heads import task_model
 from tasks.settings import FinetuneSettings, default_lr
 
@@ -34,10 +34,11 @@ class Plan:
     stage: Stage
     body: Body
     embedding: Embedding
-    task: Task
+    task: Definition
+    family: Family
     language: str
-    train: Loaded
-    dev: Loaded
+    train: Examples
+    dev: Examples
     updates: int
     lr: float
 
@@ -54,26 +55,26 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     embedding = Embedding.load(source)
     check_compatible(body, embedding)
     language = settings.source_language or embedding.language
-    if settings.max_length > body.config.max_positions:
-        raise UserError(f"--max-length {settings.max_length} exceeds the body's {body.config.max_positions} positions; "
-                        "lower it")
+    family = family_of(task, body, settings)
     check_numbers(settings)
     train = task.read(settings.data, "train", language, settings.train_files)
-    dev = task.read(settings.data, settings.dev_split, language)
-    per_epoch = math.ceil(math.ceil(len(train) / settings.batch_size) / settings.update_freq)
+    dev = task.read(settings.data, settings.dev_split, language, settings.dev_files)
+    per_epoch = math.ceil(math.ceil(family.items(train, embedding) / settings.batch_size) / settings.update_freq)
     updates = settings.updates or max(1, round(settings.epochs * per_epoch))
     lr = settings.lr or default_lr(body.config.width)
     warmup = int(settings.warmup * updates) if settings.warmup < 1 else int(settings.warmup)
     Polynomial(lr, warmup, updates)
     validate_every = settings.validate_every or max(1, min(per_epoch // 2, updates // 10))
     options: dict[str, Any] = {
-        "task": "modular_finetune", "arch": "modular_task_body", "criterion": "modular_classification",
+        "task": "modular_finetune", "arch": "modular_task_body", "criterion": task.criterion,
         "task_name": task.name, "body": settings.body, "embedding": str(source),
-        "train_files": ",".join(settings.train_files) or None, "source_language": settings.source_language or None,
+        "train_files": ",".join(settings.train_files) or None, "dev_files": ",".join(settings.dev_files) or None,
+        "source_language": settings.source_language or None,
         "dev_split": settings.dev_split, "max_length": settings.max_length or None,
         "train_embedding": settings.train_embedding, "dropout": settings.dropout,
         "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
-        "best_checkpoint_metric": "accuracy", "maximize_best_checkpoint_metric": True,
+        "best_checkpoint_metric": task.metric, "maximize_best_checkpoint_metric": True,
+        "head": settings.head or None, "stride": settings.stride or None, "max_question": settings.max_question or None,
         "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": settings.tensorboard or None,
     }
     options.update(common_options(
@@ -81,14 +82,14 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         clip_norm=settings.clip_norm, validate_every=validate_every, update_freq=settings.update_freq,
         weight_decay=settings.weight_decay))
     identity = asdict(settings)
-    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files"):
+    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files"):
         identity.pop(place)
     identity.update(task=[task.name, task.version], body=body.fingerprint, embedding=embedding.record()["fingerprint"],
                     updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language)
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
                   threads=settings.threads, overwrite=overwrite, quiet=quiet)
-    return Plan(stage, body, embedding, task, language, train, dev, updates, lr)
+    return Plan(stage, body, embedding, task, family, language, train, dev, updates, lr)
 
 
 def embedding_path(settings: FinetuneSettings) -> Path:
@@ -119,9 +120,9 @@ def check_numbers(settings: FinetuneSettings) -> None:
     if settings.dev_split in ("train", "test"):
         raise UserError(f"--dev-split {settings.dev_split}: the split that chooses the checkpoint says nothing about "
                         "it any more; choose on dev")
-    for path in settings.train_files:
+    for path in (*settings.train_files, *settings.dev_files):
         if "," in path:
-            raise UserError(f"--train-file {path!r}: fairseq-train takes a list with commas; rename the file")
+            raise UserError(f"{path!r}: fairseq-train takes a list with commas; rename the file")
 
 
 def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False,
@@ -172,36 +173,28 @@ def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple
         "examples_per_update": settings.batch_size * settings.update_freq,
         "weight_decay": settings.weight_decay, "clip_norm": settings.clip_norm, "dropout": settings.dropout,
         "attention_dropout": settings.attention_dropout, "precision": settings.precision,
-        "max_length": settings.max_length or start.config.max_positions,
+        **planned.family.made(),
         "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,
         "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,
         "train_files": planned.train.files, "train_examples": len(planned.train),
         "train_dropped": planned.train.dropped, "data_sha256": planned.train.sha256(), "body_made": start.made,
     }
-    record = {"name": task.name, "version": task.version, "head": task.head, "labels": list(task.labels),
-              "metric": task.metric}
+    record = {"name": task.name, "version": task.version, "metric": task.metric, **planned.family.record()}
     body = Body(start.config, tensors, start.lineage, start.backbone, made, record)
-    body.task = {**record, "dev": dev_score(body, embedding, planned, settings)}
-    return body, embedding
-
-
-def dev_score(body: Body, embedding: Embedding, planned: Plan, settings: FinetuneSettings) -> dict[str, Any]:
-    """The score of a task body on the dev split that chose it, computed from its tensors, not taken from the log."""
     model = task_model(body, embedding, "cpu" if settings.cpu else choose_device("auto"), settings.precision)
-    examples = planned.dev.examples
-    encoded = encode_examples(embedding.tokenizer, examples, body.made["max_length"])
-    predicted = predict(model, encoded, planned.task.name)
-    share = sum(int(p) == item.label for p, item in zip(predicted, examples, strict=True)) / len(examples)
-    return {"split": settings.dev_split, "language": planned.language, "score": share, "n": len(examples),
-            "standard_error": standard_error(share, len(examples)), "files": planned.dev.files,
-            "data_sha256": planned.dev.sha256()}
+    # computed from the exported tensors, not taken from the log
+    scores = planned.family.dev_score(model, embedding, planned.dev)
+    body.task = {**record, **planned.family.learned(), "dev": {
+        "split": settings.dev_split, "language": planned.language, **scores, "files": planned.dev.files,
+        "data_sha256": planned.dev.sha256()}}
+    return body, embedding
 
 
 def summary(body: Body, output: str | Path) -> str:
     """Two lines for the terminal."""
     assert body.task is not None
-    dev = body.task["dev"]
+    dev, metric = body.task["dev"], body.task["metric"]
     return (f"{output}: task body for {body.task['name']}, best after {body.made['updates']:,} of "
             f"{body.made['planned_updates']:,} updates\n"
-            f"{dev['split']} ({dev['language']}) {body.task['metric']} {dev['score']:.3f} ± {dev['standard_error']:.3f}"
+            f"{dev['split']} ({dev['language']}) {metric} {dev['score']:.3f} ± {dev['standard_error']:.3f}"
             f", n = {dev['n']:,}; it chose the checkpoint, so it is slightly optimistic")

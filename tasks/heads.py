@@ -15,6 +15,7 @@ from pretrain.body import Body, load_body
 from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
 from pretrain.errors import UserError, unknown
 from pretrain.masked_lm import MaskedLM
+from tasks.span_heads import JointSpanHead, SpanHead, SpanOutput, SpanSearch
 
 if TYPE_CHECKING:
     from adapt.embedding import Embedding
@@ -39,8 +40,11 @@ class ClassificationHead(nn.Module):
         return self.out_proj(self.dropout(x))
 
 
-HEADS: dict[str, type[ClassificationHead]] = {"classification": ClassificationHead}
+HEADS: dict[str, type[ClassificationHead | SpanHead | JointSpanHead]] = {
+    "classification": ClassificationHead, "span": SpanHead, "joint_span": JointSpanHead,
+}
 """Head kinds that a task may declare."""
+SPAN_HEADS = ("span", "joint_span")
 
 
 class TaskModel(MaskedLM):
@@ -59,15 +63,18 @@ class TaskModel(MaskedLM):
         self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout)
 
     def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
-                task: str | None = None) -> Tensor:
+                task: str | None = None, **spans: Any) -> Any:
         """fp32 logits [B, C] of a task's head, or those of `MaskedLM` where `task` is None.
 
         Args:
             tokens_BT: ids, padded on the right.
             full: nothing is padded.
+            spans: for a head that chooses spans, what `spans` takes; the result is then its `SpanOutput`.
         """
         if task is None:
             return super().forward(tokens_BT, positions, full)
+        if spans:
+            return self.spans(tokens_BT, task, full, **spans)
         with autocast(tokens_BT.device, self.precision):
             rows_BQ = None
             if self.heads[task].first_only:  # the last layer is computed for `<s>` alone
@@ -75,6 +82,14 @@ class TaskModel(MaskedLM):
                 rows_BQ = torch.arange(0, batch * time, time, device=tokens_BT.device)[:, None]
             logits = self.heads[task](self.encoder(tokens_BT, full=full, rows_BQ=rows_BQ))
         return logits.float()
+
+    def spans(self, tokens_BT: Tensor, task: str, full: bool = False, targets: Tensor | None = None,
+              allowed: Tensor | None = None, search: SpanSearch | None = None) -> SpanOutput:
+        """Losses and candidates of a head that chooses spans, see `tasks.span_heads`."""
+        with autocast(tokens_BT.device, self.precision):
+            states = self.encoder(tokens_BT, full=full)
+            output: SpanOutput = self.heads[task](states, targets, allowed, search)
+        return output
 
 
 def task_of(body: Body, name: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass
 class FinetuneSettings:
-    """One task adaptation. The paper's own for NLI: 10 epochs of 32 pairs, lr 1e-5, best English dev accuracy."""
+    """One task adaptation. The paper's own for NLI: 10 epochs of 32 pairs, lr 1e-5, best English dev accuracy.
+
+    For question answering its windows are 384 tokens with a step of 128, questions cut to 64.
+    """
 
     body: str
     data: str
@@ -17,6 +20,8 @@ class FinetuneSettings:
     task: str = "xnli"
     train_files: tuple[str, ...] = ()
     """Training files; empty: searched for in `data`."""
+    dev_files: tuple[str, ...] = ()
+    """Files of the dev split; empty: searched for in `data`."""
     source_language: str = ""
     """Language of the examples; empty: the embedding's."""
     dev_split: str = "dev"
@@ -33,7 +38,13 @@ class FinetuneSettings:
     update_freq: int = 1
     """Micro-batches per update."""
     max_length: int = 0
-    """Longest input in tokens; 0: all positions of the body."""
+    """Longest input in tokens; 0: all positions of the body, but at most 384 for question answering."""
+    head: str = ""
+    """Kind of head; empty: the task's first."""
+    stride: int = 0
+    """Question answering: context tokens between the starts of two windows; 0: 128, or less in short windows."""
+    max_question: int = 0
+    """Question answering: tokens kept of a question; 0: 64, or less in short windows."""
     train_embedding: bool = False
     dropout: float = 0.1
     attention_dropout: float = 0.1

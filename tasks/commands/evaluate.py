@@ -7,8 +7,12 @@ import argparse
 EXAMPLE = """example:
   relexify evaluate --body runs/xnli --embedding runs/en --embedding runs/sw --task xnli --split test --data XNLI-1.0 \\
       --output runs/scores
+  relexify evaluate --body runs/squad --embedding runs/en --embedding runs/sw --task mlqa --split dev --pairs all \\
+      --data MLQA_V1 --output runs/mlqa
 
-Each embedding's own language decides what is read: SPLIT-CODE.tsv, or its rows of xnli.SPLIT.tsv; also .jsonl, .gz.
+Tasks: xnli; squad, squad2, xquad, mlqa, tydiqa (a body trained on any of squad, squad2, tydiqa answers them all).
+Each embedding's own language decides what is read: SPLIT-CODE.tsv, or its rows of xnli.SPLIT.tsv; also .jsonl, .gz; for question
+answering the official JSON files by their own names. With --pairs all contexts and questions come from two embeddings.
 """
 
 
@@ -26,7 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu or cuda (default 'auto')")
     add("--max-tokens", type=int, default=8192, metavar="N",
         help="padded tokens of a batch: changes memory and speed, not scores (default 8192)")
-    add("--max-length", type=int, default=0, metavar="N", help="longest input in tokens; 0: all positions of the body")
+    add("--max-length", type=int, default=0, metavar="N", help="longest input in tokens; 0: all positions of the body, or "
+        "for question answering as fine-tuned")
+    add("--pairs", default="same", help="mlqa: same, or all pairs of context and question language (default 'same')")
+    add("--stride", type=int, default=0, metavar="N", help="question answering: context tokens from window to window; 0: as "
+        "fine-tuned")
+    add("--max-question", type=int, default=0, metavar="N", help="question answering: tokens kept of a question; 0: as "
+        "fine-tuned")
+    add("--max-answer-tokens", type=int, default=30, metavar="N", help="question answering: longest answer (default 30)")
+    add("--untrained-head", action="store_true", help="question answering: a baseline: the body under a head never trained")
     add("--precision", default="fp32", help="fp32, bf16 or fp16 (default 'fp32')")
     add("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     add("--overwrite", action="store_true", help="replace an existing output")
@@ -37,12 +49,27 @@ def run(args: argparse.Namespace) -> int:
     """Scores and prints the table."""
     import torch
 
-    from tasks.evaluate import evaluate, table
+    from pretrain.errors import UserError
+    from tasks.base import get_task
+    from tasks.qa import QATask
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)
-    records = evaluate(args.body, args.embedding, args.task, args.data, args.split, args.output, device=args.device,
-                       max_tokens=args.max_tokens, max_length=args.max_length, precision=args.precision,
-                       overwrite=args.overwrite, quiet=args.quiet)
-    print(table(records))
+    task = get_task(args.task)
+    common = {"device": args.device, "max_tokens": args.max_tokens, "max_length": args.max_length,
+              "precision": args.precision, "overwrite": args.overwrite, "quiet": args.quiet}
+    if isinstance(task, QATask):
+        from tasks import qa_evaluate
+
+        records = qa_evaluate.evaluate_qa(
+            args.body, args.embedding, task, args.data, args.split, args.output, pairs=args.pairs, stride=args.stride,
+            max_question=args.max_question, max_answer=args.max_answer_tokens, untrained_head=args.untrained_head, **common)
+        print(qa_evaluate.table(records))
+        return 0
+    if args.pairs != "same" or args.stride or args.max_question or args.untrained_head:
+        raise UserError("--pairs, --stride, --max-question and --untrained-head belong to question answering, not to "
+                        f"{task.name}; leave them out")
+    from tasks.evaluate import evaluate, table
+
+    print(table(evaluate(args.body, args.embedding, task.name, args.data, args.split, args.output, **common)))
     return 0

@@ -7,18 +7,19 @@ from dataclasses import MISSING, fields
 
 EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
+  relexify finetune --body runs/en --task squad --data SQuAD --output runs/squad --epochs 2
   relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
 
-Files in --data: train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
-and .gz.
+Files in --data: for xnli train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
+and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json.
 A run that was cut off resumes when it is repeated; OUTPUT appears when it is done.
 """
 HELP = {
     "body": "pre-trained body: an output of pretrain, or a body folder",
-    "data": "folder with the task's files, or hf:facebook/xnli",
+    "data": "folder with the task's files, or hf:facebook/xnli, hf:rajpurkar/squad",
     "output": "where the task body will stand",
     "embedding": "embedding of the examples' language (default: the one beside the body); stays as it is",
-    "task": "the task to learn",
+    "task": "the task to learn: xnli, squad, squad2 or tydiqa",
     "source_language": "language of the examples (default: the embedding's)",
     "dev_split": "split that chooses the best checkpoint",
     "epochs": "passes over the training examples",
@@ -27,7 +28,10 @@ HELP = {
     "warmup": "share of the run (below 1), or number of updates, of warm-up",
     "batch_size": "examples of a micro-batch",
     "update_freq": "micro-batches of an update",
-    "max_length": "longest input in tokens; 0: all positions of the body",
+    "max_length": "longest input in tokens; 0: all positions of the body, at most 384 for question answering",
+    "head": "span (start and end) or joint_span (end given start, and answerability); default: the task's own",
+    "stride": "question answering: context tokens from window to window; 0: 128, less in short windows",
+    "max_question": "question answering: tokens kept of a question; 0: 64, less in short windows",
     "train_embedding": "train the embedding too; it is then written to OUTPUT/embedding",
     "dropout": "dropout, also of the head",
     "attention_dropout": "dropout of attention weights",
@@ -44,15 +48,16 @@ HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag for each setting, `--train-file` for `train_files`, and what a run does with them."""
+    """One flag for each setting, `--train-file` and `--dev-file` for the files, and what a run does with them."""
     from tasks.settings import FinetuneSettings
 
     parser.epilog = EXAMPLE
     for field in fields(FinetuneSettings):
         flag = "--" + field.name.replace("_", "-")
-        if field.name == "train_files":
-            parser.add_argument("--train-file", action="append", default=[], dest="train_files", metavar="FILE",
-                                help="training file, instead of a search in --data; repeatable")
+        if field.name in ("train_files", "dev_files"):
+            part = field.name.removesuffix("_files")
+            parser.add_argument(f"--{part}-file", action="append", default=[], dest=field.name, metavar="FILE",
+                                help=f"file of the {part} split, instead of a search in --data; repeatable")
         elif field.default is MISSING:
             parser.add_argument(flag, required=True, metavar="DIR", help=HELP[field.name])
         elif isinstance(field.default, bool):
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from tasks.finetune import finetune, plan, summary
     from tasks.settings import FinetuneSettings
 
-    args.train_files = tuple(args.train_files)
+    args.train_files, args.dev_files = tuple(args.train_files), tuple(args.dev_files)
     settings = FinetuneSettings(**{field.name: getattr(args, field.name) for field in fields(FinetuneSettings)})
     if args.print_command:
         print(plan(settings, args.overwrite).stage.printed())

@@ -1,0 +1,57 @@
+"""What the fairseq data sets of all task families share."""
+
+from typing import Any
+
+import numpy as np
+from fairseq.data import FairseqDataset
+from numpy.typing import NDArray
+
+from tasks.encoding import shuffled_by_length
+
+
+class ItemDataset(FairseqDataset):
+    """Items that are encoded already, known by their number; training order is drawn from (seed, epoch) alone.
+
+    Args:
+        sizes: tokens of each item [N].
+        shuffle: a training set: another order in each epoch, neighbours of similar length.
+    """
+
+    def __init__(self, sizes: NDArray[np.int64], seed: int, shuffle: bool):
+        super().__init__()
+        self.sizes, self.seed, self.shuffle = sizes, seed, shuffle
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: int) -> int:
+        return int(index)
+
+    def num_tokens(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def size(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: Any) -> Any:
+        return self.sizes[indices]
+
+    def ordered_indices(self) -> Any:
+        if not self.shuffle:
+            return np.argsort(self.sizes, kind="stable")
+        return shuffled_by_length(self.sizes, self.seed, self.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle
+
+    def filter_indices_by_size(self, indices: Any, max_sizes: Any) -> Any:
+        """All of them: inputs were cut to size when they were encoded."""
+        return indices, []
+
+    def prefetch(self, indices: Any) -> None:
+        """Nothing to do: everything is encoded already."""
