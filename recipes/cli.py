@@ -21,7 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
                           "scores any system's predictions in the official JSON layout"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
     "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
-    "world": ("recipes.commands.world", "writes the miniature world: invented languages, text and NLI"),
+    "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),
     "demo": ("recipes.demo", "the whole journey in the miniature world, in minutes"),
     "bench": ("recipes.bench", "measures steps and preparation against stock fairseq and Hugging Face"),
 }

@@ -6,6 +6,7 @@ import argparse
 
 EXAMPLE = """example:
   relexify world --output world --seed 1 --languages qaa qab qac --words qaa=1000000,qab=100000,qac=100000
+  relexify world --output world --words 100000 --qa-train 15000 --qa-dev 1000 --qa-test 2000
 """
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pretrain.errors import UserError
 from recipes.world import CODES, write_world
+from recipes.world.qa import SENTENCES, sentence_range
 
 
 def _sizes(text: str) -> int | dict[str, int]:
@@ -33,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=int, default=15_000, help="training pairs, base language only (default: 15000)")
     parser.add_argument("--dev", type=int, default=1_500, help="development pairs per language (default: 1500)")
     parser.add_argument("--test", type=int, default=3_000, help="test pairs per language (default: 3000)")
+    for split, where in (("train", "base language only"), ("dev", "per language"), ("test", "per language")):
+        parser.add_argument(
+            f"--qa-{split}", type=int, default=0, metavar="N", help=f"{split} questions with answers, {where} (default: 0)"
+        )
+    parser.add_argument(
+        "--qa-sentences", type=sentence_range, default=SENTENCES, metavar="FROM-TO",
+        help="sentences of a paragraph that is asked about (default: {}-{})".format(*SENTENCES),
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
@@ -40,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the world and says where."""
     folder = write_world(
         args.output, args.languages, args.seed, words=args.words, train=args.train, dev=args.dev, test=args.test,
+        qa_train=args.qa_train, qa_dev=args.qa_dev, qa_test=args.qa_test, qa_sentences=args.qa_sentences,
         overwrite=args.overwrite,
     )
     print(folder)

@@ -40,10 +40,16 @@ class _Block:
         self.marks.extend((prefix + role, start + shift, end + shift) for role, start, end in other.marks)
 
 
+def _bare(entity: Entity, case: str) -> bool:
+    """Hypernyms have no dative, locative or lative. Only questions speak of them there, as question words, and those must
+    be words that the texts hold."""
+    return case in ("dative", "locative", "lative") and CLASS_OF[entity.concept] == "kinds"
+
+
 def _phrase(entity: Entity, language: Language, role: str, case: str = "") -> _Block:
     """A noun phrase without its adposition."""
     grammar = language.grammar
-    ending = case if grammar.cases else ""
+    ending = case if grammar.cases and not _bare(entity, case) else ""
     if entity.reference == "pronoun":
         word = language.form("HE" if gender(entity.concept) == "person" else "IT", ending)
         return _Block([word], [(role, 0, 1), (f"{role}.noun", 0, 1)])

@@ -16,7 +16,9 @@ from recipes.world.forms import Form
 from recipes.world.languages import BASE, CODES, Language, build, plan_of
 from recipes.world.nli import LABELS, NliRecord, pairs
 from recipes.world.preferences import Preferences
+from recipes.world.qa import SENTENCES, QaRecord, check_sentences, questions, record, squad
 from recipes.world.realise import Sentence, realise, realise_text, text_of
+from recipes.world.reports import KINDS
 from recipes.world.scenes import Scenes
 from recipes.world.stories import Story
 
@@ -100,6 +102,20 @@ class World:
             for number, pair in enumerate(islice(pairs(self.preferences, seed), count))
         ]
 
+    def qa(
+        self, code: str, count: int, seed: int | str = "train", sentences: tuple[int, int] = SENTENCES
+    ) -> list[QaRecord]:
+        """The first `count` questions of the split `seed` in one language, over paragraphs of so many sentences.
+
+        The logical forms depend on the split alone, so the same split is parallel in all languages, as XQuAD is.
+        """
+        language = self.language(code)
+        check_sentences(sentences)
+        if count < 0:
+            raise UserError(f"qa: expected a count that is not negative, got {count}")
+        found = islice(questions(self.preferences, seed, sentences), count)
+        return [record(question, language, f"qa-{seed}-{number:06d}") for number, question in enumerate(found)]
+
     def realise(self, form: Form, code: str) -> Sentence:
         """The sentence for a logical form, with the character span of each role."""
         return realise(form, self.language(code))
@@ -152,15 +168,21 @@ def write_world(
     train: int = 15_000,
     dev: int = 1_500,
     test: int = 3_000,
+    qa_train: int = 0,
+    qa_dev: int = 0,
+    qa_test: int = 0,
+    qa_sentences: tuple[int, int] = SENTENCES,
     overwrite: bool = False,
 ) -> Path:
-    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv` and `world.json`.
+    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv`, `world.json` and, if asked for, `qa/SPLIT-CODE.json`.
 
     Args:
         output: the folder to make; it appears when it is complete.
         languages: codes; the base `qaa` is added in front where it is missing, since the training pairs are in it.
         words: size of each language's text in words, one number or one per code (codes left out get 1,000,000).
         train, dev, test: numbers of pairs. `train` is in the base language only; dev and test are parallel in all.
+        qa_train, qa_dev, qa_test: numbers of questions, in the same languages; without any there is no folder `qa`.
+        qa_sentences: the least and most sentences of a paragraph that is asked about.
         overwrite: replace an existing output.
 
     Returns: the output folder.
@@ -172,7 +194,10 @@ def write_world(
     if isinstance(words, dict):
         for code in words:
             world.language(code)
-    for name, size in (*sizes.items(), ("train", train), ("dev", dev), ("test", test)):
+    pairs_of = {"train": train, "dev": dev, "test": test}
+    questions_of = {"train": qa_train, "dev": qa_dev, "test": qa_test}
+    check_sentences(qa_sentences)
+    for name, size in (*sizes.items(), *pairs_of.items(), *((f"qa_{split}", n) for split, n in questions_of.items())):
         if size < 0:
             raise UserError(f"{name}: expected a size that is not negative, got {size}")
     with atomic_folder(output, overwrite) as folder:
@@ -181,15 +206,27 @@ def write_world(
         for code in codes:
             with open(folder / "text" / f"{code}.txt", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(f"{paragraph}\n" for paragraph in world.paragraphs(code, words=sizes[code]))
-            for split, count in (("train", train), ("dev", dev), ("test", test)):
+            for split, count in pairs_of.items():
                 if split != "train" or code == BASE:
                     _write_tsv(folder / "nli" / f"{split}-{code}.tsv", world.nli(code, count, split))
-        record = world.describe() | {
-            "words": sizes,
-            "nli": {"train": train, "dev": dev, "test": test, "labels": LABELS},
-        }
-        (folder / "world.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        description = world.describe() | {"words": sizes, "nli": pairs_of | {"labels": LABELS}}
+        if any(questions_of.values()):
+            _write_questions(folder / "qa", world, questions_of, qa_sentences)
+            description["qa"] = questions_of | {"kinds": KINDS, "sentences": qa_sentences}
+        (folder / "world.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(output)
+
+
+def _write_questions(folder: Path, world: World, sizes: dict[str, int], sentences: tuple[int, int]) -> None:
+    folder.mkdir()
+    for split, count in sizes.items():
+        if not count:
+            continue
+        found = list(islice(questions(world.preferences, split, sentences), count))  # once, for all languages
+        for code in (BASE,) if split == "train" else world.languages:
+            records = [record(q, world.language(code), f"qa-{split}-{number:06d}") for number, q in enumerate(found)]
+            text = json.dumps(squad(records), ensure_ascii=False)
+            (folder / f"{split}-{code}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _write_tsv(path: Path, records: Sequence[NliRecord]) -> None:
