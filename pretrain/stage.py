@@ -25,6 +25,8 @@ from pretrain.errors import UserError
 from pretrain.files import read_json, refuse_existing, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl")
+"""Figures of a validation that an artefact's curve keeps."""
 
 
 def command_line(user_dir: str, data: str | Path, options: Mapping[str, Any]) -> list[str]:
@@ -208,8 +210,7 @@ def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, floa
             if tag == subset:
                 update = int(float(stats[f"{subset}_num_updates"]))
                 values = {k.removeprefix(f"{subset}_"): _number(v) for k, v in stats.items()}
-                points[update] = {"update": update, **{k: v for k, v in values.items()
-                                                       if k in ("loss", "accuracy", "ppl") and v is not None}}
+                points[update] = {"update": update, **{k: v for k, v in values.items() if k in CURVE and v is not None}}
     return [points[key] for key in sorted(points)]
 
 

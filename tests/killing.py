@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -20,8 +21,23 @@ def relexify(*words: object, **kwargs: object) -> subprocess.CompletedProcess[st
 
 def kill_at(update: int, log: Path, *words: object) -> str:
     """Starts `relexify …`, kills it with -9 when `log` shows a validation at `update`; returns the log so far."""
-    child = subprocess.Popen([sys.executable, "-m", "recipes.cli", *map(str, words)], cwd=ROOT, start_new_session=True,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return _killed([sys.executable, "-m", "recipes.cli", *map(str, words)], update, log)
+
+
+FINETUNE = """import json, sys
+from tasks.finetune import finetune
+from tasks.settings import FinetuneSettings
+finetune(FinetuneSettings(**json.loads(sys.argv[1])), quiet=True, keep=True)
+"""
+
+
+def kill_finetune_at(update: int, log: Path, settings: object) -> str:
+    """The same for a task adaptation with these settings."""
+    return _killed([sys.executable, "-c", FINETUNE, json.dumps(vars(settings))], update, log)
+
+
+def _killed(command: list[str], update: int, log: Path) -> str:
+    child = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 300
     while f'"valid_num_updates": "{update}"' not in (log.read_text(errors="replace") if log.exists() else ""):
         assert child.poll() is None and time.monotonic() < limit, log.read_text() if log.exists() else "no log"

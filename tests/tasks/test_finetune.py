@@ -6,10 +6,8 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,9 @@ from pretrain.errors import UserError
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from tasks.commands import finetune as command
 from tasks.finetune import default_lr, finetune, plan
+from tests.killing import ROOT, kill_finetune_at
 
 from .conftest import settings_for
-
-ROOT = Path(__file__).resolve().parents[2]
-RUN = """import json, sys
-from tasks.finetune import finetune
-from tasks.settings import FinetuneSettings
-finetune(FinetuneSettings(**json.loads(sys.argv[1])), quiet=True, keep=True)
-"""
 
 
 def test_task_body_record(finetuned: Path, world: Path) -> None:
@@ -74,17 +66,8 @@ def test_resume_after_kill_is_exact(finetuned: Path, world: Path, tmp_path: Path
     """kill -9 between two checkpoints in the middle of an epoch; the second call ends bit for bit the same."""
     output = tmp_path / "xnli"
     settings = settings_for(world, output)
-    text = json.dumps({**settings.__dict__})
-    child = subprocess.Popen([sys.executable, "-c", RUN, text], cwd=ROOT, start_new_session=True,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = output.with_name("xnli.training") / "train.log"
-    limit = time.monotonic() + 300
-    while '"valid_num_updates": "20"' not in (log.read_text(errors="replace") if log.exists() else ""):
-        assert child.poll() is None and time.monotonic() < limit
-        time.sleep(0.005)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    cut = log.read_text(errors="replace")
+    cut = kill_finetune_at(20, log, settings)
     assert "done training" not in cut and not output.exists()
 
     with pytest.raises(UserError, match=r"unfinished run with other settings \(.*lr was 0.005, now 0.004"):
