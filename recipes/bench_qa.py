@@ -4,7 +4,8 @@
 
 Both go from questions in memory to answer texts. The padded loop is what BERT's evaluation script made usual: every
 question tokenizes its context again, features are made token by token, each window is padded to the full length, and
-a search over the 20 best starts and ends runs in Python. XQUAD is a folder with `xquad.CODE.json`; without it, texts of
+a search over the 20 best starts and ends runs in Python. It is run with our encoder and, where `transformers` is
+installed, with Hugging Face's RoBERTa holding the same weights. XQUAD is a folder with `xquad.CODE.json`; without it, texts of
 invented words are asked about. Tokenizers are trained on the contexts; the model is drawn at random, so that answers
 are spread over all windows, the worst case. The shares of equal answers are printed: the loops must agree.
 """
@@ -15,13 +16,16 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from adapt.tokenizer import Tokenizer
     from tasks.heads import TaskModel
     from tasks.qa_data import Question
@@ -50,8 +54,37 @@ def invented(count: int, seed: int) -> list[Question]:
     return made[:count]
 
 
-def padded_loop(model: TaskModel, tokenizer: Tokenizer, questions: Sequence[Question], settings: WindowSettings,
-                max_tokens: int) -> tuple[dict[str, str], int]:
+def hugging_face(model: TaskModel) -> Callable[[Tensor], Tensor]:
+    """Token ids [B, T] -> start and end logits [B, T, 2] by Hugging Face's RoBERTa with the weights of `model`."""
+    from pretrain.compat import guard_torchaudio
+
+    guard_torchaudio()
+    import torch
+    from transformers import RobertaConfig, RobertaForQuestionAnswering
+
+    from pretrain.names import to_huggingface
+    from pretrain.vocabulary import PAD
+
+    config = model.encoder.config
+    other: Any = RobertaForQuestionAnswering(RobertaConfig(
+        vocab_size=model.encoder.embed_tokens.num_embeddings, hidden_size=config.width, num_hidden_layers=config.layers,
+        num_attention_heads=config.heads, intermediate_size=config.ffn, max_position_embeddings=config.max_positions + PAD + 1,
+        type_vocab_size=1, layer_norm_eps=config.norm_eps, pad_token_id=PAD))
+    body = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("heads.")}
+    state = {name: tensor for name, tensor in to_huggingface(body).items() if name.startswith("roberta.")}
+    own = {f"qa_outputs.{name}": tensor for name, tensor in model.heads[HEAD].out_proj.state_dict().items()}  # type: ignore[union-attr, operator]
+    other.load_state_dict({**state, **own}, strict=True)
+    other.eval()
+
+    def logits(tokens_BT: Tensor) -> Tensor:
+        found = other(input_ids=tokens_BT, attention_mask=tokens_BT.ne(PAD).long())
+        return torch.stack([found.start_logits, found.end_logits], -1)
+
+    return logits
+
+
+def padded_loop(logits_of: Callable[[Tensor], Tensor], tokenizer: Tokenizer, questions: Sequence[Question],
+                settings: WindowSettings, max_tokens: int) -> tuple[dict[str, str], int]:
     """The usual loop, written plainly. Returns the answers and the number of windows."""
     import torch
 
@@ -92,7 +125,7 @@ def padded_loop(model: TaskModel, tokenizer: Tokenizer, questions: Sequence[Ques
         for low in range(0, len(features), size):
             batch = features[low:low + size]
             tokens_BT = torch.tensor([feature["tokens"] for feature in batch])
-            logits = model.heads[HEAD].out_proj(model.encoder(tokens_BT)).float()  # type: ignore[union-attr, operator]
+            logits = logits_of(tokens_BT).float()
             hidden = torch.tensor([feature["mask"] for feature in batch]).eq(0)
             starts_BT, ends_BT = (logits[..., side].masked_fill(hidden, -1e9).log_softmax(-1).tolist() for side in (0, 1))
             for feature, start_T, end_T in zip(batch, starts_BT, ends_BT, strict=True):
@@ -141,8 +174,10 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
     settings = WindowSettings.fit(384)
     config = EncoderConfig(layers=layers, width=width, heads=max(1, width // 64), ffn=4 * width, embedding_width=width,
                            max_positions=384)
-    seconds: dict[str, list[float]] = {"ours": [], "padded": []}
-    windows = tokens = equal = total = 0
+    loops = ["padded", *(["hugging_face"] if find_spec("transformers") else [])]
+    seconds: dict[str, list[float]] = {side: [] for side in ("ours", *loops)}
+    windows = tokens = total = 0
+    equal: dict[str, int] = {}
     prepared: list[tuple[TaskModel, Tokenizer, list[Question]]] = []
     for items in asked.values():
         tokenizer = Tokenizer(train_tokenizer(list(dict.fromkeys(item.context for item in items)), vocab_size))
@@ -151,29 +186,34 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
         model.add_head(HEAD, "span", 0)
         prepared.append((model.eval(), tokenizer, items))
     for turn in range(repeats):
-        times = {"ours": 0.0, "padded": 0.0}
-        windows = tokens = equal = total = 0
+        times = dict.fromkeys(seconds, 0.0)
+        windows = tokens = total = 0
+        equal = dict.fromkeys(loops, 0)
         for model, tokenizer, items in prepared:
             begin = time.perf_counter()
             predictions, made = answer(model, HEAD, tokenizer, items, settings, max_tokens=max_tokens, limit=LONGEST)
-            middle = time.perf_counter()
-            texts, count = padded_loop(model, tokenizer, items, settings, max_tokens)
-            times["ours"] += middle - begin
-            times["padded"] += time.perf_counter() - middle
-            if count != len(made):
-                raise RuntimeError(f"the loops made {len(made)} and {count} windows of the same questions")
-            windows, tokens = windows + count, tokens + int(made.sizes.sum())
-            equal += sum(predictions[key].best == text for key, text in texts.items())
-            total += len(texts)
-        print(f"turn {turn + 1}: ours {times['ours']:.1f} s, padded {times['padded']:.1f} s", file=sys.stderr, flush=True)
+            times["ours"] += time.perf_counter() - begin
+            for side in loops:
+                logits_of = hugging_face(model) if side == "hugging_face" else \
+                    lambda ids, model=model: model.heads[HEAD].out_proj(model.encoder(ids))
+                begin = time.perf_counter()
+                texts, count = padded_loop(logits_of, tokenizer, items, settings, max_tokens)
+                times[side] += time.perf_counter() - begin
+                if count != len(made):
+                    raise RuntimeError(f"the loops made {len(made)} and {count} windows of the same questions")
+                equal[side] += sum(predictions[key].best == text for key, text in texts.items())
+            windows, tokens, total = windows + len(made), tokens + int(made.sizes.sum()), total + len(items)
+        print(f"turn {turn + 1}: " + ", ".join(f"{side} {spent:.1f} s" for side, spent in times.items()), file=sys.stderr,
+              flush=True)
         for side, spent in times.items():
             seconds[side].append(spent)
-    ours, padded = min(seconds["ours"]), min(seconds["padded"])
+    best = {side: min(spent) for side, spent in seconds.items()}
     return {"data": folder or "invented", "languages": list(asked), "questions": total, "windows": windows,
             "tokens_per_window": round(tokens / windows, 1), "layers": layers, "width": width, "max_tokens": max_tokens,
-            "threads": torch.get_num_threads(), "repeats": repeats, "ours_s": round(ours, 2), "padded_s": round(padded, 2),
-            "ours_windows_per_s": round(windows / ours, 1), "padded_windows_per_s": round(windows / padded, 1),
-            "ratio": round(padded / ours, 2), "equal_answers": round(equal / total, 4)}
+            "threads": torch.get_num_threads(), "repeats": repeats,
+            "windows_per_s": {side: round(windows / spent, 1) for side, spent in best.items()},
+            "ratio": {side: round(best[side] / best["ours"], 2) for side in loops},
+            "equal_answers": {side: round(count / total, 4) for side, count in equal.items()}}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -198,9 +238,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"relexify: error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{result['windows']:,} windows of {result['tokens_per_window']} tokens on average: {result['ours_windows_per_s']} "
-          f"windows/s, padded loop {result['padded_windows_per_s']}: {result['ratio']} times as fast; answers equal: "
-          f"{result['equal_answers']:.2%}")
+    speed = result["windows_per_s"]
+    print(f"{result['windows']:,} windows of {result['tokens_per_window']} tokens on average: {speed['ours']} windows/s")
+    for side, ratio in result["ratio"].items():
+        print(f"padded loop, {'our encoder' if side == 'padded' else 'Hugging Face'}: {speed[side]} windows/s, ours is {ratio} "
+              f"times as fast; answers equal: {result['equal_answers'][side]:.2%}")
     print(json.dumps(result))
     return 0
 

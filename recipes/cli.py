@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
     "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),
     "demo": ("recipes.demo", "the whole journey in the miniature world, in minutes"),
-    "bench": ("recipes.bench", "measures steps and preparation against stock fairseq and Hugging Face"),
+    "bench": ("recipes.bench", "measures steps, preparation and evaluation against the usual ways"),
 }
 """verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 

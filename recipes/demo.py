@@ -47,6 +47,12 @@ class DemoSettings:
     finetune_lr: float = 5e-4
     adapt_updates: int = 600
     adapt_lr: float = 6e-3
+    qa_train: int = 14_000
+    qa_test: int = 1_400
+    qa_sentences: str = "3-5"
+    """Sentences of a paragraph: short enough for one window of 64 tokens in all but a few cases."""
+    qa_updates: int = 1200
+    qa_lr: float = 1e-3
     steps: tuple[int, ...] = (150, 300)
     """Updates at which the growing embeddings are scored too; the last update always is."""
 
@@ -80,7 +86,9 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
     world = root / "world"
     sizes = ",".join([f"{BASE}={s.base_words}", *(f"{code}={s.new_words}" for code in s.languages)])
     made.add("world", world, ["world", "--output", world, "--seed", s.seed, "--languages", BASE, *s.languages,
-                              "--words", sizes, "--train", s.train_pairs, "--dev", 1000, "--test", s.test_pairs])
+                              "--words", sizes, "--train", s.train_pairs, "--dev", 1000, "--test", s.test_pairs,
+                              "--qa-train", s.qa_train, "--qa-dev", 700, "--qa-test", s.qa_test,
+                              "--qa-sentences", s.qa_sentences])
     for code in (BASE, *s.languages):
         made.add(f"prepare-{code}", root / "data" / code,
                  ["prepare", world / "text" / f"{code}.txt", "--language", code, "--output", root / "data" / code,
@@ -102,6 +110,10 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                   "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--validate-every", max(1, s.finetune_updates // 8),
                   "--dropout", 0.0, "--attention-dropout", 0.0, "--seed", s.seed, "--threads", 1],
                  f"pretrain-{arm}")
+        made.add(f"finetune-{arm}-qa", root / arm / "qa",
+                 ["finetune", "--body", body, "--task", "squad", "--data", world / "qa", "--output", root / arm / "qa",
+                  "--updates", s.qa_updates, "--lr", s.qa_lr, "--validate-every", max(1, s.qa_updates // 4),
+                  "--dropout", 0.0, "--attention-dropout", 0.0, "--seed", s.seed, "--threads", 1], f"pretrain-{arm}")
         for code in s.languages:
             made.add(f"adapt-{arm}-{code}", root / arm / code,
                      ["adapt", "--body", body, "--data", root / "data" / code, "--output", root / arm / code,
@@ -121,6 +133,12 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                 words += ["--embedding", folder]
             made.add(f"evaluate-{arm}-{step}", root / arm / f"scores-{step:06d}", words,
                      f"finetune-{arm}", *(f"adapt-{arm}-{code}" for code in s.languages))
+        words = ["evaluate", "--body", root / arm / "qa", "--task", "squad", "--split", "test", "--data", world / "qa",
+                 "--output", root / arm / "scores-qa", "--threads", 1]
+        for folder in (root / arm / code for code in ("en", *s.languages)):
+            words += ["--embedding", folder]
+        made.add(f"evaluate-{arm}-qa", root / arm / "scores-qa", words,
+                 f"finetune-{arm}-qa", *(f"adapt-{arm}-{code}" for code in s.languages))
     return made
 
 
@@ -187,7 +205,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--languages", nargs="+", default=list(default.languages), metavar="CODE",
                         help=f"new languages, qab (nearest) to qaf (farthest) (default {' '.join(default.languages)})")
     for name, text in (("updates", "pre-training updates"), ("adapt_updates", "adaptation updates"),
-                       ("finetune_updates", "task adaptation updates"), ("new_words", "words of text per new language"),
+                       ("finetune_updates", "task adaptation updates, NLI"),
+                       ("qa_updates", "task adaptation updates, questions"), ("new_words", "words of text per new language"),
                        ("forget_every", "K, updates of an episode")):
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=getattr(default, name),
                             help=f"{text} (default {getattr(default, name)})")
@@ -198,7 +217,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints its findings."""
     from recipes.findings import collect, picture, write_findings
 
-    names = ("seed", "updates", "adapt_updates", "finetune_updates", "new_words", "forget_every")
+    names = ("seed", "updates", "adapt_updates", "finetune_updates", "qa_updates", "new_words", "forget_every")
     settings = DemoSettings(languages=tuple(args.languages), **{name: getattr(args, name) for name in names})
     root = Path(args.output)
     root.mkdir(parents=True, exist_ok=True)

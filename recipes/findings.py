@@ -35,6 +35,8 @@ def collect(root: Path, settings: DemoSettings) -> dict[str, Any]:
             "curves": {code: read_json(folder / code / "curves.json") for code in settings.languages},
             "pretraining": read_json(folder / "en" / "curves.json"),
             "dev": read_json(folder / "nli" / "body.json")["task"]["dev"],
+            "questions": {cell["language"]: {k: cell[k] for k in ("score", "standard_error", "n", "split", "exact_match", "f1")}
+                          for cell in read_json(folder / "scores-qa" / "results.json")},
         }
     return {"seed": settings.seed, "chance": chance, "arms": arms}
 
@@ -74,8 +76,15 @@ def _cell(cell: dict[str, Any]) -> str:
 
 def score_table(results: dict[str, Any], step: int) -> str:
     """Markdown table of the zero-shot scores after `step` adaptation updates."""
-    arms = results["arms"]
-    scores = {arm: found["scores"][str(step)] for arm, found in arms.items()}
+    return _table(results["arms"], {arm: found["scores"][str(step)] for arm, found in results["arms"].items()})
+
+
+def question_table(results: dict[str, Any]) -> str:
+    """Markdown table of zero-shot F1 in question answering, as shares."""
+    return _table(results["arms"], {arm: found["questions"] for arm, found in results["arms"].items()})
+
+
+def _table(arms: dict[str, Any], scores: dict[str, dict[str, Any]]) -> str:
     lines = ["| language | grammar | " + " | ".join(arms) + " | difference |", "|---|---|" + "---|" * (len(arms) + 1)]
     for code in scores["standard"]:
         one, two = (scores[arm][code] for arm in ("standard", "forgetting"))
@@ -107,7 +116,12 @@ def write_findings(results: dict[str, Any], settings: DemoSettings) -> str:
     ]
     if first != final:
         parts += [f"After {first} adaptation updates:", "", score_table(results, first), ""]
+    asked = next(iter(arms["standard"]["questions"].values()))["n"]
     parts += [
+        f"Question answering: zero-shot F1 on the test split (n = {asked:,} a language) after {final} adaptation updates:",
+        "",
+        question_table(results),
+        "",
         "Held-out loss of the new embeddings (bits per hidden token, mean over languages): "
         + ", ".join(f"{arm} {sum(values) / len(values):.3f}" for arm, values in losses.items()) + ".",
         "",

@@ -17,7 +17,8 @@ def results(seed: int, standard: float, forgetting: float) -> dict:
     def arm(score: float) -> dict:
         cell = {"score": score, "standard_error": 0.01, "n": 2000, "split": "test"}
         scores = {"10": {"qab": cell}, "20": {"qaa": {**cell, "score": 0.8}, "qab": cell}}
-        return {"scores": scores, "curves": {"qab": [{"update": 10, "loss": 3.0}, {"update": 20, "loss": 2.0}]}}
+        return {"scores": scores, "questions": {"qaa": cell, "qab": cell},
+                "curves": {"qab": [{"update": 10, "loss": 3.0}, {"update": 20, "loss": 2.0}]}}
 
     return {"seed": seed, "chance": 1 / 3, "arms": {"standard": arm(standard), "forgetting": arm(forgetting)}}
 
@@ -60,6 +61,12 @@ def test_finished_steps_are_skipped_and_a_failed_one_names_its_log(tmp_path):
     (0.60, "forgetting is ahead"), (0.40, "forgetting is behind"), (0.51, "no difference beyond two standard errors")])
 def test_verdict_follows_from_the_numbers(forgetting, verdict):
     assert verdict in write_findings(results(1, 0.5, forgetting), SETTINGS)
+
+
+def test_questions_have_a_table_of_their_own():
+    text = write_findings(results(1, 0.4, 0.5), SETTINGS)
+    part = text[text.index("Question answering"):]
+    assert "| qab | same word order | 0.400 ± 0.010 | 0.500 ± 0.010 | +0.100 ± 0.014 |" in part
 
 
 def test_chance_level_is_said(tmp_path):
