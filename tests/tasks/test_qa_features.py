@@ -107,6 +107,11 @@ def test_a_token_belongs_to_the_window_that_shows_most_around_it(length: int, ro
     assert sum(high - low for low, high in owned) == length
 
 
+def test_equal_claims_to_a_token_are_not_decided_by_rounding() -> None:
+    """The second window is 100 tokens shorter and shows one token more on the right: equal, so the first one keeps them."""
+    assert most_context([0, 101], 261, 262).tolist() == [[0, 261], [261, 262]]
+
+
 @pytest.mark.parametrize(("length", "starts"), [(0, [0]), (9, [0]), (10, [0]), (11, [0, 4]), (14, [0, 4]), (15, [0, 4, 8])])
 def test_the_last_window_is_the_first_that_reaches_the_end(length: int, starts: list[int]) -> None:
     assert window_starts(length, 10, 4) == starts
