@@ -82,8 +82,7 @@ class Windows:
         contexts: each question's tokenized context; equal contexts share one object.
         cut_questions: how many questions were longer than allowed.
         targets: columns of the answer's first and last token [W, 2], 0 and 0 where the window does not hold it.
-        unplaced: questions whose answer stands nowhere in the context; they have targets of 0, but see `placed`.
-        placed: questions that can be trained on.
+        unplaced: questions whose answer stands nowhere in the context: their targets of 0 mean nothing.
     """
 
     tokens: list[NDArray[np.int32]]
@@ -130,14 +129,15 @@ def window_starts(length: int, room: int, stride: int) -> list[int]:
 def most_context(starts: Sequence[int], room: int, length: int) -> NDArray[np.int64]:
     """Which tokens of a context each of its windows owns [windows, 2], from and to.
 
-    A token belongs to the window in which the smaller of its left and right context is largest; a longer window wins a
-    tie, then the earlier one. What a window owns has no gaps, and every token is owned once.
+    A token belongs to the window in which the smaller of its left and right context is largest, where 100 tokens of
+    window count as one of context, so that a longer window wins a tie (BERT's rule); the earlier one wins what is still
+    equal. What a window owns has no gaps, and every token is owned once.
     """
     first = np.array(starts)[:, None]
     last = np.minimum(first + room, length) - 1
     token = np.arange(length)
-    shown = np.minimum(token - first, last - token) + 0.01 * (last - first + 1)
-    owner = np.where((token < first) | (token > last), -1.0, shown).argmax(0)
+    shown = 100 * np.minimum(token - first, last - token) + last - first + 1  # whole numbers: rounding would break ties
+    owner = np.where((token < first) | (token > last), -1, shown).argmax(0)
     return np.stack([np.searchsorted(owner, np.arange(len(starts)), side) for side in ("left", "right")], 1)
 
 

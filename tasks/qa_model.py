@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from adapt.assemble import check_compatible, swap
-from pretrain.errors import UserError
-from pretrain.vocabulary import SPECIALS
-from tasks.heads import SPAN_HEADS, TaskModel
+from pretrain.errors import UserError, unknown
+from tasks.heads import HEADS, SPAN_HEADS, TaskModel
 
 if TYPE_CHECKING:
     from adapt.embedding import Embedding
     from pretrain.body import Body
+    from tasks.heads import TaskModel
 
 UNTRAINED = "untrained"
 """Name of a head that was never trained, see `untrained`."""
@@ -38,10 +38,11 @@ def swap_pair(model: TaskModel, contexts: Embedding, questions: Embedding) -> No
     old = model.encoder.embed_tokens
     both = torch.cat([old.weight.detach(), questions.weight.to(old.weight.device)])
     table = torch.nn.Embedding(both.size(0), both.size(1), padding_idx=old.padding_idx, device="meta")
-    table.weight = torch.nn.Parameter(both, requires_grad=False)
+    table.weight = torch.nn.Parameter(both, requires_grad=old.weight.requires_grad)
     model.encoder.embed_tokens = table
-    bias = torch.cat([model.lm_head.bias.detach(), questions.bias.to(both.device)])
-    model.lm_head.bias = torch.nn.Parameter(bias, requires_grad=False)
+    bias = model.lm_head.bias
+    stacked = torch.cat([bias.detach(), questions.bias.to(bias.device)])
+    model.lm_head.bias = torch.nn.Parameter(stacked, requires_grad=bias.requires_grad)
 
 
 def qa_record(body: Body) -> dict[str, Any]:
@@ -61,12 +62,13 @@ def qa_record(body: Body) -> dict[str, Any]:
 
 def untrained(body: Body, seed: int = 1, head: str = "span") -> Body:
     """The body with a head for question answering that was drawn by `seed` and never trained: a baseline."""
+    if head not in SPAN_HEADS:
+        raise unknown("head", head, SPAN_HEADS)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = TaskModel(body.config, len(SPECIALS))
-        model.add_head(UNTRAINED, head, 0)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
+        drawn = HEADS[head](body.config.width, 0, 0.0)
     tensors = {name: tensor for name, tensor in body.tensors.items() if not name.startswith("heads.")}
-    tensors.update({f"heads.{UNTRAINED}.{name}": t.clone() for name, t in model.heads[UNTRAINED].state_dict().items()})
+    tensors.update({f"heads.{UNTRAINED}.{name}": tensor for name, tensor in drawn.state_dict().items()})
     record = {"name": UNTRAINED, "head": head, "labels": [], "metric": "f1", "windows": {}, "answer_tokens": 3}
     return replace(body, tensors=tensors, task=record)
 
