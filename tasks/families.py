@@ -51,7 +51,7 @@ def family_of(task: Definition, body: Body, settings: FinetuneSettings) -> Famil
     positions = body.config.max_positions
     if isinstance(task, QATask):
         windows = WindowSettings.fit(positions, settings.max_length, settings.stride, settings.max_question)
-        return QuestionAnswering(task, head, windows, settings.seed)
+        return QuestionAnswering(task, head, windows)
     assert isinstance(task, Task)
     if settings.stride or settings.max_question:
         raise UserError(f"--stride and --max-question belong to question answering, not to {task.name}; leave them out")
@@ -97,10 +97,8 @@ class QuestionAnswering:
     task: QATask
     head: str
     windows: WindowSettings
-    seed: int
     answer_tokens: int = 0
     threshold: float = 1.0
-    unplaced: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     def items(self, train: Questions, embedding: Embedding) -> int:
