@@ -272,10 +272,11 @@ def test_a_diverged_model_is_an_error_of_one_line(head: str, value: float) -> No
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["start.weight", "end.weight", "answer.bias"])
-def test_a_diverged_part_of_the_joint_head_is_an_error(name: str) -> None:
+@pytest.mark.parametrize(("name", "value"), [("start.weight", math.nan), ("end.weight", math.nan), ("answer.bias", math.nan),
+                                             ("answer.bias", INF)])
+def test_a_diverged_part_of_the_joint_head_is_an_error(name: str, value: float) -> None:
     model = model_for("joint_span")
     with torch.no_grad():
-        model.heads["squad"].get_parameter(name).fill_(math.nan)
+        model.heads["squad"].get_parameter(name).fill_(value)
     with pytest.raises(UserError, match=r"NaN or infinite"):
         predict_windows(model, encode_questions(tokenizer(), QUESTIONS[:1], SMALL), "squad", 4000)
