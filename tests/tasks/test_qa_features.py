@@ -172,6 +172,12 @@ def test_a_long_question_is_cut_at_its_end_and_counted() -> None:
     assert windows.tokens[0].tolist()[:10] == [BOS, *tokenizer().encode(asked)[:8], EOS]
 
 
+def test_a_question_of_just_the_allowed_length_is_not_cut() -> None:
+    item = question("the sea", asked="who sold?")
+    length = len(tokenizer().encode(item.question))
+    assert [encode(item, using=WindowSettings(60, 9, allowed)).cut_questions for allowed in (length, length - 1)] == [0, 1]
+
+
 def test_a_shorter_question_leaves_its_room_to_the_context() -> None:
     short, long = encode(question(LONG, asked="who?")), encode(question(LONG, asked=LONG))
     assert short.sizes[0] == long.sizes[0] == SMALL.max_length
