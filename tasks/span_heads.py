@@ -141,7 +141,8 @@ class JointSpanHead(nn.Module):
 
     End logits come from each token's state beside the start's (dense 512, gelu); in training the true start, in
     prediction each of the `beam` best. Answerability reads `<s>` beside the mean state under the start distribution
-    (Clark et al. 2020, appendix B, and the official fine-tuning code).
+    (Clark et al. 2020, appendix B, and the official fine-tuning code). Unlike there, the classifier says of each window
+    whether it holds the answer, and windows without it teach nothing about spans.
     """
 
     first_only = False
@@ -185,7 +186,7 @@ class JointSpanHead(nn.Module):
             last = torch.where(none_B[:, None], at, targets_B2[:, 1:])
             chosen_B1D = states.gather(1, at[..., None].expand(-1, -1, states.size(-1)))
             end_BT = masked_log_softmax(self.ends(token_BTH, chosen_B1D)[:, 0], inside)
-            span_B = -(start_BT.gather(1, at) + end_BT.gather(1, last))[:, 0]
+            span_B = -(start_BT.gather(1, at) + end_BT.gather(1, last))[:, 0] / 2
             answer_B = F.binary_cross_entropy_with_logits(null_B, none_B.float(), reduction="none")
             loss = torch.where(none_B, torch.zeros_like(span_B), span_B) + ANSWERABLE_WEIGHT * answer_B
         candidates = None

@@ -251,7 +251,7 @@ def test_joint_loss_by_hand() -> None:
         odds = joint_null(head, states, search, row)
         if first:
             span = -joint_start(head, states, search, row)[first] - joint_end(head, states, search, row, first)[last]
-            expected = span + 0.5 * math.log1p(math.exp(odds))
+            expected = span / 2 + 0.5 * math.log1p(math.exp(odds))
         else:
             expected = 0.5 * math.log1p(math.exp(-odds))
         assert loss[row].item() == pytest.approx(expected, abs=1e-5)
