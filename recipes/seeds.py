@@ -54,13 +54,16 @@ def load(folders: Sequence[str | Path]) -> list[dict[str, Any]]:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Markdown: zero-shot accuracy by adaptation updates and language, and held-out loss of the embeddings."""
+    """Markdown: zero-shot accuracy by adaptation updates and language, F1 of questions, held-out loss of the embeddings."""
     lines = ["| updates | language | standard | forgetting | difference (95 % interval) |", "|---|---|---|---|---|"]
     arms = ("standard", "forgetting")
     for step in results[0]["arms"]["standard"]["scores"]:
         for code in results[0]["arms"]["standard"]["scores"][step]:
             values = {arm: [one["arms"][arm]["scores"][step][code]["score"] for one in results] for arm in arms}
             lines.append(_row(step, code, values))
+    for code in results[0]["arms"]["standard"]["questions"]:
+        found = {arm: [one["arms"][arm]["questions"][code]["score"] for one in results] for arm in arms}
+        lines.append(_row("questions, F1", code, found))
     for code in results[0]["arms"]["standard"]["curves"]:
         best = {arm: [min(p["loss"] for p in one["arms"][arm]["curves"][code]) for one in results] for arm in arms}
         lines.append(_row("loss, bits", code, best))

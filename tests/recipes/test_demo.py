@@ -95,7 +95,9 @@ def write_demo(folder, seed, standard, forgetting, **changes):
 
 def test_summary_pairs_the_arms_of_a_seed(tmp_path):
     demos = [write_demo(tmp_path / str(n), n, 0.4 + n / 10, 0.5 + n / 10) for n in (1, 2, 3)]
-    assert "| 20 | qab | 0.600 (sd 0.100) | 0.700 (sd 0.100) | +0.100 ± 0.000 |" in seeds.table(seeds.load(demos))
+    table = seeds.table(seeds.load(demos))
+    assert "| 20 | qab | 0.600 (sd 0.100) | 0.700 (sd 0.100) | +0.100 ± 0.000 |" in table
+    assert "| questions, F1 | qab | 0.600 (sd 0.100) | 0.700 (sd 0.100) | +0.100 ± 0.000 |" in table
 
 
 def test_demos_of_other_sizes_are_not_mixed(tmp_path):
