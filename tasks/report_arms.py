@@ -18,6 +18,12 @@ from tasks.report_records import Collected, Score
 
 STANDARD, FORGETTING, TEMPORARY, CONTROL = "standard", "forgetting", "temporary forgetting", "matched control"
 ORDER = (STANDARD, FORGETTING, TEMPORARY, CONTROL)
+MEANING = {
+    STANDARD: "pre-trained as usual",
+    FORGETTING: "the embedding was thrown away and drawn anew every K updates of the pre-training, to its end",
+    TEMPORARY: "the same, but only for the first part of the pre-training",
+    CONTROL: "the learning rate of forgetting, but nothing was thrown away",
+}
 VOLATILE = {"data", "output", "seed", "threads", "processes", "tensorboard", "compile", "validate_every", "precision"}
 """Settings of a recipe that do not make another arm."""
 
@@ -129,9 +135,9 @@ def label(found: Collected) -> None:
     A condition is spelled out only as far as it is needed: a field enters where two final records of one arm, language
     and seed differ in it, and then it enters for all adapted embeddings of that test.
     """
-    arms = arms_of(found)
+    found.arms = arms_of(found)
     for score in found.scores:
-        score.arm, score.condition = arms[score.lineage], ""
+        score.arm, score.condition = found.arms[score.lineage], ""
     for test in sorted({score.test for score in found.scores}):
         members = [score for score in found.scores if score.test == test]
         for describe in _fields(found):

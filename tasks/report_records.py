@@ -137,7 +137,14 @@ class Score:
 
 @dataclass
 class Collected:
-    """Everything found below the given folders; `commands` maps a folder to the lines of its commands.sh."""
+    """Everything found below the given folders.
+
+    Attributes:
+        prepared: hash of train.bin -> prepare.json.
+        commands: folder -> the lines of its commands.sh.
+        repeated: records that were found twice and count once.
+        arms: lineage -> arm, see `tasks.report_arms.label`.
+    """
 
     runs: list[Path]
     scores: list[Score] = field(default_factory=list)
@@ -146,13 +153,18 @@ class Collected:
     commands: dict[Path, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
+    arms: dict[str, str] = field(default_factory=dict)
 
     def shown(self, path: Path) -> str:
-        """`path` as seen from the folder that holds the run, so that a report says the same wherever the run lies."""
-        for run in self.runs:
-            if path.is_relative_to(run):
-                return str(Path(run.resolve().name) / path.relative_to(run))
-        return str(path)
+        """`path` as seen from the folder that holds the run, so that a report says the same wherever the run lies; from the
+        folder that holds all runs where several have one name."""
+        run = next((run for run in self.runs if path.is_relative_to(run)), None)
+        if run is None:
+            return str(path)
+        names = [other.resolve().name for other in self.runs]
+        unique = len(set(names)) == len(names)
+        above = run.resolve().parent if unique else Path(os.path.commonpath([other.resolve().parent for other in self.runs]))
+        return str(run.resolve().relative_to(above) / path.relative_to(run))
 
     def embedding(self, fingerprint: str) -> Artefact | None:
         """The embedding of that fingerprint."""
