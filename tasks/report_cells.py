@@ -35,7 +35,7 @@ class Cell:
     def estimate(self) -> Estimate:
         """Over seeds (Student's t) where there are two or more; else over examples."""
         if len(self.scores) > 1:
-            return statistics.over_seeds([float(score.record["score"]) for score in self.scores])
+            return _inside(statistics.over_seeds([float(score.record["score"]) for score in self.scores]))
         return self.scores[0].estimate
 
     @property
@@ -164,6 +164,11 @@ def _matrix(test: tuple[str, str], scores: Sequence[Score], baseline: str) -> Ma
     return matrix
 
 
+def _inside(estimate: Estimate) -> Estimate:
+    """The interval of a score cut at 0 and 1: Student's t knows no bounds."""
+    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high), estimate.count)
+
+
 def _correct(rows: Iterable[Row]) -> None:
     """Holm over the rows of one condition, for each arm by itself."""
     families: dict[tuple[str, str], list[Comparison]] = {}
@@ -244,7 +249,7 @@ def _over_rows(cells: Sequence[Cell]) -> tuple[Estimate, str]:
     if len(shared) > 1:
         per_seed = [float(np.mean([score.record["score"] for cell in cells for score in cell.scores if score.seeds == seeds]))
                     for seeds in sorted(shared, key=str)]
-        return statistics.over_seeds(per_seed), f"{len(shared)} seeds"
+        return _inside(statistics.over_seeds(per_seed)), f"{len(shared)} seeds"
     return _widest([cell.estimate for cell in cells], value), "examples, widest case"
 
 

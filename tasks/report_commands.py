@@ -74,7 +74,7 @@ def rebuild(scores: Sequence[Score], output: str) -> Known:
         words += ["--precision", str(first["precision"])]
     if "head" in first and not first["head"].get("trained_on"):
         words.append("--untrained-head")
-    return Known(shlex.join(words), "rebuilt from the record", output, words)
+    return Known(shlex.join(words), "the record, rebuilt", output, words)
 
 
 def trace(found: Collected) -> tuple[list[Known], dict[Path, list[int]]]:

@@ -161,7 +161,7 @@ def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
                    Table("Pre-training: every point", ["arm", "seed", "updates", "tokens seen", "bits per hidden token"], rows),
                    {arm: styles[arm] for arm in sort_arms(list(bodies))},
                    note="Vertical lines: where the embedding was reset. " + " ".join(told) + " A loss at an episode's end was "
-                        "measured before the reset; between the points it was not measured, so the rise after a reset need not show.")]
+                        "measured before the reset; between the points nothing was, so the rise after a reset need not show.")]
 
 
 def episodes(made: dict[str, Any]) -> tuple[list[float], str]:

@@ -87,8 +87,10 @@ def _block(block: Block, name: str) -> str:
     if isinstance(block, Items):
         return f'<details class="reading" open><summary>How to read this</summary>{_items(block.texts)}</details>'
     if isinstance(block, Commands):
-        lines = "".join(f'<li id="command-{number}" value="{number}"><pre tabindex="0"><code>{escape(line)}</code></pre>'
-                        f'<small>{escape(source)}</small></li>' for number, line, source in block.lines)
+        lines, before = "", ""
+        for number, line, source in block.lines:
+            told, before = ("" if source == before else f"<small>from {escape(source)}</small>"), source
+            lines += f'<li id="command-{number}" value="{number}">{told}<pre><code>{escape(line)}</code></pre></li>'
         return f'<ol class="commands">{lines}</ol>'
     assert isinstance(block, Paragraph)
     return f"<p>{_prose(block.text)}</p>"

@@ -124,10 +124,9 @@ def _flat(made: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     if record.get("parameters"):
         flat["parameters of the body"] = f"{record['parameters']:,}"
     for key, value in made.items():
-        if isinstance(value, dict):
-            more = {f"{key.replace('forgetting', 'forget')}_{name}": each for name, each in value.items()} if key != "recipe" else {}
-            flat = more | flat
-        else:
+        if isinstance(value, dict) and key != "recipe":
+            flat = {f"{key.replace('forgetting', 'forget')}_{name}": each for name, each in value.items()} | flat
+        elif key != "recipe":
             flat.setdefault(key, value)
     return flat
 
