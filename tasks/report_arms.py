@@ -4,7 +4,7 @@ unless nothing else tells two bodies apart.
 An **arm** is how the body was pre-trained: `standard` (forgetting.every is 0), `forgetting`, `temporary forgetting`
 (forgetting.until > 0), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a reset), else the
 body's folder name (an imported checkpoint says nothing about forgetting). Bodies of one arm that differ in another setting
-than the seed get that setting into their names. A **condition** is what else differs between records of one arm, language
+than the seed get as many of these settings into their names as tell them apart. A **condition** is what else differs between records of one arm, language
 and seed: initialiser, text, length of the adaptation.
 """
 
@@ -46,6 +46,19 @@ def _signature(made: dict[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in settings.items() if key not in VOLATILE}
 
 
+def _told_apart(signatures: dict[str, dict[str, str]]) -> dict[str, str]:
+    """As few settings as tell all different signatures apart: each time the one that splits them furthest."""
+    keys = sorted({key for one in signatures.values() for key in one}, key=lambda key: (not key.startswith("forget"), key))
+    chosen: list[str] = []
+
+    def kinds(names: list[str]) -> int:
+        return len({tuple(one.get(name) for name in names) for one in signatures.values()})
+
+    while kinds(chosen) < kinds(keys):
+        chosen.append(max(keys, key=lambda key: kinds([*chosen, key])))
+    return {lineage: ", ".join(f"{key}={one.get(key, 'unknown')}" for key in chosen) for lineage, one in signatures.items()}
+
+
 def _folder(made: dict[str, Any], path: str) -> str:
     """The folder name that tells a body best: that of its own output, else that of the scored body."""
     recipe = made.get("recipe")
@@ -66,12 +79,8 @@ def arms_of(found: Collected) -> dict[str, str]:
     for label in sorted(set(labels.values())):
         members = [lineage for lineage in bodies if labels[lineage] == label]
         signatures = {lineage: _signature(bodies[lineage][0]) for lineage in members}
-        keys = sorted({key for one in signatures.values() for key in one})
-        differing = [key for key in keys if len({one.get(key) for one in signatures.values()}) > 1]
-        if differing:
-            for lineage in members:
-                told = ", ".join(f"{key}={signatures[lineage].get(key, 'unknown')}" for key in differing)
-                labels[lineage] = f"{label} ({told})"
+        for lineage, told in _told_apart(signatures).items():
+            labels[lineage] = f"{label} ({told})" if told else label
     for label in sorted(set(labels.values())):
         members = [lineage for lineage in bodies if labels[lineage] == label]
         seeds = [bodies[lineage][0].get("seed") for lineage in members]

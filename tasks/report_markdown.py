@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tasks.report_blocks import Block, Commands, Figure, Items, Paragraph, Table, Value
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def render(report: Report) -> str:
     """The whole page."""
-    parts = [f"# {line(report.title)}", "\n".join(f"- {line(text)}" for text in report.summary)]
+    parts = [f"# {line(report.title)}", "\n".join(f"- {_prose(text)}" for text in report.summary)]
     if report.problems:
         parts += ["## Problems", "\n".join(f"- {line(text)}" for text in report.problems)]
     for section in report.sections:
@@ -22,11 +23,24 @@ def render(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def line(text: str) -> str:
-    """Text that Markdown prints as it is, on one line."""
-    for sign in "\\`*_<>[]":
+def _escape(text: str) -> str:
+    """Text that Markdown prints as it is; brackets and inner underscores stay bare: alone they do nothing."""
+    for sign in "\\`*<>":
         text = text.replace(sign, "\\" + sign)
-    return " ".join(text.split())
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text).replace("](", "]\\(")
+
+
+def line(text: str) -> str:
+    """Escaped text on one line."""
+    return " ".join(_escape(text).split())
+
+
+def _prose(text: str) -> str:
+    """`line` of a text in which `backquotes` mark code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return line(text)
+    return " ".join("`".join(part if place % 2 else _escape(part) for place, part in enumerate(parts)).split())
 
 
 def _cell(value: Value) -> str:
@@ -53,11 +67,11 @@ def _block(block: Block) -> str:
     if isinstance(block, Table):
         return table(block)
     if isinstance(block, Figure):
-        return f"{table(Table(block.caption, block.table.head, block.table.rows))}\n\n{line(block.note)}".rstrip()
+        return f"{table(Table(block.caption, block.table.head, block.table.rows))}\n\n{_prose(block.note)}".rstrip()
     if isinstance(block, Items):
-        return "\n".join(f"- {line(text)}" for text in block.texts)
+        return "\n".join(f"- {_prose(text)}" for text in block.texts)
     if isinstance(block, Commands):
         return "\n".join(f"{number}. {_code(text)} ({line(source)})" for number, text, source in block.lines)
     assert isinstance(block, Paragraph)
-    return line(block.text)
+    return _prose(block.text)
 

@@ -13,6 +13,7 @@ from pretrain.errors import UserError
 from recipes.cli import main
 from tasks.report import build, report
 from tasks.report_html import render
+from tasks.report_markdown import line
 from tests.killing import ROOT
 from tests.tasks.report_world import make_run, record, write_gold, write_scores
 
@@ -149,6 +150,13 @@ def test_markdown_holds_the_same_tables(run, tmp_path):
     assert "| language | standard | forgetting | n | interval over |" in text
     widths = {line.count("|") for line in text.split("**xnli, split test: against")[1].split("\n\n")[1].splitlines()}
     assert len(widths) == 1
+
+
+@pytest.mark.parametrize(("text", "printed"), [
+    ("a*b* <c> `d", r"a\*b\* \<c\> \`d"), ("held_out _x_", r"held_out \_x\_"), ("[1.0, 2.0] [x](y)", r"[1.0, 2.0] [x]\(y)"),
+    ("two\nlines", "two lines")])
+def test_markdown_prints_names_as_they_are(text, printed):
+    assert line(text) == printed
 
 
 def test_the_command_writes_both_pages_and_says_the_result(run, tmp_path, capsys):

@@ -106,6 +106,12 @@ def test_bodies_with_another_setting_are_another_arm(tmp_path):
     assert sorted(arms_of(found).values()) == ["forgetting (forget_every=100)", "forgetting (forget_every=400)"]
 
 
+def test_no_more_settings_are_named_than_tell_bodies_apart(tmp_path):
+    made = [body_made("standard", 1, layers=layers, width=width, updates=updates)
+            for layers, width, updates in ((4, 128, 10), (8, 256, 20), (8, 256, 30))]
+    assert sorted(arms_of(bodies(tmp_path, *made)).values()) == [f"standard (updates={n})" for n in (10, 20, 30)]
+
+
 def test_bodies_of_other_seeds_are_one_arm(tmp_path):
     found = bodies(tmp_path, body_made("forgetting", 1), body_made("forgetting", 2))
     assert set(arms_of(found).values()) == {"forgetting"}
