@@ -4,8 +4,8 @@ unless nothing else tells two bodies apart.
 An **arm** is how the body was pre-trained: `standard` (forgetting.every is 0), `forgetting`, `temporary forgetting`
 (forgetting.until > 0), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a reset), else the
 body's folder name (an imported checkpoint says nothing about forgetting). Bodies of one arm that differ in another setting
-than the seed get as many of these settings into their names as tell them apart. A **condition** is what else differs between records of one arm, language
-and seed: initialiser, text, length of the adaptation.
+than the seed get as many of these settings into their names as tell them apart. A **condition** is what else differs
+between records of one arm, language and seed: initialiser, text, length of the adaptation.
 """
 
 from __future__ import annotations
