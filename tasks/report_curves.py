@@ -1,0 +1,211 @@
+"""Curves of a report: zero-shot score and held-out loss along the adaptation, loss along pre-training, and how soon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pretrain.forgetting import Forgetting
+from tasks import statistics
+from tasks.report_arms import sort_arms
+from tasks.report_blocks import Block, Figure, Line, Panel, Paragraph, Table, Text, Value, counted, percent, scored
+from tasks.report_records import PRETRAINING, Artefact, Collected, Score
+
+NAN = math.nan
+AXES = {"updates": "adaptation updates", "tokens": "tokens seen (with repetition)"}
+
+
+def _at(score: Score, axis: str) -> float | None:
+    return score.updates if axis == "updates" else score.tokens
+
+
+def series_of(scores: Sequence[Score]) -> dict[str, dict[str, list[Score]]]:
+    """Arm -> adaptation run -> its scores in the order of updates; of one test, language and condition."""
+    found: dict[str, dict[str, list[Score]]] = {}
+    for score in sorted(scores, key=lambda score: (str(score.seeds), score.updates or 0)):
+        found.setdefault(score.arm, {}).setdefault(f"{score.base} {score.lineage} {score.seeds}", []).append(score)
+    return {arm: found[arm] for arm in sort_arms(list(found))}
+
+
+def _groups(found: Collected) -> dict[tuple[str, str, str], dict[tuple[str, str], list[Score]]]:
+    """(task, split, condition) -> languages -> scores of adapted embeddings, where any run was scored more than once."""
+    groups: dict[tuple[str, str, str], dict[tuple[str, str], list[Score]]] = {}
+    for score in found.scores:
+        if score.adapted and score.updates is not None:
+            groups.setdefault((*score.test, score.condition), {}).setdefault(score.languages, []).append(score)
+    grown = {}
+    for key in sorted(groups):
+        languages = {pair: scores for pair, scores in sorted(groups[key].items())
+                     if any(len(run) > 1 for runs in series_of(scores).values() for run in runs.values())}
+        if languages:
+            grown[key] = languages
+    return grown
+
+
+def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
+    """Score against updates and against tokens, a panel a language."""
+    blocks: list[Block] = []
+    for number, ((task, split, condition), languages) in enumerate(_groups(found).items()):
+        first = next(iter(languages.values()))[0].record
+        chance = first.get("chance")
+        for axis in AXES:
+            panels, rows = [], []
+            for pair, scores in languages.items():
+                lines, names = [], pair[0] if pair[0] == pair[1] else f"{pair[0]}, questions in {pair[1]}"
+                for arm, runs in series_of(scores).items():
+                    for run in runs.values():
+                        points = [(float(at), *_bounds(score)) for score in run if (at := _at(score, axis)) is not None]
+                        lines.append(Line(arm, styles[arm], points, thin=len(runs) > 1))
+                        rows += [_score_row(names, arm, score, at) for score in run if (at := _at(score, axis)) is not None]
+                    if len(runs) > 1:
+                        lines.append(Line(arm, styles[arm], _pooled([line.points for line in lines if line.name == arm])))
+                if any(line.points for line in lines):
+                    panels.append(Panel(names, lines, (float(chance), "chance") if chance else None, share=True))
+            if panels:
+                blocks.append(Figure(
+                    f"score-{number}-{axis}", _caption(f"{task}, split {split}: score along the adaptation", condition),
+                    AXES[axis], f"{first.get('metric', 'score')}, %", panels,
+                    Table(f"{task}, {split}: every point", ["language", "arm", AXES[axis], "score, % [95 %]", "n", "seed"], rows),
+                    {line.name: line.style for panel in panels for line in panel.lines}, axis,
+                    "Bars: 95 % interval over examples. With several seeds: thin lines are seeds, the thick one their mean with "
+                    "its interval over seeds, where all were scored. The last point is the finished embedding: the one with the "
+                    "lowest held-out loss, which need not be the last update."))
+    return blocks
+
+
+def _caption(text: str, condition: str) -> str:
+    return f"{text} ({condition})" if condition else text
+
+
+def _bounds(score: Score) -> tuple[float, float, float]:
+    return score.estimate.value, score.estimate.low, score.estimate.high
+
+
+def _score_row(name: str, arm: str, score: Score, at: float) -> list[Value]:
+    return [name, arm, Text(f"{at:,}", at), scored(score.estimate),
+            counted(score.estimate.count), str(score.seeds[0])]
+
+
+def _pooled(runs: Sequence[Sequence[tuple[float, float, float, float]]]) -> list[tuple[float, float, float, float]]:
+    """Mean over runs at the points that all of them have."""
+    common = set.intersection(*({point[0] for point in run} for run in runs))
+    pooled = []
+    for at in sorted(common):
+        found = statistics.over_seeds([next(point[1] for point in run if point[0] == at) for run in runs])
+        pooled.append((at, found.value, found.low, found.high))
+    return pooled
+
+
+def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
+    """Held-out loss of the growing embeddings against updates and against tokens, a panel a language."""
+    conditions = {score.base: score.condition for score in found.scores if score.final}
+    runs = [one for one in found.artefacts
+            if one.kind == "embedding" and one.curve and one.made.get("initialiser") != PRETRAINING]
+    groups: dict[str, dict[str, list[Artefact]]] = {}
+    for run in runs:
+        condition = conditions.get(run.folder.as_posix(), "")
+        groups.setdefault(condition, {}).setdefault(str(run.record.get("language")), []).append(run)
+    blocks: list[Block] = []
+    for number, (condition, languages) in enumerate(sorted(groups.items())):
+        for axis in AXES:
+            panels = []
+            rows: list[list[Value]] = []
+            for language, members in sorted(languages.items()):
+                named = [(found.arms.get(run.lineage, run.shown), run) for run in members]
+                panels.append(_loss_panel(language, named, styles, "update" if axis == "updates" else "tokens"))
+                rows += [[language, line.name, Text(f"{point[0]:,.0f}", point[0]), Text(f"{point[1]:.3f}", point[1])]
+                         for line in panels[-1].lines for point in line.points]
+            if rows:
+                blocks.append(Figure(
+                    f"loss-{number}-{axis}", _caption("Held-out loss of the new embeddings", condition), AXES[axis],
+                    "held-out loss, bits", panels,
+                    Table("Held-out loss: every point", ["language", "arm", AXES[axis], "bits per hidden token"], rows),
+                    {line.name: line.style for panel in panels for line in panel.lines}, axis,
+                    "Bits per hidden token of a language's held-out text; lower is better. It wavers: few tokens are hidden."))
+    return blocks
+
+
+def _loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update") -> Panel:
+    count = {arm: sum(other == arm for other, _ in runs) for arm, _ in runs}
+    lines = []
+    for arm in sort_arms(list(count)):
+        own = [[(float(point[axis]), float(point["loss"]), NAN, NAN) for point in run.curve if point.get(axis) is not None]
+               for other, run in runs if other == arm]
+        lines += [Line(arm, styles.setdefault(arm, len(styles)), points, thin=count[arm] > 1) for points in own]
+        if count[arm] > 1:
+            lines.append(Line(arm, styles[arm], _pooled(own)))
+    return Panel(title, [line for line in lines if line.points])
+
+
+def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
+    """Held-out loss of the bodies along pre-training, with a vertical line where an episode begins."""
+    bodies: dict[str, list[Artefact]] = {}
+    for one in found.artefacts:
+        if one.kind == "body" and one.curve:
+            bodies.setdefault(found.arms.get(one.fingerprint, one.shown), []).append(one)
+    if not bodies:
+        return [Paragraph("No curve of a pre-training lies below these folders.")]
+    panels, rows, told = [], [], []
+    for arm in sort_arms(list(bodies)):
+        panel = _loss_panel(arm, [(arm, body) for body in bodies[arm]], styles)
+        panel.marks, text = episodes(bodies[arm][0].made)
+        told.append(f"{arm}: {text}.")
+        panels.append(panel)
+        for body in bodies[arm]:
+            per_update = body.made.get("tokens_per_update")
+            rows += [[arm, str(body.made.get("seed")), Text(f"{point['update']:,}", point["update"]),
+                      Text(f"{point['update'] * per_update:,}", point["update"] * per_update) if per_update else "–",
+                      Text(f"{point['loss']:.3f}", point["loss"])] for point in body.curve]
+    return [Figure("pretraining", "Held-out loss of the bodies along pre-training", "updates", "held-out loss, bits", panels,
+                   Table("Pre-training: every point", ["arm", "seed", "updates", "tokens seen", "bits per hidden token"], rows),
+                   {arm: styles[arm] for arm in sort_arms(list(bodies))},
+                   note="Vertical lines: where the embedding was reset. " + " ".join(told) + " A loss at an episode's end was "
+                        "measured before the reset; between the points nothing was, so the rise after a reset need not show.")]
+
+
+def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
+    """The updates at which a body's embedding was reset (or, in the matched control, an episode began), and that in words."""
+    settings = made.get("forgetting")
+    total = made.get("updates")
+    if not isinstance(settings, dict) or not isinstance(total, int):
+        return [], "its record says nothing of forgetting"
+    known = {key: settings[key] for key in ("every", "start", "until", "reset", "scope", "std") if key in settings}
+    forgetting = Forgetting(**known)
+    if not forgetting.every:
+        return [], "never reset"
+    at = [float(update) for update in range(forgetting.every, total, forgetting.every) if forgetting.begins_episode(update)]
+    if not at:
+        return [], "no episode began"
+    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.scope} is reset"
+    return at, f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
+
+
+def speed(found: Collected) -> Table | None:
+    """How soon each arm reaches 90 % of its own final score; None where no adaptation run was scored more than once."""
+    rows: list[list[Value]] = []
+    for (task, split, condition), languages in _groups(found).items():
+        for pair, scores in languages.items():
+            for arm, runs in series_of(scores).items():
+                grown = [run for run in runs.values() if len(run) > 1]
+                rows += [_speed_row(" / ".join(dict.fromkeys(pair)), f"{task}, {split}", condition, arm, run) for run in grown]
+    head = ["language", "task, split", "condition", "arm", "seed", "n", "final score, % [95 %]", "first scored at, updates",
+            "that is % of the final score", "updates to 90 % of the score", "updates to 90 % of what is above chance"]
+    if not rows:
+        return None
+    keep = [place for place, _ in enumerate(head) if place != 2 or any(row[2] for row in rows)]
+    return Table("How soon the final score is reached (each arm against its own)", [head[place] for place in keep],
+                 [[row[place] for place in keep] for row in rows])
+
+
+def _speed_row(language: str, test: str, condition: str, arm: str, run: Sequence[Score]) -> list[Value]:
+    curve = [(float(score.updates or 0), score.estimate.value) for score in run]
+    final, chance = run[-1].estimate, float(run[-1].record.get("chance") or 0)
+    soon = statistics.updates_to_share(curve)
+    # at chance there is nothing to reach: the interval of the final score must lie above it
+    above = statistics.updates_to_share(curve, floor=chance) if final.low > chance else None
+    return [language, test, condition, arm, str(run[-1].seeds[0]), counted(final.count),
+            scored(final), Text(f"{curve[0][0]:,.0f}", curve[0][0]),
+            Text(percent(curve[0][1] / final.value), curve[0][1] / final.value) if final.value else "–",
+            Text(f"{soon:,.0f}", soon) if soon is not None else "–",
+            Text(f"{above:,.0f}", above) if above is not None else "not above chance"]

@@ -1,0 +1,200 @@
+"""Statistics of scores: intervals, paired tests, corrections, gains. Inputs are plain numbers, nothing is read from files.
+
+Two kinds of spread are kept apart. Over *examples*: the same trained model on other test examples. Over *seeds*: other
+trainings. The first says nothing of the second. Examples count as independent of each other, although three XNLI pairs
+share a premise and several questions a paragraph; intervals over examples are therefore somewhat too narrow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.95
+"""Confidence of all intervals unless said otherwise."""
+RESAMPLES = 2_000
+"""Resamples of a bootstrap interval."""
+FLIPS = 10_000
+"""Random sign flips of a permutation test; the smallest p that it can give is 1 / (FLIPS + 1)."""
+EXACT_FLIPS = 14
+"""Up to so many differing pairs all sign flips are enumerated instead."""
+BLOCK = 4_000_000
+"""Numbers drawn at a time: bounds memory, changes nothing."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the interval [low, high] around it, in the unit of the value, and the count behind it."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def _values(values: ArrayLike, least: int, what: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < least:
+        raise ValueError(f"{what}: expected at least {least} numbers in a row, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what}: not all numbers are finite")
+    return array
+
+
+def standard_error(values: ArrayLike) -> float:
+    """Standard error of the mean: sample standard deviation (n - 1) over the root of n; needs two values."""
+    array = _values(values, 2, "standard error")
+    return float(array.std(ddof=1) / math.sqrt(len(array)))
+
+
+def _percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float]:
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bootstrap(values: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 1) -> Estimate:
+    """Mean with its percentile bootstrap interval over examples (Efron 1979).
+
+    Args:
+        values: one score per example.
+        seed: of an own generator; the global ones are neither used nor changed.
+    """
+    array = _values(values, 1, "bootstrap")
+    draw = np.random.default_rng(seed)
+    rows = max(1, BLOCK // len(array))
+    means = np.concatenate([array[draw.integers(0, len(array), (min(rows, resamples - start), len(array)))].mean(1)
+                            for start in range(0, resamples, rows)])
+    return Estimate(float(array.mean()), *_percentiles(means, level), len(array))
+
+
+def bootstrap_share(correct: int, count: int, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 1) -> Estimate:
+    """`bootstrap` of `correct` ones and `count - correct` zeros, whose resampled sums are binomial: no examples needed."""
+    if not 0 <= correct <= count or count < 1:
+        raise ValueError(f"{correct} of {count} is no share")
+    means = np.random.default_rng(seed).binomial(count, correct / count, resamples) / count
+    return Estimate(correct / count, *_percentiles(means, level), count)
+
+
+def over_seeds(values: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Mean over seeds with Student's t interval (n - 1 degrees of freedom); needs two seeds."""
+    array = _values(values, 2, "interval over seeds")
+    mean = float(array.mean())
+    half = float(stats.t.ppf((1 + level) / 2, len(array) - 1)) * standard_error(array)
+    return Estimate(mean, mean - half, mean + half, len(array))
+
+
+def paired_t(differences: ArrayLike) -> float:
+    """Two-sided p of a paired t test: do the differences of seed-matched runs have mean zero?
+
+    NaN where all differences are one and the same number but zero: no spread, no test. 1 where all are zero.
+    """
+    array = _values(differences, 2, "paired t test")
+    if np.ptp(array) == 0:
+        return 1.0 if array[0] == 0 else math.nan
+    return float(stats.ttest_1samp(array, 0.0).pvalue)
+
+
+def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
+    """Two-sided p of McNemar's exact test: two models on the same examples, right (1) or wrong (0) each.
+
+    Given that the models disagree, either is right equally often under the null hypothesis: a binomial test of the
+    examples that only one of them has right (McNemar 1947, exact form). 1 where they never disagree.
+    """
+    one, two = _pair(first, second, "McNemar")
+    if not np.isin(one, (0, 1)).all() or not np.isin(two, (0, 1)).all():
+        raise ValueError("McNemar: expected 0 or 1 per example; for other scores take sign_flip")
+    gained, lost = int((two > one).sum()), int((one > two).sum())
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def _pair(first: ArrayLike, second: ArrayLike, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    one, two = _values(first, 1, what), _values(second, 1, what)
+    if len(one) != len(two):
+        raise ValueError(f"{what}: {len(one)} and {len(two)} examples are not paired")
+    return one, two
+
+
+def sign_flip(differences: ArrayLike, flips: int = FLIPS, seed: int = 1) -> float:
+    """Two-sided p of the paired permutation test: each example's difference could as well have the other sign.
+
+    Exact for up to `EXACT_FLIPS` differences that are not zero, else from `flips` seeded draws, the observed one counted
+    in (Phipson and Smyth 2010), so that p is never 0.
+    """
+    array = _values(differences, 1, "sign flip")
+    array = array[array != 0]
+    observed = abs(float(array.sum())) * (1 - 1e-12)
+    if len(array) <= EXACT_FLIPS:
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(array))))
+        return float((np.abs(signs @ array) >= observed).mean()) if len(array) else 1.0
+    draw = np.random.default_rng(seed)
+    rows = max(1, BLOCK // len(array))
+    as_large = 0
+    for start in range(0, flips, rows):
+        count = min(rows, flips - start)
+        kept = draw.integers(0, 2, (count, len(array)), dtype=np.int8)
+        as_large += int((np.abs(2 * (kept @ array) - array.sum()) >= observed).sum())
+    return (as_large + 1) / (flips + 1)
+
+
+def paired_bootstrap(first: ArrayLike, second: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES,
+                     seed: int = 1) -> Estimate:
+    """Mean difference second - first on the same examples, with the bootstrap interval that keeps pairs together."""
+    one, two = _pair(first, second, "paired bootstrap")
+    return bootstrap(two - one, level, resamples, seed)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for testing all of them (Holm 1979), in the order given: reject where the result is < alpha.
+
+    NaN stays NaN and does not count as a test.
+    """
+    tested = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    result = [math.nan] * len(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(tested):
+        largest = max(largest, min(1.0, p * (len(tested) - rank)))
+        result[place] = largest
+    return result
+
+
+def relative_gains(baseline: Mapping[str, float], arm: Mapping[str, float]) -> dict[str, float]:
+    """(arm - baseline) / baseline for each key that both have, as a share; keys with a baseline of 0 are left out."""
+    return {key: arm[key] / value - 1 for key, value in baseline.items() if key in arm and value > 0}
+
+
+def mean_of_relative_gains(baseline: Mapping[str, float], arm: Mapping[str, float]) -> float:
+    """Mean over languages of each language's relative gain: how Chen et al. (2023) average; NaN without languages."""
+    gains = relative_gains(baseline, arm)
+    return sum(gains.values()) / len(gains) if gains else math.nan
+
+
+def relative_gain_of_means(baseline: Mapping[str, float], arm: Mapping[str, float]) -> float:
+    """Relative gain of the mean over the languages that both have; low baselines do not inflate it."""
+    both = [key for key in baseline if key in arm]
+    below = sum(baseline[key] for key in both)
+    return sum(arm[key] for key in both) / below - 1 if below > 0 else math.nan
+
+
+def updates_to_share(curve: Sequence[tuple[float, float]], share: float = 0.9, floor: float = 0.0) -> float | None:
+    """The first point of a curve that reaches `share` of the way from `floor` to its last score.
+
+    Only measured points count, nothing is interpolated: the answer depends on where was measured.
+
+    Args:
+        curve: (updates or tokens, score) pairs, in any order; the last is the one with the largest first number.
+        floor: 0 as in Chen et al. (2023), or the score of chance, so that a model that learnt nothing has no speed.
+
+    Returns:
+        That point's first number; None for an empty curve, or where the last score is not above `floor`.
+    """
+    points = sorted(curve)
+    if not points or points[-1][1] <= floor:
+        return None
+    target = floor + share * (points[-1][1] - floor)
+    return next(at for at, score in points if score >= target - 1e-12)
