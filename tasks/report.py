@@ -15,7 +15,7 @@ from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, refuse_existing
 from tasks import report_arms, report_examples
 from tasks.report_blocks import Block, Commands, Items, Paragraph, Section, interval, percent
-from tasks.report_cells import MARKS, Matrix, Mean, matrices
+from tasks.report_cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
 from tasks.report_commands import trace
 from tasks.report_curves import loss_figures, pretraining, score_figures, speed
 from tasks.report_records import Collected, collect
@@ -168,11 +168,13 @@ def _sentence(matrix: Matrix, mean: Mean) -> str:
     languages = f"mean of {', '.join(mean.languages)}" if len(mean.languages) > 1 else mean.languages[0]
     text = f"{where}, {unit(matrix.metric)}, {languages} (n = {' or '.join(counts)} each): {values}."
     for arm, (gap, _, _) in mean.gains.items():
-        marks = [row.comparisons[arm].mark for row in matrix.rows
-                 if row.condition == mean.condition and row.adapted and arm in row.comparisons]
-        better, worse = sum(mark in "▲△" for mark in marks if mark), sum(mark in "▼▽" for mark in marks if mark)
-        text += (f" {arm} − {matrix.baseline}: {interval(gap, signed=True)} points; marked better in {better}, worse in "
-                 f"{worse} of {len(marks)} languages.")
+        compared = [row.comparisons[arm] for row in matrix.rows
+                    if row.condition == mean.condition and row.adapted and arm in row.comparisons]
+        over_seeds = any(one.seeds > 1 for one in compared)
+        up, down = (SEEDS_UP, SEEDS_DOWN) if over_seeds else (EXAMPLES_UP, EXAMPLES_DOWN)
+        better, worse = (sum(one.mark == mark for one in compared) for mark in (up, down))
+        text += (f" {arm} − {matrix.baseline}: {interval(gap, signed=True)} points; over {'seeds' if over_seeds else 'examples'} "
+                 f"marked better in {better}, worse in {worse} of {len(compared)} languages.")
     if matrix.chance:
         text += f" Chance is {percent(matrix.chance)}."
     return text

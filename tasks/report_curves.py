@@ -59,7 +59,7 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                         lines.append(Line(arm, styles[arm], points, thin=len(runs) > 1))
                         rows += [_score_row(names, arm, score, at) for score in run if (at := _at(score, axis)) is not None]
                     if len(runs) > 1:
-                        lines.append(Line(arm, styles[arm], _pooled([line.points for line in lines if line.name == arm])))
+                        lines.append(Line(arm, styles[arm], pooled_scores([line.points for line in lines if line.name == arm])))
                 if any(line.points for line in lines):
                     panels.append(Panel(names, lines, (float(chance), "chance") if chance else None, share=True))
             if panels:
@@ -69,8 +69,8 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                     Table(f"{task}, {split}: every point", ["language", "arm", AXES[axis], "score, % [95 %]", "n", "seed"], rows),
                     {line.name: line.style for panel in panels for line in panel.lines}, axis,
                     "Bars: 95 % interval over examples. With several seeds: thin lines are seeds, the thick one their mean with "
-                    "its interval over seeds, where all were scored. The last point is the finished embedding: the one with the "
-                    "lowest held-out loss, which need not be the last update."))
+                    "its interval over seeds. The last point is the finished embedding: the one with the lowest held-out loss, "
+                    "which need not be the last update; the mean of several stands at the mean of their updates."))
     return blocks
 
 
@@ -87,14 +87,29 @@ def _score_row(name: str, arm: str, score: Score, at: float) -> list[Value]:
             counted(score.estimate.count), str(score.seeds[0])]
 
 
-def _pooled(runs: Sequence[Sequence[tuple[float, float, float, float]]]) -> list[tuple[float, float, float, float]]:
-    """Mean over runs at the points that all of them have."""
+Point = tuple[float, float, float, float]
+
+
+def _pooled(runs: Sequence[Sequence[Point]]) -> list[Point]:
+    """Mean over runs, with its t interval, at the points that all of them have."""
     common = set.intersection(*({point[0] for point in run} for run in runs))
     pooled = []
     for at in sorted(common):
         found = statistics.over_seeds([next(point[1] for point in run if point[0] == at) for run in runs])
         pooled.append((at, found.value, found.low, found.high))
     return pooled
+
+
+def pooled_scores(runs: Sequence[Sequence[Point]]) -> list[Point]:
+    """Mean over seeds of earlier points at the updates that all have, and of the finished embeddings, which stop at updates
+    of their own, at the mean of these; intervals cut at 0 and 1."""
+    runs = [run for run in runs if run]
+    if len(runs) < 2:
+        return []
+    earlier = _pooled([run[:-1] for run in runs])
+    last = statistics.over_seeds([run[-1][1] for run in runs])
+    at = sum(run[-1][0] for run in runs) / len(runs)
+    return [(x, y, max(0.0, low), min(1.0, high)) for x, y, low, high in [*earlier, (at, last.value, last.low, last.high)]]
 
 
 def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:

@@ -107,6 +107,13 @@ def test_one_seed_is_said(page):
     assert "One seed: the intervals are over test examples" in page.text
 
 
+def test_several_seeds_are_summed_up_over_seeds(tmp_path):
+    text = Page(render(build([make_run(tmp_path / f"seed-{seed}", seed) for seed in (1, 2)]))).text
+    assert "pre-training seeds 1, 2." in text and "One seed" not in text
+    assert "points; over seeds marked better in 0, worse in 0 of 2 languages." in text  # without spread there is no test
+    assert re.search(r"△\s*60\s*2 seeds", text)
+
+
 def test_headings_sort_by_real_buttons(page):
     tables = [found for tag, found in page.tags if tag == "table" and found.get("class") == "sortable"]
     assert len(tables) > 8 and [tag for tag, _ in page.tags].count("button") > 40

@@ -12,7 +12,7 @@ from tasks.paper_tables import paper_tables
 from tasks.report import load
 from tasks.report_cells import matrices
 from tasks.report_commands import parse, trace
-from tasks.report_curves import episodes, speed
+from tasks.report_curves import episodes, pooled_scores, speed
 from tasks.report_svg import ticks
 from tests.tasks.report_world import RIGHT, body_made, make_run, record, write_gold, write_scores
 
@@ -93,6 +93,13 @@ def test_how_soon_counts_scored_updates(run):
     told = {(row[0], row[2]): (row[-2].text, row[-1] if isinstance(row[-1], str) else row[-1].text) for row in rows}
     assert told["qab", "forgetting"] == ("600", "600")  # half of the final score at 150
     assert told["qac", "forgetting"][1] == "not above chance"
+
+
+def test_seeds_that_finish_at_other_updates_have_a_mean_curve_to_the_end():
+    nan = math.nan
+    found = pooled_scores([[(100, 0.4, nan, nan), (500, 0.6, nan, nan)], [(100, 0.6, nan, nan), (600, 0.8, nan, nan)]])
+    assert [point[:2] for point in found] == [(100, pytest.approx(0.5)), (550, pytest.approx(0.7))]
+    assert all((low, high) == (0.0, 1.0) for _, _, low, high in found)  # t(.975, 1) = 12.7: wider than all scores
 
 
 def test_episodes_are_those_of_the_training():
