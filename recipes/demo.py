@@ -216,6 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints its findings."""
     from recipes.findings import collect, picture, write_findings
+    from tasks.report import report
 
     names = ("seed", "updates", "adapt_updates", "finetune_updates", "qa_updates", "new_words", "forget_every")
     settings = DemoSettings(languages=tuple(args.languages), **{name: getattr(args, name) for name in names})
@@ -233,9 +234,11 @@ def run(args: argparse.Namespace) -> int:
     picture(results, root / "curves.png")
     text = write_findings(results, settings)
     (root / "findings.md").write_text(text, encoding="utf-8")
+    report([root], root / "report", overwrite=True)
     print("\n" + text)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes; {root / 'findings.md'}, {root / 'curves.png'}, "
           f"{root / 'results.json'}; the commands: {root / 'commands.sh'}")
+    print(f"the report, a page for any browser: {root / 'report' / 'report.html'}")
     return 0
 
 
