@@ -239,7 +239,9 @@ class Electra(Discriminator):
 
     def lexicon(self) -> Lexicon:
         """What a vocabulary indexes in the pair, every tied parameter once; the discriminator's table first."""
-        tables, biases, offsets = [], [], []
+        tables: list[Tensor] = []
+        biases: list[Tensor] = []
+        offsets: list[Tensor] = []
         if isinstance(self.encoder.embed_tokens, OffsetEmbedding):
             offsets.append(self.encoder.embed_tokens.delta)
         else:

@@ -136,8 +136,8 @@ def draw(shape: torch.Size, settings: Forgetting, seed: int, updates: int, curre
 
 
 @torch.no_grad()
-def reset(weight: torch.nn.Parameter, bias: torch.nn.Parameter | None, settings: Forgetting, seed: int,
-          updates: int, index: int = 0) -> list[torch.nn.Parameter]:
+def reset(weight: Tensor, bias: Tensor | None, settings: Forgetting, seed: int,
+          updates: int, index: int = 0) -> list[Tensor]:
     """Resets in place what the scope names; returns the parameters whose optimizer state must go with them."""
     if settings.reset == "none":
         return []
@@ -150,10 +150,10 @@ def reset(weight: torch.nn.Parameter, bias: torch.nn.Parameter | None, settings:
 
 
 @torch.no_grad()
-def reset_lexicon(lexicon: Lexicon, settings: Forgetting, seed: int, updates: int) -> list[torch.nn.Parameter]:
+def reset_lexicon(lexicon: Lexicon, settings: Forgetting, seed: int, updates: int) -> list[Tensor]:
     """Resets every table of a model once, however often it is tied, sets offsets to zero, and biases where the scope names
     them; returns the parameters whose optimizer state must go with them."""
-    changed: list[torch.nn.Parameter] = []
+    changed: list[Tensor] = []
     for index, table in enumerate(lexicon.tables):
         changed += reset(table, None, settings, seed, updates, index)
     if not changed:

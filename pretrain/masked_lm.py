@@ -25,11 +25,11 @@ VOCABULARY_INDEXED = (EMBEDDING_WEIGHT, OUTPUT_BIAS)
 class Lexicon:
     """The vocabulary-indexed parameters of a model: what belongs to a language and what forgetting may reset."""
 
-    tables: list[nn.Parameter]
+    tables: list[Tensor]
     """Token embeddings [V, E], each tied one once."""
-    biases: list[nn.Parameter]
+    biases: list[Tensor]
     """Output biases [V]."""
-    offsets: list[nn.Parameter]
+    offsets: list[Tensor]
     """Tables [V, E] that are added to another and start from zero."""
 
 
