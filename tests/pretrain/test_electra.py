@@ -218,7 +218,7 @@ def test_a_sample_equal_to_the_original_counts_as_original():
         model.generator.lm_head.bias[TOKENS[0, 0]] = 50.0  # always sampled
     hidden = Masked(torch.full_like(TOKENS, MASK), torch.arange(TOKENS.numel()), TOKENS.view(-1))
     output = model(TOKENS, hidden, Sampling(), key(), True)
-    assert torch.equal(output.labels_BT, TOKENS != TOKENS[0, 0])
+    assert torch.equal(output.labels_BT, TOKENS[0, 0] != TOKENS)
 
 
 def test_whole_pass_depends_on_the_key_alone():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -333,5 +335,18 @@ def test_discriminator_learns_to_find_strangers():
         return (torch.randint(4, 64, (16, 1), generator=key)).expand(16, 32).clone()
 
     torch.manual_seed(0)
-    areas = [area for _, area in learn(Electra(ElectraConfig(LARGER, None), ROWS, Dropout(0, 0, 0)), 80, repeated)]
+    areas = [area for _, area in learn(Electra(ElectraConfig(LARGER, None), ROWS, Dropout(0, 0, 0)), 120, repeated)]
     assert sum(areas[:10]) < 5.6 and sum(areas[-10:]) > 6.5
+
+
+@pytest.mark.slow
+def test_two_ranks_hold_the_same_pair_after_resets(prepared, tmp_path):
+    script = Path(__file__).parent.parent / "two_ranks.py"
+    changed = {**ELECTRA, "hardness-head": "dist", "clip-per-network": True, "max-update": 22, "ddp-backend": "pytorch_ddp"}
+    run = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29617", str(script),
+         str(prepared), str(tmp_path), json.dumps(changed)], capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert same(first, second)
+    assert first["resets"] == 2

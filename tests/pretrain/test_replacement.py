@@ -77,7 +77,7 @@ def test_unigram_frequencies_are_those_of_the_dictionary():
 
 
 def test_dictionary_without_frequencies_is_refused():
-    with pytest.raises(UserError, match="dict.txt has none"):
+    with pytest.raises(UserError, match=r"dict\.txt has none"):
         unigram([0, 0])
 
 
