@@ -342,7 +342,7 @@ def test_discriminator_learns_to_find_strangers():
 @pytest.mark.slow
 def test_two_ranks_hold_the_same_pair_after_resets(prepared, tmp_path):
     script = Path(__file__).parent.parent / "two_ranks.py"
-    changed = {**ELECTRA, "hardness-head": "dist", "clip-per-network": True, "max-update": 22, "ddp-backend": "pytorch_ddp"}
+    changed = {**ELECTRA, "hardness-head": "dist", "clip-per-network": True, "max-update": 22}
     run = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29617", str(script),
          str(prepared), str(tmp_path), json.dumps(changed)], capture_output=True, text=True, timeout=600, check=False)
