@@ -133,20 +133,21 @@ class ModularReplacedToken(FairseqCriterion):
 
         real_N, flat = masked.targets.ne(PAD), masked.positions
         each_BT = F.binary_cross_entropy_with_logits(output.rtd_BT, output.labels_BT.float(), reduction="none")
-        scored_BT = each_BT
-        if wanted.disc_weighting != "none":
+        token_BT = tokens_BT.ne(PAD)
+        rtd = torch.where(token_BT, each_BT, 0.0).sum()
+        scored = rtd
+        if training and wanted.disc_weighting != "none":
             clip = wanted.hardness_clip if wanted.disc_weighting == "is-clipped" else 0.0
             weights_N = torch.where(real_N, importance(output.drawn.log_p, output.drawn.log_q, clip), 1.0)
-            scored_BT = each_BT * torch.ones_like(each_BT).view(-1).index_copy(0, flat, weights_N).view_as(each_BT)
-        token_BT = tokens_BT.ne(PAD)
-        rtd = torch.where(token_BT, scored_BT, 0.0).sum()
+            weights_BT = torch.ones_like(each_BT).view(-1).index_copy(0, flat, weights_N).view_as(each_BT)
+            scored = torch.where(token_BT, weights_BT * each_BT, 0.0).sum()
         # before the MLM loss, which overwrites its logits
         hardness = self.hardness(output, each_BT.detach().view(-1)[flat], real_N)
         count, mlm, correct = real_N.sum(), rtd.new_zeros(()), rtd.new_zeros(())
         if output.mlm_NV is not None:
             mlm, _, correct = focal_score(output.mlm_NV, masked.targets, wanted.focal_gamma if training else 0.0)
         share = len(flat) / tokens_BT.numel()
-        loss = mlm + weight * share * rtd + wanted.hardness_weight * hardness
+        loss = mlm + weight * share * scored + wanted.hardness_weight * hardness
 
         found_BT = output.rtd_BT.detach() > 0
         labels_BT = output.labels_BT
