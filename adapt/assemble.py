@@ -6,8 +6,10 @@ import torch
 
 from adapt.embedding import Embedding
 from pretrain.body import Body
+from pretrain.electra import Discriminator, Electra, OffsetEmbedding
 from pretrain.errors import UserError
 from pretrain.masked_lm import MaskedLM
+from pretrain.pair import build_pair
 from pretrain.vocabulary import SPECIALS
 
 
@@ -29,22 +31,63 @@ def check_compatible(body: Body, embedding: Embedding) -> None:
                         "body (relexify adapt --body …), or use a task body that descends from the other one")
 
 
-def swap(model: MaskedLM, embedding: Embedding) -> None:
+def swap(model: MaskedLM | Discriminator, embedding: Embedding) -> None:
     """Puts another embedding into a model: new tables of its size; the body's tensors are not touched.
 
-    The caller has checked compatibility. Swapping en -> xx -> en restores the logits bit for bit.
+    The caller has checked compatibility. Swapping en -> xx -> en restores the logits bit for bit. In a pair, what was tied
+    stays tied.
     """
-    device = model.encoder.embed_tokens.weight.device
-    old = model.encoder.embed_tokens
-    table = torch.nn.Embedding(embedding.weight.size(0), embedding.weight.size(1), padding_idx=old.padding_idx, device="meta")
-    table.weight = torch.nn.Parameter(embedding.weight.to(device), requires_grad=old.weight.requires_grad)
-    model.encoder.embed_tokens = table
-    model.lm_head.bias = torch.nn.Parameter(embedding.bias.to(device), requires_grad=model.lm_head.bias.requires_grad)
+    if isinstance(model, Electra):
+        _swap_pair(model, embedding)
+    else:
+        model.encoder.embed_tokens = _table(embedding.weight, model.encoder.embed_tokens)
+        if isinstance(model, MaskedLM):
+            model.lm_head.bias = _bias(embedding.bias, model.lm_head.bias)
     _swap_extras(model, embedding)
 
 
+def _table(weight: torch.Tensor, old: torch.nn.Embedding) -> torch.nn.Embedding:
+    table = torch.nn.Embedding(weight.size(0), weight.size(1), padding_idx=old.padding_idx, device="meta")
+    table.weight = torch.nn.Parameter(weight.to(old.weight.device), requires_grad=old.weight.requires_grad)
+    return table
+
+
+def _bias(bias: torch.Tensor, old: torch.nn.Parameter) -> torch.nn.Parameter:
+    return torch.nn.Parameter(bias.to(old.device), requires_grad=old.requires_grad)
+
+
+def _swap_pair(model: Electra, embedding: Embedding) -> None:
+    """The tables of both networks; of a disentangled one the offset is found by subtraction, exact up to rounding."""
+    own, generator = model.encoder, model.generator
+    model.prior_V = torch.zeros(len(embedding.weight), device=model.prior_V.device)
+    if generator is None:
+        own.embed_tokens = _table(embedding.weight, own.embed_tokens)
+        return
+    if model.config.tying in ("none", "gdes"):
+        weight = embedding.generator.get("weight", embedding.weight)
+    else:
+        weight = embedding.weight
+        if "weight" in embedding.generator:
+            raise UserError(f"the embedding ({embedding.language}) has a table of its own for the generator, and the pair "
+                            f"shares one (tying {model.config.tying}); assemble the pair with tying `none`")
+    theirs = _table(weight, generator.encoder.embed_tokens)
+    if isinstance(own.embed_tokens, OffsetEmbedding):
+        offset = OffsetEmbedding(theirs)
+        offset.delta.data.copy_(embedding.weight.to(theirs.weight.device) - theirs.weight.data)
+        own.embed_tokens = offset  # type: ignore[assignment]
+    elif model.config.tying == "none":
+        own.embed_tokens = _table(embedding.weight, own.embed_tokens)
+    else:
+        own.embed_tokens = theirs
+    generator.encoder.embed_tokens = theirs
+    generator.lm_head.bias = _bias(embedding.bias, generator.lm_head.bias)
+    if generator.hardness_head is not None:
+        bias = embedding.generator.get("hardness_bias", torch.zeros_like(embedding.bias))
+        generator.hardness_head.bias = _bias(bias, generator.hardness_head.bias)
+
+
 @torch.no_grad()
-def _swap_extras(model: MaskedLM, embedding: Embedding) -> None:
+def _swap_extras(model: torch.nn.Module, embedding: Embedding) -> None:
     """Gives back what the last embedding's extras replaced, then puts this embedding's extras in."""
     state = torch.nn.Module.state_dict(model)
     for name, original in getattr(model, "_replaced", {}).items():
@@ -59,10 +102,26 @@ def _swap_extras(model: MaskedLM, embedding: Embedding) -> None:
     object.__setattr__(model, "_replaced", replaced)
 
 
-def assemble(body: Body, embedding: Embedding, device: str | torch.device = "cpu") -> MaskedLM:
-    """A model in evaluation mode from a body and a compatible embedding."""
+def assemble(body: Body, embedding: Embedding, device: str | torch.device = "cpu") -> MaskedLM | Discriminator:
+    """A model in evaluation mode from a body and a compatible embedding; of an ELECTRA body, the discriminator."""
     check_compatible(body, embedding)
     model = body.build(len(embedding.tokenizer.vocabulary))
+    model.to(device)
+    swap(model, embedding)
+    return model.eval()
+
+
+def assemble_pair(body: Body, embedding: Embedding, device: str | torch.device = "cpu", tying: str = "") -> Electra:
+    """Generator and discriminator in evaluation mode.
+
+    Args:
+        tying: `none` or `gdes` to share less than the pair did; as recorded where empty.
+
+    Raises:
+        UserError: incompatible, or the body has no generator.
+    """
+    check_compatible(body, embedding)
+    model = build_pair(body, len(embedding.tokenizer.vocabulary), tying)
     model.to(device)
     swap(model, embedding)
     return model.eval()

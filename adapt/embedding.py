@@ -20,6 +20,8 @@ FORMAT = "relexify-embedding"
 VERSION = 1
 EXTRA = "extra."
 """Prefix of the extras' names in `embedding.safetensors`."""
+GENERATOR = "generator."
+"""Prefix there of what only the generator of an ELECTRA pair uses."""
 
 
 @dataclass
@@ -35,6 +37,9 @@ class Embedding:
         made: initialiser, seed, updates, tokens seen, held-out loss, data hash.
         extras: further tensors that the adaptation trained on request (positions, LayerNorm, …) under their names in
             the model; they take the place of the body's while this embedding is in use.
+        generator: for an ELECTRA body, what only its generator uses: `weight` [V, E] where its table is not the
+            discriminator's, `hardness_bias` [V] where it has a hardness head. `weight` above is the discriminator's table,
+            `bias` the generator's output bias.
     """
 
     weight: Tensor
@@ -44,6 +49,7 @@ class Embedding:
     lineage: str
     made: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, Tensor] = field(default_factory=dict)
+    generator: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.tokenizer.vocabulary)
@@ -53,7 +59,8 @@ class Embedding:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        return {"weight": self.weight, "bias": self.bias, **{EXTRA + name: t for name, t in self.extras.items()}}
+        return {"weight": self.weight, "bias": self.bias, **{EXTRA + name: t for name, t in self.extras.items()},
+                **{GENERATOR + name: t for name, t in self.generator.items()}}
 
     @property
     def width(self) -> int:
@@ -79,6 +86,7 @@ class Embedding:
             "fingerprint": fingerprint(self.tensors),
             "lineage": self.lineage,
             "extras": sorted(self.extras),
+            **({"generator": sorted(self.generator)} if self.generator else {}),
             "made": self.made,
         }
 
@@ -111,4 +119,5 @@ class Embedding:
                                 "mixed up: copy the folder again")
         return cls(tensors["weight"], tensors["bias"], tokenizer, record["language"], record["lineage"],
                    record.get("made") or {},
-                   {name.removeprefix(EXTRA): t for name, t in tensors.items() if name.startswith(EXTRA)})
+                   *({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+                     for prefix in (EXTRA, GENERATOR)))

@@ -33,6 +33,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     if body.task:
         raise UserError(f"{settings.body} is a task body ({body.task['name']}); languages are adapted to the pre-trained body "
                         "it descends from, and work with all its task bodies")
+    body.require_language_model(settings.body)
     if settings.tokens_per_sample > body.config.max_positions:
         raise UserError(f"--tokens-per-sample {settings.tokens_per_sample} exceeds the body's "
                         f"{body.config.max_positions} positions; lower it")

@@ -9,11 +9,13 @@ from adapt.embedding import Embedding
 from adapt.tokenizer import Tokenizer
 from pretrain.body import Body
 from pretrain.compat import load_checkpoint
+from pretrain.electra import ElectraConfig, generator_config
 from pretrain.encoder import EncoderConfig
 from pretrain.errors import UserError
 from pretrain.files import atomic_folder, read_json, write_json
 from pretrain.forgetting import Forgetting
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, VOCABULARY_INDEXED
+from pretrain.pair import pair_body, sort_tensors
 
 
 def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, made: dict[str, Any] | None = None,
@@ -33,7 +35,9 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     state = load_checkpoint(checkpoint)
     config = state.get("cfg") or {}
     model_config, task_config = config.get("model") or {}, config.get("task") or {}
-    if EMBEDDING_WEIGHT not in state.get("model", {}) or "encoder_layers" not in model_config:
+    tensors = state.get("model", {})
+    electra = "rtd_head.out.weight" in tensors
+    if not (electra or EMBEDDING_WEIGHT in tensors) or "encoder_layers" not in model_config:
         raise UserError(f"{checkpoint}: not a pre-training checkpoint of this toolkit; expected one written by "
                         "`relexify pretrain` or `fairseq-train … --user-dir pretrain`")
     updates = int(state["optimizer_history"][-1]["num_updates"])
@@ -48,14 +52,22 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     language = read_json(folder / "prepare.json", "the record of the data that the run was trained on")["language"]
     record = dict(made or {"seed": task_config.get("seed"), "forgetting": forgetting.to_dict()})
     record.update(updates=updates, updates_since_reset=since)
-    if curve:
-        record["held_out_loss_bits"] = curve[-1].get("loss")
-    tensors = state["model"]
-    body = Body(_encoder_config(model_config), {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED},
-                made=record)
-    kept = ("seed", "updates", "updates_since_reset", "held_out_loss_bits", "data_sha256")
-    embedding = Embedding(tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], Tokenizer.load(folder), language, body.lineage,
-                          {"initialiser": "pre-training", **{k: record[k] for k in kept if k in record}})
+    if curve:  # of a pair, the losses of the generator and of the discriminator
+        record["held_out_loss_bits"] = curve[-1].get("mlm_loss" if electra else "loss")
+        if electra:
+            record["held_out_rtd_loss_bits"] = curve[-1].get("rtd_loss")
+    shape = _encoder_config(model_config)
+    if electra:
+        sorted_tensors = sort_tensors(tensors)
+        body = pair_body(_pair_config(shape, model_config), sorted_tensors, made=record)
+        weight, bias, generator = sorted_tensors.weight, sorted_tensors.bias, sorted_tensors.generator_lexicon
+    else:
+        body = Body(shape, {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED}, made=record)
+        weight, bias, generator = tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], {}
+    kept = ("seed", "updates", "updates_since_reset", "held_out_loss_bits", "held_out_rtd_loss_bits", "data_sha256")
+    embedding = Embedding(weight, bias, Tokenizer.load(folder), language, body.lineage,
+                          {"initialiser": "pre-training", **{k: record[k] for k in kept if k in record}},
+                          generator=generator)
     with atomic_folder(output, overwrite) as target:
         body.save(target / "body")
         embedding.save(target / "embedding")
@@ -69,4 +81,11 @@ def _encoder_config(model: dict[str, Any]) -> EncoderConfig:
         layers=model["encoder_layers"], width=model["encoder_embed_dim"], heads=model["encoder_attention_heads"],
         ffn=model["encoder_ffn_embed_dim"], embedding_width=model["token_embed_dim"] or model["encoder_embed_dim"],
         max_positions=model["max_positions"], relative_buckets=model["relative_buckets"],
-        relative_distance=model["relative_distance"])
+        relative_distance=model["relative_distance"], **({"norm_eps": model["norm_eps"]} if "norm_eps" in model else {}))
+
+
+def _pair_config(shape: EncoderConfig, model: dict[str, Any]) -> ElectraConfig:
+    generator = None
+    if model["generator"] == "network":
+        generator = generator_config(shape, model["generator_width"], model["generator_depth"])
+    return ElectraConfig(shape, generator, model["tying"], model["hardness_head"])

@@ -53,6 +53,7 @@ class ModularAdaptTask(BlockTask):
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
+        self.body.require_language_model(cfg.body)
         source = cfg.source_embedding or cfg.body
         self.source = Embedding.load(locate(source, "embedding"))
         if self.source.lineage != self.body.lineage:

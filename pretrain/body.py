@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pretrain.electra import HEAD, Discriminator
 from pretrain.encoder import EncoderConfig
 from pretrain.errors import UserError
 from pretrain.files import atomic_folder, read_record, require_folder, write_json
@@ -23,6 +24,46 @@ FORMAT = "relexify-body"
 VERSION = 1
 HEADS = "heads."
 """Prefix of the tensors of task heads; the LM head keeps its own name and stays with the body."""
+ROBERTA, ELECTRA = "roberta", "electra"
+"""Backbones: a masked language model, or the discriminator of a pair."""
+
+
+@dataclass
+class GeneratorPart:
+    """What a pair's generator has beyond its discriminator: `generator.safetensors` beside a body.
+
+    Attributes:
+        config: its shape.
+        tensors: name -> tensor, names as in `Generator.state_dict()`; neither what a vocabulary indexes nor what is tied to
+            the discriminator, which the body holds under the same name.
+        tying: what the networks shared, see `pretrain.electra.TYINGS`.
+        hardness: kind of the hardness head.
+    """
+
+    config: EncoderConfig
+    tensors: dict[str, Tensor]
+    tying: str
+    hardness: str = "none"
+
+    def record(self) -> dict[str, Any]:
+        """What `body.json` says about it."""
+        return {"architecture": self.config.to_dict(), "tying": self.tying, "hardness_head": self.hardness,
+                "parameters": sum(t.numel() for t in self.tensors.values()), "fingerprint": fingerprint(self.tensors)}
+
+    @classmethod
+    def load(cls, path: Path, record: dict[str, Any]) -> GeneratorPart:
+        """Reads and verifies it."""
+        tensors = load_tensors(path / "generator.safetensors", "the tensors of a body's generator")
+        part = cls(EncoderConfig.from_dict(record["architecture"]), tensors, record["tying"], record["hardness_head"])
+        check_fingerprint(path, "generator.safetensors", fingerprint(tensors), record["fingerprint"])
+        return part
+
+
+def check_fingerprint(path: Path, what: str, got: str, expected: str) -> None:
+    """Raises UserError where the tensors are not those that body.json was written with."""
+    if got != expected:
+        raise UserError(f"{path}: {what} have fingerprint {got[:12]}, body.json says {expected[:12]}; the files were changed "
+                        "or mixed up: copy the folder again")
 
 
 @dataclass
@@ -31,18 +72,22 @@ class Body:
 
     Attributes:
         config: its shape.
-        tensors: name -> tensor, names as in `MaskedLM.state_dict()` without the vocabulary-indexed ones.
+        tensors: name -> tensor, names as in `MaskedLM.state_dict()` (backbone `roberta`) or `Discriminator.state_dict()`
+            (`electra`) without the vocabulary-indexed ones.
         lineage: fingerprint of the pre-trained body; empty where this is that body itself.
         made: how it came to be (recipe, seed, updates, forgetting settings, data hash).
         task: for a task body: name, label order, English dev score.
+        generator: for a pre-trained ELECTRA body, the rest of its pair. No part of the fingerprint: a task body has none,
+            and an embedding fits with or without.
     """
 
     config: EncoderConfig
     tensors: dict[str, Tensor]
     lineage: str = ""
-    backbone: str = "roberta"
+    backbone: str = ROBERTA
     made: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] | None = None
+    generator: GeneratorPart | None = None
 
     def __post_init__(self) -> None:
         self.fingerprint = fingerprint(self.tensors)
@@ -74,12 +119,15 @@ class Body:
             "lineage": self.lineage,
             "task": self.task,
             "made": self.made,
+            **({"generator": self.generator.record()} if self.generator is not None else {}),
         }
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Writes `body.safetensors` and `body.json` into the folder `path`, whole or not at all."""
+        """Writes `body.safetensors`, `body.json` and the generator, if any, into the folder `path`, whole or not at all."""
         with atomic_folder(path, overwrite) as folder:
             save_tensors(folder / "body.safetensors", self.tensors)
+            if self.generator is not None:
+                save_tensors(folder / "generator.safetensors", self.generator.tensors)
             write_json(folder / "body.json", self.record())
 
     @classmethod
@@ -94,13 +142,24 @@ class Body:
         tensors = load_tensors(path / "body.safetensors", "the tensors of a body")
         body = cls(EncoderConfig.from_dict(record["architecture"]), tensors, record["lineage"], record["backbone"],
                    record.get("made") or {}, record.get("task"))
-        if body.fingerprint != record["fingerprint"]:
-            raise UserError(f"{path}: the tensors have fingerprint {body.fingerprint[:12]}, body.json says "
-                            f"{record['fingerprint'][:12]}; the files were changed or mixed up: copy the folder again")
+        check_fingerprint(path, "the tensors", body.fingerprint, record["fingerprint"])
+        if "generator" in record:
+            body.generator = GeneratorPart.load(path, record["generator"])
         return body
 
-    def build(self, vocabulary_size: int, model: MaskedLM | None = None) -> MaskedLM:
-        """A model with this body and an untrained embedding of `vocabulary_size` rows.
+    def require_language_model(self, place: str) -> None:
+        """Refuses a body whose encoder has no LM head, so that masked language modelling cannot train an embedding for it.
+
+        Raises:
+            UserError: an ELECTRA body, named by `place`.
+        """
+        if self.backbone == ELECTRA:
+            raise UserError(f"{place} is an ELECTRA body: its discriminator is no language model, and language adaptation "
+                            "through the generator is not built yet; adapt to a RoBERTa body")
+
+    def build(self, vocabulary_size: int, model: MaskedLM | Discriminator | None = None) -> MaskedLM | Discriminator:
+        """A model with this body and an untrained embedding of `vocabulary_size` rows: a masked language model, or for
+        backbone `electra` a discriminator (`pretrain.pair.build_pair` gives generator and discriminator).
 
         Args:
             model: an existing model of the same shape to load into; a new one where None.
@@ -108,7 +167,8 @@ class Body:
         Raises:
             UserError: tensors are missing or have other shapes than `architecture` says.
         """
-        model = MaskedLM(self.config, vocabulary_size) if model is None else model
+        if model is None:
+            model = (Discriminator if self.backbone == ELECTRA else MaskedLM)(self.config, vocabulary_size)
         load_body(model, self)
         return model
 
@@ -117,12 +177,18 @@ class Body:
 def load_body(model: torch.nn.Module, body: Body, heads: bool = False) -> None:
     """Copies a body's tensors into a model, in place.
 
+    An ELECTRA body has no LM head: that of a model which has one stays untrained. It has a replaced-token head, which a
+    model may lack.
+
     Args:
         heads: also load the tensors of task heads (the model must have them).
     """
     own = torch.nn.Module.state_dict(model)  # not the overridden one: stages that save less still load all
     wanted = {n for n in own if n not in VOCABULARY_INDEXED and (heads or not n.startswith(HEADS))}
     given = {n for n in body.tensors if heads or not n.startswith(HEADS)}
+    if body.backbone == ELECTRA:
+        wanted = {n for n in wanted if not n.startswith("lm_head.")}
+        given = {n for n in given if not n.startswith(HEAD) or n in own}
     if wanted != given:
         missing, extra = sorted(wanted - given)[:3], sorted(given - wanted)[:3]
         raise UserError(f"the body does not fit its architecture: missing tensors {missing}, unexpected {extra}; "

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pretrain.encoder import INIT_STD
 from pretrain.errors import UserError, unknown
+from pretrain.masked_lm import Lexicon
 from pretrain.masking import generator_for
 from pretrain.vocabulary import PAD
 
@@ -80,6 +81,16 @@ class Forgetting:
             return None
         return updates - last
 
+    def age(self, updates: int) -> int:
+        """Updates completed since the present episode began; since the start of training where there is none yet.
+
+        The matched control has the same episodes. After `until` the last episode goes on.
+        """
+        if not self.every or updates < self.first:
+            return updates
+        last = updates if not self.until else min(updates, self.until - 1)
+        return updates - max(last // self.every * self.every, self.first)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -107,12 +118,13 @@ class Forgetting:
         return found
 
 
-def draw(shape: torch.Size, settings: Forgetting, seed: int, updates: int, current: Tensor) -> Tensor:
+def draw(shape: torch.Size, settings: Forgetting, seed: int, updates: int, current: Tensor, index: int = 0) -> Tensor:
     """The fresh table [V, E] of the reset after `updates` updates, with a zero PAD row.
 
-    From a CPU generator keyed by (seed, updates): the same on every rank and after every resume.
+    From a CPU generator keyed by (seed, updates) and, in a model with several untied tables, the table's `index`: the
+    same on every rank and after every resume.
     """
-    generator = generator_for(torch.device("cpu"), seed, updates, 0x_F0_26_E7)
+    generator = generator_for(torch.device("cpu"), seed, updates, 0x_F0_26_E7, *([index] if index else []))
     fresh = torch.randn(shape, generator=generator)
     if settings.reset == "gaussian":
         table = current.detach().float().cpu()
@@ -124,14 +136,29 @@ def draw(shape: torch.Size, settings: Forgetting, seed: int, updates: int, curre
 
 
 @torch.no_grad()
-def reset(weight: torch.nn.Parameter, bias: torch.nn.Parameter | None, settings: Forgetting, seed: int,
-          updates: int) -> list[torch.nn.Parameter]:
+def reset(weight: Tensor, bias: Tensor | None, settings: Forgetting, seed: int,
+          updates: int, index: int = 0) -> list[Tensor]:
     """Resets in place what the scope names; returns the parameters whose optimizer state must go with them."""
     if settings.reset == "none":
         return []
-    weight.copy_(draw(weight.shape, settings, seed, updates, weight))
+    weight.copy_(draw(weight.shape, settings, seed, updates, weight, index))
     changed = [weight]
     if settings.scope == "embedding+bias" and bias is not None:
         bias.zero_()
         changed.append(bias)
     return changed
+
+
+@torch.no_grad()
+def reset_lexicon(lexicon: Lexicon, settings: Forgetting, seed: int, updates: int) -> list[Tensor]:
+    """Resets every table of a model once, however often it is tied, sets offsets to zero, and biases where the scope names
+    them; returns the parameters whose optimizer state must go with them."""
+    changed: list[Tensor] = []
+    for index, table in enumerate(lexicon.tables):
+        changed += reset(table, None, settings, seed, updates, index)
+    if not changed:
+        return []
+    zeroed = [*lexicon.offsets, *(lexicon.biases if settings.scope == "embedding+bias" else [])]
+    for parameter in zeroed:
+        parameter.zero_()
+    return changed + zeroed

@@ -5,6 +5,8 @@ Plain torch; `pretrain/roberta.py` makes it known to fairseq, `adapt` and `tasks
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,18 @@ OUTPUT_BIAS = "lm_head.bias"
 """State-dict name of the output bias [V], the other vocabulary-indexed tensor."""
 VOCABULARY_INDEXED = (EMBEDDING_WEIGHT, OUTPUT_BIAS)
 """Everything that travels with an embedding module; all other tensors belong to the body (DESIGN §2)."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The vocabulary-indexed parameters of a model: what belongs to a language and what forgetting may reset."""
+
+    tables: list[Tensor]
+    """Token embeddings [V, E], each tied one once."""
+    biases: list[Tensor]
+    """Output biases [V]."""
+    offsets: list[Tensor]
+    """Tables [V, E] that are added to another and start from zero."""
 
 
 class LMHead(nn.Module):
@@ -60,11 +74,19 @@ class MaskedLM(nn.Module):
             fp32 logits [N, V], or [B, T, V] without `positions`.
         """
         with autocast(tokens_BT.device, self.precision):
-            rows = positions if positions is not None and positions.ndim == 2 else None
-            states = self.encoder(tokens_BT, full=full, rows_BQ=rows)
-            if positions is not None:
-                states = states.reshape(-1, states.size(-1))
-                if rows is None:
-                    states = states.index_select(0, positions)
-            logits = self.lm_head(states, self.encoder.embed_tokens.weight)
+            logits = self.lm_head(self.states(tokens_BT, positions, full), self.encoder.embed_tokens.weight)
         return logits.float()
+
+    def states(self, tokens_BT: Tensor, positions: Tensor | None, full: bool) -> Tensor:
+        """States [N, D] at `positions`, [B, T, D] without; the caller sets the precision. Arguments as in `forward`."""
+        rows = positions if positions is not None and positions.ndim == 2 else None
+        states = self.encoder(tokens_BT, full=full, rows_BQ=rows)
+        if positions is not None:
+            states = states.reshape(-1, states.size(-1))
+            if rows is None:
+                states = states.index_select(0, positions)
+        return states
+
+    def lexicon(self) -> Lexicon:
+        """What a vocabulary indexes in this model."""
+        return Lexicon([self.encoder.embed_tokens.weight], [self.lm_head.bias], [])

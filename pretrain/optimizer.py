@@ -15,6 +15,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from fairseq.optim.dynamic_loss_scaler import DynamicLossScaler
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
+from fairseq.utils import clip_grad_norm_
 from omegaconf import II
 from torch import nn
 
@@ -22,11 +23,17 @@ from pretrain.errors import UserError
 from pretrain.schedule import Polynomial
 
 ROLE = "relexify_role"
+NETWORK = "relexify_network"
 
 
 def mark(parameter: torch.Tensor, role: str) -> None:
     """Notes what a parameter is (`embedding`, `output_bias`, `head`); unmarked ones are `body`."""
     setattr(parameter, ROLE, role)
+
+
+def mark_network(parameter: torch.Tensor, network: str) -> None:
+    """Notes which network of a pair a parameter belongs to, for clipping by network."""
+    setattr(parameter, NETWORK, network)
 
 
 @dataclass
@@ -36,6 +43,10 @@ class ModularAdamWConfig(FairseqDataclass):
     weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay (paper: 0.01)"})
     decay_all: bool = field(
         default=False, metadata={"help": "decay biases and LayerNorms too, as fairseq's adam (and so the paper) does"}
+    )
+    clip_per_network: bool = field(
+        default=False,
+        metadata={"help": "clip the gradients of generator, discriminator and what they share each by its own norm"},
     )
     forget_scope: str = II("task.forget_scope")
     precision: str = II("model.precision")
@@ -106,10 +117,21 @@ class ModularAdamW(FairseqOptimizer):
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> torch.Tensor:
         if self.scaler is not None:
             self.multiply_grads(1.0 / self.scaler.loss_scale)
-        norm = super().clip_grad_norm(max_norm, aggregate_norm_fn)
+        if getattr(self.cfg, "clip_per_network", False):
+            norm = self._clip_each(max_norm, aggregate_norm_fn)
+        else:
+            norm = super().clip_grad_norm(max_norm, aggregate_norm_fn)
         if self.scaler is not None:
             self.scaler.check_overflow(float(norm))  # raises OverflowError: fairseq's trainer skips the update
         return norm
+
+    def _clip_each(self, max_norm: float, aggregate_norm_fn: Any) -> torch.Tensor:
+        """Clips each network's gradients to `max_norm` by themselves; returns the norm of all before clipping."""
+        networks: dict[str, list[nn.Parameter]] = {}
+        for parameter in self.params:
+            networks.setdefault(getattr(parameter, NETWORK, ""), []).append(parameter)
+        norms = [clip_grad_norm_(members, max_norm, aggregate_norm_fn) for members in networks.values()]
+        return torch.stack([norm.float() for norm in norms]).norm()
 
     def step(self, closure: Any = None, scale: float = 1.0, groups: Any = None) -> None:
         super().step(closure, scale, groups)

@@ -12,7 +12,7 @@ from pretrain.errors import UserError
 
 prepare_fairseq()
 
-from pretrain import criterion, optimizer, roberta, task  # noqa: E402, F401
+from pretrain import criterion, electra_criterion, electra_model, optimizer, roberta, task  # noqa: E402, F401
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

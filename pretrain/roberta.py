@@ -69,6 +69,7 @@ def encoder_config(cfg: Any) -> EncoderConfig:
         max_positions=cfg.max_positions,
         relative_buckets=cfg.relative_buckets,
         relative_distance=cfg.relative_distance,
+        **({"norm_eps": cfg.norm_eps} if hasattr(cfg, "norm_eps") else {}),
     )
 
 

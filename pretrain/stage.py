@@ -25,7 +25,8 @@ from pretrain.errors import UserError
 from pretrain.files import read_json, refuse_existing, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl")
+CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl", "mlm_loss", "rtd_loss", "generator_accuracy", "sampled_accuracy",
+         "replaced", "rtd_accuracy", "rtd_precision", "rtd_recall", "rtd_auc")
 """Figures of a validation that an artefact's curve keeps."""
 
 

@@ -131,6 +131,7 @@ class BlockTask(FairseqTask):
         folder = Path(cfg.data)
         self.vocabulary = Vocabulary.load(folder / "dict.txt")
         self.update = 0
+        self.forgetting = Forgetting()  # none, unless the task has settings for it
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
@@ -149,10 +150,13 @@ class BlockTask(FairseqTask):
 
     def mask(self, sample: dict[str, Any], training: bool) -> Masked:
         """Hides tokens of a batch; the draw depends on (seed, update, batch) only, held-out masks never change."""
-        tokens = sample["tokens"]
+        return mask_tokens(sample["tokens"], self.vocabulary.mask, self.draws(sample, training), self.cfg.mask_prob,
+                           self.cfg.mask_policy)
+
+    def draws(self, sample: dict[str, Any], training: bool, *purpose: int) -> torch.Generator:
+        """Random numbers of a batch, on its device, keyed by (seed, update, batch) and `purpose`; held out, by no update."""
         update = self.update if training else -1
-        generator = generator_for(tokens.device, self.cfg.seed, update, sample["key"])
-        return mask_tokens(tokens, self.vocabulary.mask, generator, self.cfg.mask_prob, self.cfg.mask_policy)
+        return generator_for(sample["tokens"].device, self.cfg.seed, update, sample["key"], *purpose)
 
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
@@ -234,8 +238,7 @@ class ModularMLMTask(BlockTask):
         self._lr_embedding = embedding_rate(schedule, self.forgetting, updates)
         optimizer.set_embedding_lr(self._lr_embedding)
         if self._begun != updates and self.forgetting.begins_episode(updates):
-            changed = forgetting.reset(model.encoder.embed_tokens.weight, model.lm_head.bias, self.forgetting,
-                                       self.cfg.seed, updates)
+            changed = forgetting.reset_lexicon(model.lexicon(), self.forgetting, self.cfg.seed, updates)
             optimizer.forget_state(changed)
             logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates"
                         + (f": {self.forgetting.scope} reset" if changed else " (control: nothing reset)"))
@@ -243,5 +246,7 @@ class ModularMLMTask(BlockTask):
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)
+        if hasattr(criterion, "watch"):
+            criterion.watch(logging_outputs)
         if self._lr_embedding is not None:
             metrics.log_scalar("lr_embedding", self._lr_embedding, weight=0, priority=301, round=8)

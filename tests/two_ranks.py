@@ -1,5 +1,6 @@
 """Run by torchrun in a test: trains on two gloo ranks with forgetting and writes what each rank holds at the end."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ import pretrain.plugin  # noqa: E402, F401
 from pretrain import forgetting  # noqa: E402
 from tests.training import PRETRAIN, QUIET, words  # noqa: E402
 
-data, output = sys.argv[1:]
+data, output, *more = sys.argv[1:]
+changed = json.loads(more[0]) if more else {}
 resets = 0
 held = []
 reset, build = forgetting.reset, Trainer.__init__
@@ -42,7 +44,7 @@ Trainer.__init__ = remember
 ranks = {"distributed-world-size": os.environ["WORLD_SIZE"], "distributed-rank": os.environ["RANK"],
          "distributed-init-method": "env://", "distributed-no-spawn": True, "distributed-backend": "gloo",
          "ddp-backend": "legacy_ddp"}
-argv = [data, "--save-dir", output, *words({**QUIET, **PRETRAIN, **ranks, "forget-every": 10, "dropout": 0.1})]
+argv = [data, "--save-dir", output, *words({**QUIET, **PRETRAIN, **ranks, "forget-every": 10, "dropout": 0.1, **changed})]
 args = options.parse_args_and_arch(options.get_training_parser(), argv)
 distributed.call_main(convert_namespace_to_omegaconf(args), main)
 trainer = held[-1]

@@ -1,0 +1,78 @@
+"""Recipes of ELECTRA pairs, and that those of RoBERTa read as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pretrain.config import load_recipe
+from pretrain.errors import UserError
+from pretrain.recipe import ELECTRA_ONLY, PretrainRecipe, check, pair_config, provenance, recorded, stage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def recipe(prepared: Path, tmp_path: Path, *words: str) -> PretrainRecipe:
+    return load_recipe(PretrainRecipe, None, [f"data={prepared}", f"output={tmp_path / 'o'}", *words])
+
+
+@pytest.mark.parametrize(("word", "message"), [
+    ("tying=gdes", "tying: only an ELECTRA pair"), ("hardness_head=dist", "hardness_head: only"),
+    ("arch=electra_mini", "unknown arch 'electra_mini'"), ("arch=bert_base", "unknown arch")])
+def test_settings_that_an_architecture_does_not_have_are_refused(prepared, tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        check(recipe(prepared, tmp_path, word))
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["tying=all"], "--generator-width 1"), (["generator=bigram"], "unknown generator"),
+    (["generator=uniform", "hardness_head=loss"], "this pair has none"), (["generator_width=-1"], "must be positive")])
+def test_impossible_pairs_are_refused_before_anything_runs(prepared, tmp_path, words, message):
+    with pytest.raises(UserError, match=message):
+        stage(recipe(prepared, tmp_path, "arch=electra_tiny", *words))
+
+
+def test_roberta_runs_record_nothing_of_electra(prepared, tmp_path):
+    one = recipe(prepared, tmp_path)
+    assert not {*ELECTRA_ONLY, "focal_gamma"} & set(recorded(one))
+    assert not {*ELECTRA_ONLY, "focal_gamma"} & set(stage(one).settings) and "focal_gamma" not in provenance(one)["recipe"]
+    assert "--criterion modular_masked_lm" in stage(one).printed() and "focal" not in stage(one).printed()
+
+
+def test_focal_loss_is_for_any_masked_language_model(prepared, tmp_path):
+    one = recipe(prepared, tmp_path, "focal_gamma=2")
+    assert recorded(one)["focal_gamma"] == 2.0 and "--focal-gamma 2.0" in stage(one).printed()
+
+
+def test_preset_and_overrides_shape_the_pair(prepared, tmp_path):
+    shapes = pair_config(recipe(prepared, tmp_path, "arch=electra_small", "layers=6", "generator_depth=0.5"))
+    assert (shapes.discriminator.layers, shapes.discriminator.width, shapes.discriminator.embedding_width) == (6, 256, 128)
+    assert shapes.generator is not None and (shapes.generator.layers, shapes.generator.width) == (3, 64)
+
+
+@pytest.mark.parametrize("words", [[], ["generator_width=0.5", "hardness_head=dist", "tying=gdes", "forget_every=400"]])
+def test_fairseq_understands_the_line_and_builds_the_same_pair(prepared, tmp_path, words):
+    pytest.importorskip("fairseq")
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    from pretrain import plugin  # noqa: F401
+    from pretrain.electra_model import pair_config as of_fairseq
+
+    one = recipe(prepared, tmp_path, "arch=electra_tiny", *words)
+    line = stage(one).words()[1:]
+    args = options.parse_args_and_arch(options.get_training_parser(), line)
+    cfg = convert_namespace_to_omegaconf(args)
+    assert of_fairseq(cfg.model) == pair_config(one)
+    assert cfg.criterion.rtd_weight == 50.0 and cfg.optimizer.clip_per_network is False
+
+
+def test_published_setting_is_in_the_full_recipes():
+    small, base = (load_recipe(PretrainRecipe, ROOT / "recipes" / "pretrain" / f"electra-{size}-standard.yaml",
+                               ["data=d", "output=o"]) for size in ("small", "base"))
+    assert (small.updates, small.batch_size * small.update_freq * small.processes, small.lr) == (1_000_000, 128, 5e-4)
+    assert (base.updates, base.batch_size * base.update_freq * base.processes, base.lr) == (766_000, 256, 2e-4)
+    for one in (small, base):
+        assert (one.warmup, one.adam_betas, one.clip_norm, one.mask_policy, one.rtd_weight) == (
+            10_000, "(0.9, 0.999)", 1.0, "electra", 50.0)
