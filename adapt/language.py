@@ -96,7 +96,9 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
     prepared = read_json(Path(settings.data) / "prepare.json", "the record of prepared data")
     made = {
         "initialiser": settings.initialiser, "special_rows": settings.special_rows, "seed": settings.seed,
-        "updates": updates, "tokens_seen": updates * settings.tokens_per_update, "held_out_loss_bits": loss,
+        "updates": updates, "planned_updates": settings.updates, "tokens_per_update": settings.tokens_per_update,
+        "tokens_seen": updates * settings.tokens_per_update, "lr": settings.lr, "warmup": settings.warmup,
+        "held_out_loss_bits": loss,
         "data_sha256": sha256_file(Path(settings.data) / "train.bin"),
     }
     extras = {name: tensor for name, tensor in tensors.items() if name not in (EMBEDDING_WEIGHT, OUTPUT_BIAS)}

@@ -143,7 +143,8 @@ def test_artefact_records_how_it_was_made(adapted, body):
     assert (embedding.language, embedding.lineage) == ("qab", body.lineage)
     made = embedding.made
     assert made["initialiser"] == "random" and made["seed"] == 1
-    assert made["tokens_seen"] == made["updates"] * 4 * 32
+    assert made["tokens_seen"] == made["updates"] * 4 * 32 and made["tokens_per_update"] == 4 * 32
+    assert made["lr"] == 1e-2 and made["planned_updates"] >= made["updates"]
     curve = {p["update"]: p["loss"] for p in json.loads((adapted / "curves.json").read_text())}
     assert made["held_out_loss_bits"] == curve[made["updates"]] == min(curve.values())
 
