@@ -150,8 +150,8 @@ def languages_of(folder: str | None, count: int) -> dict[str, list[Question]]:
     """Questions by language: XQuAD's, or those of two invented languages."""
     if folder is None:
         return {"x-one": invented(count, 1), "x-two": invented(count, 2)}
-    from tasks.base import get_task
     from tasks.qa_data import available
+    from tasks.registry import get_task
 
     codes = available("xquad", folder, "test")
     if not codes:

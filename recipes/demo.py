@@ -19,42 +19,11 @@ from typing import Any
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, write_json
+from recipes.demo_settings import ARMS, DemoSettings
 
-ARMS = ("standard", "forgetting")
 EXAMPLE = """example:
   relexify demo --output demo-run
 """
-
-
-@dataclass(frozen=True)
-class DemoSettings:
-    """Sizes of the demo; the defaults were chosen by experiment, see docs/miniature-world.md."""
-
-    seed: int = 1
-    languages: tuple[str, ...] = ("qab", "qac", "qad")
-    base_words: int = 1_000_000
-    new_words: int = 100_000
-    vocabulary: int = 600
-    train_pairs: int = 15_000
-    test_pairs: int = 2_000
-    updates: int = 2000
-    block: int = 64
-    batch: int = 16
-    lr: float = 2e-3
-    forget_every: int = 400
-    """K, a fifth of the run; forgetting starts after two episodes' worth of updates."""
-    finetune_updates: int = 1500
-    finetune_lr: float = 5e-4
-    adapt_updates: int = 600
-    adapt_lr: float = 6e-3
-    qa_train: int = 14_000
-    qa_test: int = 1_400
-    qa_sentences: str = "3-5"
-    """Sentences of a paragraph: short enough for one window of 64 tokens in all but a few cases."""
-    qa_updates: int = 1200
-    qa_lr: float = 1e-3
-    steps: tuple[int, ...] = (150, 300)
-    """Updates at which the growing embeddings are scored too; the last update always is."""
 
 
 @dataclass

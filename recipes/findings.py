@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pretrain.files import read_json
 
 if TYPE_CHECKING:
-    from recipes.demo import DemoSettings
+    from recipes.demo_settings import DemoSettings
 
 COLOURS = {"standard": "#0072B2", "forgetting": "#D55E00"}
 """Two colours of Okabe and Ito's palette: told apart by colour-blind readers too."""
@@ -19,7 +19,7 @@ GRAMMAR = {"qab": "same word order", "qac": "adjective after noun", "qad": "SOV,
 
 def collect(root: Path, settings: DemoSettings) -> dict[str, Any]:
     """Everything the page says, from the artefacts of a finished demo."""
-    from recipes.demo import ARMS
+    from recipes.demo_settings import ARMS
 
     arms: dict[str, Any] = {}
     for arm in ARMS:

@@ -1,7 +1,8 @@
 """What a task is: a declaration, its reader, and the registry of all tasks.
 
 To add a task: one file per family in this folder that registers its `Definition`s (`register(Task(...))` for
-classification), and its import in `load_all`.
+classification), and its import in `load_all`
+(tasks/registry.py).
 """
 
 from __future__ import annotations
@@ -183,21 +184,6 @@ def register(task: AnyTask) -> AnyTask:
         raise ValueError(f"task {task.name!r} is registered twice")
     REGISTRY[task.name] = task
     return task
-
-
-def load_all() -> dict[str, Definition]:
-    """Imports the task families of this folder and returns the registry."""
-    from tasks import nli, qa  # noqa: F401
-
-    return REGISTRY
-
-
-def get_task(name: str) -> Definition:
-    """The task of that name; UserError with the nearest name where there is none."""
-    registry = load_all()
-    if name not in registry:
-        raise unknown("task", name, registry)
-    return registry[name]
 
 
 def standard_error(share: float, count: int) -> float:

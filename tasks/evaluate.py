@@ -24,9 +24,10 @@ from pretrain.encoder import PRECISIONS
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.tensors import fingerprint
-from tasks.base import Loaded, Task, get_task, standard_error, wilson_interval
+from tasks.base import Loaded, Task, standard_error, wilson_interval
 from tasks.encoding import Encoded, batches, encode_examples, pad
 from tasks.heads import TaskModel, task_model, task_of
+from tasks.registry import get_task
 
 DEVICES = ("auto", "cpu", "cuda")
 MAX_TOKENS = 8192

@@ -30,13 +30,14 @@ from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.optimizer import mark
 from pretrain.partial import PartlyTrained
 from pretrain.roberta import TrainingModelConfig
-from tasks.base import Task, get_task
+from tasks.base import Task
 from tasks.encoding import Encoded, encode_examples, pad
 from tasks.fairseq_data import ItemDataset
 from tasks.fairseq_qa import load_questions
 from tasks.heads import TaskModel
 from tasks.qa import QATask
 from tasks.qa_features import WindowSettings
+from tasks.registry import get_task
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from pretrain.files import atomic_folder, refuse_existing, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, read_curve
-from tasks.base import Definition, Examples, get_task
+from tasks.base import Definition, Examples
 from tasks.evaluate import choose_device
 from tasks.families import Family, family_of
 from tasks.heads import task_model
+from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
 
 

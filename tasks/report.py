@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pretrain.errors import UserError, unknown
@@ -18,6 +17,7 @@ from tasks.report_blocks import Block, Commands, Items, Paragraph, Section, inte
 from tasks.report_cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
 from tasks.report_commands import trace
 from tasks.report_curves import loss_figures, pretraining, score_figures, speed
+from tasks.report_layout import Report
 from tasks.report_records import Collected, collect
 from tasks.report_tables import (
     artefact_table,
@@ -49,20 +49,6 @@ READING = [
     "Over examples the test is McNemar's exact one for accuracy, and random sign flips for F1 or where several seeds "
     "share the examples; over seeds it is a paired t test.",
 ]
-
-
-@dataclass
-class Report:
-    """A report before it is rendered.
-
-    Attributes:
-        summary: one sentence a result; the first thing on the page.
-    """
-
-    title: str
-    summary: list[str]
-    problems: list[str]
-    sections: list[Section]
 
 
 def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Report:

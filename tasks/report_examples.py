@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.errors import UserError
-from tasks.base import Task, get_task
+from tasks.base import Task
+from tasks.registry import get_task
 from tasks.report_records import Collected, Problem, Score
 from tasks.statistics import Estimate, bootstrap, bootstrap_share
 

@@ -10,7 +10,7 @@ from tasks.report_blocks import Block, Commands, Figure, Items, Paragraph, Secti
 from tasks.report_svg import draw, swatch
 
 if TYPE_CHECKING:
-    from tasks.report import Report
+    from tasks.report_layout import Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.report_blocks import Block, Commands, Figure, Items, Paragraph, Table, Value
 
 if TYPE_CHECKING:
-    from tasks.report import Report
+    from tasks.report_layout import Report
 
 
 def render(report: Report) -> str:

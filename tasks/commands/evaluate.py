@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from pretrain.errors import UserError
-    from tasks.base import get_task
     from tasks.qa import QATask
+    from tasks.registry import get_task
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)

@@ -7,7 +7,8 @@ import pytest
 from pretrain.errors import UserError
 from pretrain.files import write_json
 from recipes import seeds
-from recipes.demo import DemoSettings, Plan, execute, plan
+from recipes.demo import Plan, execute, plan
+from recipes.demo_settings import DemoSettings
 from recipes.findings import picture, write_findings
 
 SETTINGS = DemoSettings(languages=("qab",), steps=(10,), adapt_updates=20)

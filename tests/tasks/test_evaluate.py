@@ -18,10 +18,11 @@ from adapt.assemble import swap
 from adapt.embedding import Embedding
 from pretrain.body import Body
 from pretrain.errors import UserError
-from tasks.base import get_task, standard_error, wilson_interval
+from tasks.base import standard_error, wilson_interval
 from tasks.encoding import encode_examples, pad
 from tasks.evaluate import choose_device, evaluate, predict, score, table
 from tasks.heads import task_model
+from tasks.registry import get_task
 
 from .conftest import LABELS, make_embedding
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pretrain.errors import UserError
-from tasks.base import get_task
 from tasks.nli import LABELS, LANGUAGES, available, find_file, read, read_file
+from tasks.registry import get_task
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MULTINLI = {"annotator_labels": ["neutral"], "genre": "fiction", "pairID": "31193n", "promptID": "31193",

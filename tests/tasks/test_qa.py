@@ -16,12 +16,12 @@ import torch
 from adapt.embedding import Embedding
 from pretrain.body import Body
 from pretrain.errors import UserError
-from tasks.base import get_task
 from tasks.finetune import finetune, plan
 from tasks.heads import task_model
 from tasks.qa import QATask
 from tasks.qa_evaluate import answer, evaluate_qa, table
 from tasks.qa_features import WindowSettings
+from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
 from tests.killing import ROOT, kill_finetune_at
 

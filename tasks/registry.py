@@ -1,0 +1,21 @@
+"""All tasks by name. The families register themselves when they are imported, so here is where they are."""
+
+from __future__ import annotations
+
+from pretrain.errors import unknown
+from tasks.base import REGISTRY, Definition
+
+
+def load_all() -> dict[str, Definition]:
+    """Imports the task families of this folder and returns the registry."""
+    from tasks import nli, qa  # noqa: F401
+
+    return REGISTRY
+
+
+def get_task(name: str) -> Definition:
+    """The task of that name; UserError with the nearest name where there is none."""
+    registry = load_all()
+    if name not in registry:
+        raise unknown("task", name, registry)
+    return registry[name]
