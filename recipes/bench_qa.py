@@ -74,7 +74,7 @@ def hugging_face(model: TaskModel) -> Callable[[Tensor], Tensor]:
     state = {name: tensor for name, tensor in to_huggingface(body).items() if name.startswith("roberta.")}
     own = {f"qa_outputs.{name}": tensor for name, tensor in model.heads[HEAD].out_proj.state_dict().items()}  # type: ignore[union-attr, operator]
     other.load_state_dict({**state, **own}, strict=True)
-    other.eval()
+    other.eval().to(model.encoder.embed_tokens.weight.device)
 
     def logits(tokens_BT: Tensor) -> Tensor:
         found = other(input_ids=tokens_BT, attention_mask=tokens_BT.ne(PAD).long())
@@ -84,7 +84,7 @@ def hugging_face(model: TaskModel) -> Callable[[Tensor], Tensor]:
 
 
 def padded_loop(logits_of: Callable[[Tensor], Tensor], tokenizer: Tokenizer, questions: Sequence[Question],
-                settings: WindowSettings, max_tokens: int) -> tuple[dict[str, str], int]:
+                settings: WindowSettings, max_tokens: int, device: str) -> tuple[dict[str, str], int]:
     """The usual loop, written plainly. Returns the answers and the number of windows."""
     import torch
 
@@ -125,8 +125,8 @@ def padded_loop(logits_of: Callable[[Tensor], Tensor], tokenizer: Tokenizer, que
         for low in range(0, len(features), size):
             batch = features[low:low + size]
             tokens_BT = torch.tensor([feature["tokens"] for feature in batch])
-            logits = logits_of(tokens_BT).float()
-            hidden = torch.tensor([feature["mask"] for feature in batch]).eq(0)
+            logits = logits_of(tokens_BT.to(device)).float()
+            hidden = torch.tensor([feature["mask"] for feature in batch], device=logits.device).eq(0)
             starts_BT, ends_BT = (logits[..., side].masked_fill(hidden, -1e9).log_softmax(-1).tolist() for side in (0, 1))
             for feature, start_T, end_T in zip(batch, starts_BT, ends_BT, strict=True):
                 order = sorted(range(len(start_T)), key=start_T.__getitem__, reverse=True)[:BEAM]
@@ -171,7 +171,7 @@ def since(begin: tuple[float, float], before: tuple[float, float]) -> tuple[floa
 
 
 def bench(folder: str | None, questions: int, layers: int, width: int, vocab_size: int, max_tokens: int,
-          repeats: int) -> dict[str, Any]:
+          repeats: int, device: str = "cpu") -> dict[str, Any]:
     """Runs the comparison; times are the best of `repeats`, taken in turns."""
     import torch
 
@@ -195,7 +195,7 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
         torch.manual_seed(1)
         model = TaskModel(config, len(tokenizer.vocabulary))
         model.add_head(HEAD, "span", 0)
-        prepared.append((model.eval(), tokenizer, items))
+        prepared.append((model.eval().to(device), tokenizer, items))
     for turn in range(repeats):
         times = dict.fromkeys(seconds, (0.0, 0.0))
         windows = tokens = total = 0
@@ -208,7 +208,7 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
                 logits_of = hugging_face(model) if side == "hugging_face" else \
                     lambda ids, model=model: model.heads[HEAD].out_proj(model.encoder(ids))
                 begin = now()
-                texts, count = padded_loop(logits_of, tokenizer, items, settings, max_tokens)
+                texts, count = padded_loop(logits_of, tokenizer, items, settings, max_tokens, device)
                 times[side] = since(begin, times[side])
                 if count != len(made):
                     raise RuntimeError(f"the loops made {len(made)} and {count} windows of the same questions")
@@ -221,6 +221,7 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
     best, busy = ({side: min(pair[which] for pair in spent) for side, spent in seconds.items()} for which in (0, 1))
     return {"data": folder or "invented", "languages": list(asked), "questions": total, "windows": windows,
             "tokens_per_window": round(tokens / windows, 1), "layers": layers, "width": width, "max_tokens": max_tokens,
+            "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "threads": torch.get_num_threads(), "repeats": repeats,
             "windows_per_s": {side: round(windows / spent, 1) for side, spent in best.items()},
             "ratio": {side: round(best[side] / best["ours"], 2) for side in loops},
@@ -238,6 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=192, help="of the model (default 192)")
     parser.add_argument("--vocab-size", type=int, default=8000, help="of the tokenizers (default 8000)")
     parser.add_argument("--max-tokens", type=int, default=8192, help="padded tokens of a batch, for both (default 8192)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each side, the best counts (default 2)")
     args = parser.parse_args(arguments)
@@ -246,8 +248,10 @@ def main(arguments: list[str] | None = None) -> int:
 
         torch.set_num_threads(args.threads)
     try:
+        from tasks.evaluate import choose_device
+
         result = bench(args.data and str(Path(args.data)), args.questions, args.layers, args.width, args.vocab_size,
-                       args.max_tokens, args.repeats)
+                       args.max_tokens, args.repeats, str(choose_device(args.device)))
     except UserError as error:
         print(f"relexify: error: {error}", file=sys.stderr)
         return error.exit_code
