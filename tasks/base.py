@@ -147,15 +147,40 @@ class Task(Definition):
         return loaded
 
     def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
-        """The error for a language whose file is not there: names what was looked for and what there is."""
-        known = self.available(data, split)
-        shown = ", ".join(tried[:4]) + (", …" if len(tried) > 4 else "")
-        akin = [code for code in known if code.split("-")[0] == language.split("-")[0]]
-        hint = f", did you mean {akin[0]!r}?" if akin else ""
-        have = f"there is {split} data in: {', '.join(known)}{hint}" if known else \
-            f"that folder holds no {split} data of {self.name} at all"
-        advice = "name the files with --train-file" if split == "train" else "check --data and the embedding's language"
-        return UserError(f"{data}: no {split} data in {language!r} (looked for {shown}); {have}; {advice}")
+        """The error for a language whose file is not there, see `missing_data`."""
+        shown = [*tried[:4], "…"] if len(tried) > 4 else tried
+        return missing_data(self.name, data, split, language, self.available(data, split), shown)
+
+
+def missing_data(task: str, data: str, split: str, language: str, known: Sequence[str], tried: Sequence[str],
+                 wanted: str = "") -> UserError:
+    """The error for a language whose file is not there: names what was looked for and what there is.
+
+    Args:
+        known: what `data` holds this split in.
+        tried: names of files that were looked for.
+        wanted: what to say is missing, where that is more than `language`.
+    """
+    akin = [code for code in known if code.split("-")[0] == language.split("-")[0]]
+    hint = f", did you mean {akin[0]!r}?" if akin else ""
+    have = f"there is {split} data in: {', '.join(known)}{hint}" if known else \
+        f"that folder holds no {split} data of {task} at all"
+    advice = "name the files with --train-file" if split == "train" else "check --data and the embedding's language"
+    return UserError(f"{data}: no {split} data in {wanted or repr(language)} (looked for {', '.join(tried)}); {have}; {advice}")
+
+
+def only_file(folder: Path, patterns: Sequence[str], split: str, language: str) -> Path | None:
+    """The file of `folder` that fits one of the patterns; None without one.
+
+    Raises:
+        UserError: several fit.
+    """
+    found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    if len(found) > 1:
+        names = ", ".join(str(path.relative_to(folder)) for path in found)
+        advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
+        raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
+    return found[0] if found else None
 
 
 def check_labels(loaded: Loaded, task: Task, split: str) -> None:

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from adapt.tokenizer import Tokenizer
     from tasks.base import Example
 
+def resolve_max_length(wanted: int, positions: int) -> int:
+    """The longest input in tokens: as asked for, or all positions of the body where 0.
+
+    Raises:
+        UserError: more than the body has.
+    """
+    if wanted > positions:
+        raise UserError(f"--max-length {wanted} exceeds the body's {positions} positions; lower it")
+    return wanted or positions
+
+
 SPECIALS_OF_PAIR = 4
 """`<s> a </s> </s> b </s>`"""
 

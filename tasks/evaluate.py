@@ -25,7 +25,7 @@ from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.tensors import fingerprint
 from tasks.base import Loaded, Task, standard_error, wilson_interval
-from tasks.encoding import Encoded, batches, encode_examples, pad
+from tasks.encoding import Encoded, batches, encode_examples, pad, resolve_max_length
 from tasks.heads import TaskModel, task_model, task_of
 from tasks.registry import get_task
 
@@ -106,20 +106,27 @@ def embedding_language(path: Path) -> str:
     return language
 
 
-def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split: str) -> list[Cell]:
-    """Checks every embedding's record and reads every language's examples before anything is computed."""
-    cells: list[Cell] = []
+def by_language(embeddings: Sequence[str | Path]) -> dict[str, Path]:
+    """Language -> folder of each embedding, in the order given.
+
+    Raises:
+        UserError: none, two of one language, or a folder that is no embedding.
+    """
+    paths: dict[str, Path] = {}
     for given in embeddings:
         path = locate(given, "embedding")
-        language = embedding_language(path)
-        twice = next((cell for cell in cells if cell.language == language), None)
-        if twice is not None:
-            raise UserError(f"{twice.path} and {path} are both embeddings of {language!r}; give each an "
-                            "--output of its own")
-        cells.append(Cell(path, language, task.read(data, split, language)))
-    if not cells:
+        code = embedding_language(path)
+        if code in paths:
+            raise UserError(f"{paths[code]} and {path} are both embeddings of {code!r}; give each an --output of its own")
+        paths[code] = path
+    if not paths:
         raise UserError("--embedding is missing: name at least one embedding")
-    return cells
+    return paths
+
+
+def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split: str) -> list[Cell]:
+    """Checks every embedding's record and reads every language's examples before anything is computed."""
+    return [Cell(path, language, task.read(data, split, language)) for language, path in by_language(embeddings).items()]
 
 
 def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Task, data: str | Path, split: str,
@@ -156,10 +163,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
     if sorted(trained["labels"]) != sorted(definition.labels):
         raise UserError(f"{body}: was trained on the labels {trained['labels']}, {task} {definition.version} has "
                         f"{list(definition.labels)}; finetune it anew")
-    positions = loaded_body.config.max_positions
-    if max_length > positions:
-        raise UserError(f"--max-length {max_length} exceeds the body's {positions} positions; lower it")
-    max_length = max_length or positions
+    max_length = resolve_max_length(max_length, loaded_body.config.max_positions)
     cells = _cells(definition, embeddings, data, split)
     model: TaskModel | None = None
     records: list[dict[str, Any]] = []
@@ -228,7 +232,11 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     if len(records) > 1:
         mean = sum(record["score"] for record in records) / len(records)
         rows.append((f"mean of {len(records)}", records[0]["split"], f"{mean:.3f}", "", ""))
+    return aligned(rows, left=3)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    """Rows of cells as lines with straight columns, the first `left` of them flush left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) if column < 3 else cell.rjust(width)
-                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-                     for row in rows)
+    return "\n".join("  ".join(cell.ljust(width) if column < left else cell.rjust(width)
+                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)

@@ -31,7 +31,7 @@ from pretrain.optimizer import mark
 from pretrain.partial import PartlyTrained
 from pretrain.roberta import TrainingModelConfig
 from tasks.base import Task
-from tasks.encoding import Encoded, encode_examples, pad
+from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length
 from tasks.fairseq_data import ItemDataset
 from tasks.fairseq_qa import load_questions
 from tasks.heads import TaskModel
@@ -107,7 +107,8 @@ class ModularFinetuneTask(FairseqTask):
         self.windows: WindowSettings | None = None
         if isinstance(self.definition, QATask):
             self.windows = WindowSettings.fit(self.body.config.max_positions, cfg.max_length, cfg.stride, cfg.max_question)
-        self.max_length = self.windows.max_length if self.windows else resolve_max_length(cfg.max_length, self.body)
+        self.max_length = self.windows.max_length if self.windows else resolve_max_length(
+            cfg.max_length, self.body.config.max_positions)
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
@@ -139,13 +140,6 @@ class ModularFinetuneTask(FairseqTask):
     @property
     def target_dictionary(self) -> None:
         return None
-
-
-def resolve_max_length(wanted: int, body: Body) -> int:
-    """The longest input in tokens: as asked for, or all positions of the body where 0."""
-    if wanted > body.config.max_positions:
-        raise UserError(f"--max-length {wanted} exceeds the body's {body.config.max_positions} positions; lower it")
-    return wanted or body.config.max_positions
 
 
 @register_model("modular_task_body", dataclass=TrainingModelConfig)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pretrain.errors import UserError, unknown
 from tasks.base import Definition, Loaded, Task, standard_error
+from tasks.encoding import resolve_max_length
 from tasks.qa import QATask
 from tasks.qa_data import Questions
 from tasks.qa_features import WindowSettings, encode_questions
@@ -55,9 +56,7 @@ def family_of(task: Definition, body: Body, settings: FinetuneSettings) -> Famil
     assert isinstance(task, Task)
     if settings.stride or settings.max_question:
         raise UserError(f"--stride and --max-question belong to question answering, not to {task.name}; leave them out")
-    if settings.max_length > positions:
-        raise UserError(f"--max-length {settings.max_length} exceeds the body's {positions} positions; lower it")
-    return Classification(task, head, settings.max_length or positions)
+    return Classification(task, head, resolve_max_length(settings.max_length, positions))
 
 
 @dataclass

@@ -17,7 +17,7 @@ from typing import Any
 
 from pretrain.errors import UserError, unknown
 from pretrain.files import require_file, require_folder
-from tasks.base import Example, Loaded, Task, register
+from tasks.base import Example, Loaded, Task, only_file, register
 
 logger = logging.getLogger(__name__)
 
@@ -218,13 +218,8 @@ def find_file(data: str, split: str, language: str) -> Path:
     folder = require_folder(data, "a folder with the task's files")
     tried: list[str] = []
     for group in candidates(split, language):
-        found = sorted({path for pattern in group for path in folder.glob(pattern) if path.is_file()})
-        if len(found) > 1:
-            names = ", ".join(path.name for path in found)
-            advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
-            raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
-        if found:
-            return found[0]
+        if (found := only_file(folder, group, split, language)) is not None:
+            return found
         tried.append(group[0])
     raise XNLI.missing(data, split, language, tried)
 

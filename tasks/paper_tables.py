@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pretrain.errors import UserError, unknown
 from tasks import statistics
-from tasks.qa_evaluate import aligned
+from tasks.evaluate import aligned
 from tasks.report import load
 from tasks.report_arms import sort_arms
 from tasks.report_blocks import NOTHING, Table, percent

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError
 from tasks import qa_data
 from tasks.base import Definition, register
-from tasks.qa_files import LANGUAGES, SPLITS, check_split
+from tasks.qa_files import LANGUAGES, SPLITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +38,7 @@ class QATask(Definition):
         Args:
             question_language: where it is not that of the contexts; MLQA alone has such pairs.
         """
-        check_split(self.name, split)
-        code = self.check(split, language)
-        if question_language and question_language != code and not self.pairs:
-            raise UserError(f"{self.name}: question and context are in one language; only mlqa pairs {question_language!r} "
-                            f"questions with {code!r} contexts")
-        return qa_data.read(self.name, str(data), split, code, question_language or None, [str(file) for file in files])
+        return qa_data.read(self.name, str(data), split, language, question_language or None, files)
 
 
 def _task(name: str, version: str, **more: Any) -> QATask:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.assemble import check_compatible, swap
+from adapt.assemble import swap
 from adapt.embedding import Embedding
 from adapt.resources import locate
 from adapt.tokenizer import Tokenizer
@@ -19,7 +19,7 @@ from pretrain.body import Body
 from pretrain.encoder import PRECISIONS
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, refuse_existing, write_json
-from tasks.evaluate import MAX_TOKENS, body_record, choose_device, embedding_language, embedding_record, software
+from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, choose_device, embedding_record, software
 from tasks.heads import TaskModel, task_model
 from tasks.qa import QATask
 from tasks.qa_data import Question, Questions
@@ -136,15 +136,7 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
     settings = WindowSettings.fit(loaded.config.max_positions, *(
         given or (0 if max_length and name != "max_length" else trained.get(name, 0))
         for name, given in (("max_length", max_length), ("stride", stride), ("max_question", max_question))))
-    paths: dict[str, Path] = {}
-    for given in embeddings:
-        path = locate(given, "embedding")
-        code = embedding_language(path)
-        if code in paths:
-            raise UserError(f"{paths[code]} and {path} are both embeddings of {code!r}; give each an --output of its own")
-        paths[code] = path
-    if not paths:
-        raise UserError("--embedding is missing: name at least one embedding")
+    paths = by_language(embeddings)
     cells = _cells(task, paths, data, split, pairs)
     threshold = float(record.get("no_answer_threshold", 1.0 if not task.unanswerable else 0.5))
     known_embeddings = {code: Embedding.load(path) for code, path in paths.items()}
@@ -156,11 +148,10 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
             contexts, asked = known_embeddings[cell.context], known_embeddings[cell.question]
             if model is None:
                 model = task_model(loaded, contexts, target, precision)
-            check_compatible(loaded, contexts)
+            check_both(loaded, contexts, asked)
             if cell.context == cell.question:
                 swap(model, contexts)
             else:
-                check_both(loaded, contexts, asked)
                 swap_pair(model, contexts, asked)
             questions = cell.data.questions
             predictions, windows = answer(
@@ -227,10 +218,3 @@ def _square(records: Sequence[dict[str, Any]]) -> str:
     same = [f1[code, code] for code in codes]
     return (f"F1, {records[0]['task']} {records[0]['split']}\n{aligned(rows)}\nmean of one language {sum(same) / len(same):.1f}, "
             f"of two {sum(mixed) / len(mixed):.1f}")
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as lines with straight columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) if column < 2 else cell.rjust(width)
-                               for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pretrain.errors import UserError
 from pretrain.vocabulary import BOS, EOS
-from tasks.encoding import pad
+from tasks.encoding import pad, resolve_max_length
 from tasks.qa_data import Question, aligned_start
 from tasks.span_heads import SpanSearch
 from tasks.spans import TokenizedText, tokenize
@@ -52,9 +52,7 @@ class WindowSettings:
         Raises:
             UserError: a window longer than the body's positions, or settings that would leave tokens in no window.
         """
-        if max_length > positions:
-            raise UserError(f"--max-length {max_length} exceeds the body's {positions} positions; lower it")
-        length = max_length or min(LONGEST, positions)
+        length = resolve_max_length(max_length or min(LONGEST, positions), positions)
         asked = max_question or min(LONGEST_QUESTION, (length - SPECIALS_OF_WINDOW) // 3)
         room = length - SPECIALS_OF_WINDOW - asked
         if asked < 1 or room < 2:

@@ -8,6 +8,7 @@ from pathlib import Path
 from adapt.prepare import check_language
 from pretrain.errors import UserError, unknown
 from pretrain.files import require_folder
+from tasks.base import missing_data, only_file
 
 HUB = "hf:"
 SPLITS: dict[str, tuple[str, ...]] = {
@@ -94,29 +95,19 @@ def find_file(task: str, data: str, split: str, context: str, question: str) -> 
     folder = require_folder(data, "a folder with the task's files")
     groups = candidates(task, split, context, question)
     for group in groups:
-        found = sorted({path for pattern in group for path in folder.glob(pattern) if path.is_file()})
-        if len(found) > 1:
-            names = ", ".join(str(path.relative_to(folder)) for path in found)
-            advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
-            raise UserError(f"{folder}: several files fit {split} in {context!r}: {names}; {advice}")
-        if found:
-            return found[0]
+        if (found := only_file(folder, group, split, context)) is not None:
+            return found
     raise _missing(task, data, split, context, question, [group[0] for group in groups])
 
 
 def _missing(task: str, data: str, split: str, context: str, question: str, tried: list[str]) -> UserError:
     """The error for a language that is not there: names what was looked for and what there is."""
     known = available(task, data, split)
-    wanted = repr(context)
+    wanted = ""
     if task == "mlqa" and question != context:
         known = [f"{one}/{other}" for one, other in available_pairs(data, split)]
         wanted = f"context {context!r}, question {question!r}"
-    akin = [code for code in known if code.split("-")[0] == context.split("-")[0]]
-    hint = f", did you mean {akin[0]!r}?" if akin else ""
-    have = f"there is {split} data in: {', '.join(known)}{hint}" if known else \
-        f"that folder holds no {split} data of {task} at all"
-    advice = "name the files with --train-file" if split == "train" else "check --data and the embedding's language"
-    return UserError(f"{data}: no {split} data in {wanted} (looked for {', '.join(tried)}); {have}; {advice}")
+    return missing_data(task, data, split, context, known, tried, wanted)
 
 
 def _matches(folder: Path, pattern: str) -> list[tuple[str, ...]]:
