@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from adapt.card import model_card
 from adapt.tokenizer import Tokenizer
+from pretrain.body import ELECTRA
 from pretrain.errors import UserError
 from pretrain.files import atomic_folder, read_record, require_folder, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, MaskedLM
+from pretrain.pair import sort_tensors
 from pretrain.tensors import fingerprint, load_tensors, save_tensors
 
 FORMAT = "relexify-embedding"
@@ -72,6 +75,19 @@ class Embedding:
         state = torch.nn.Module.state_dict(model)
         weight, bias = (state[name].detach().cpu().clone() for name in (EMBEDDING_WEIGHT, OUTPUT_BIAS))
         return cls(weight, bias, tokenizer, language, lineage, made)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor], backbone: str, tokenizer: Tokenizer, language: str, lineage: str,
+                 made: dict[str, Any]) -> Embedding:
+        """The embedding module in the state dict of a language adaptation; what it holds beyond the lexicon are extras.
+
+        A disentangled table is folded: `weight` is what the discriminator sees. Tensors are not copied, but for that.
+        """
+        if backbone == ELECTRA:
+            found = sort_tensors(state)
+            return cls(found.weight, found.bias, tokenizer, language, lineage, made, found.body, found.generator_lexicon)
+        extras = {name: tensor for name, tensor in sorted(state.items()) if name not in (EMBEDDING_WEIGHT, OUTPUT_BIAS)}
+        return cls(state[EMBEDDING_WEIGHT], state[OUTPUT_BIAS], tokenizer, language, lineage, made, extras)
 
     def record(self) -> dict[str, Any]:
         """The content of `embedding.json`."""

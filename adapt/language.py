@@ -8,14 +8,14 @@ from typing import Any
 
 from adapt.embedding import Embedding
 from adapt.initialise import SPECIAL_ROWS, load_all
+from adapt.objective import criterion_options, mask_policy, resolve, weight
 from adapt.resources import locate, parse_resources
 from adapt.settings import AdaptSettings
 from adapt.tokenizer import Tokenizer
-from pretrain.body import Body
+from pretrain.body import ELECTRA, Body
 from pretrain.compat import load_checkpoint
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, sha256_file, write_json
-from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, read_curve
 
@@ -30,22 +30,21 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     warmup = settings.updates // 10 if settings.warmup < 0 else settings.warmup
     Polynomial(settings.lr, warmup, settings.updates)
     body = Body.load(locate(settings.body, "body"))
-    if body.task:
-        raise UserError(f"{settings.body} is a task body ({body.task['name']}); languages are adapted to the pre-trained body "
-                        "it descends from, and work with all its task bodies")
-    body.require_language_model(settings.body)
+    objective = resolve(settings.objective, settings.disentangle, body, settings.body)
     if settings.tokens_per_sample > body.config.max_positions:
         raise UserError(f"--tokens-per-sample {settings.tokens_per_sample} exceeds the body's "
                         f"{body.config.max_positions} positions; lower it")
     Tokenizer.load(settings.data)
     output = Path(settings.output)
     options: dict[str, Any] = {
-        "task": "modular_adapt", "arch": "modular_frozen_body", "criterion": "modular_masked_lm",
+        "task": "modular_adapt", "arch": "modular_frozen_pair" if body.backbone == ELECTRA else "modular_frozen_body",
+        **criterion_options(objective, settings, body), **({"objective": objective.name} if body.backbone == ELECTRA else {}),
+        "disentangle": settings.disentangle,
         "body": settings.body, "source_embedding": settings.source_embedding or None,
         "initialiser": settings.initialiser, "special_rows": settings.special_rows,
         "resources": settings.resources or None, "train_also": settings.train_also or None,
         "tokens_per_sample": settings.tokens_per_sample, "epoch_blocks": 100 * settings.batch_size,
-        "mask_prob": settings.mask_prob, "mask_policy": settings.mask_policy,
+        "mask_prob": settings.mask_prob, "mask_policy": mask_policy(settings, body),
         "dropout": settings.dropout, "attention_dropout": settings.attention_dropout,
         "precision": settings.precision, "compile": settings.compile,
         "tensorboard_logdir": settings.tensorboard or None,
@@ -60,6 +59,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     identity = asdict(settings)
     for place in ("output", "threads", "tensorboard"):
         identity.pop(place)
+    identity["objective"] = objective.name
     identity["body"] = body.fingerprint
     identity["data"] = sha256_file(Path(settings.data) / "train.bin")
     return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
@@ -92,15 +92,18 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
     tensors = state["model"]
     body = Body.load(locate(settings.body, "body"))
     updates = int(state["optimizer_history"][-1]["num_updates"])
-    loss = next((point["loss"] for point in curve if point["update"] == updates), None)
+    held_out = next((point for point in curve if point["update"] == updates), {})
     prepared = read_json(Path(settings.data) / "prepare.json", "the record of prepared data")
     made = {
         "initialiser": settings.initialiser, "special_rows": settings.special_rows, "seed": settings.seed,
         "updates": updates, "planned_updates": settings.updates, "tokens_per_update": settings.tokens_per_update,
         "tokens_seen": updates * settings.tokens_per_update, "lr": settings.lr, "warmup": settings.warmup,
-        "held_out_loss_bits": loss,
+        "held_out_loss_bits": held_out.get("loss"),
         "data_sha256": sha256_file(Path(settings.data) / "train.bin"),
     }
-    extras = {name: tensor for name, tensor in tensors.items() if name not in (EMBEDDING_WEIGHT, OUTPUT_BIAS)}
-    return Embedding(tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], Tokenizer.load(settings.data),
-                     prepared["language"], body.lineage, made, extras)
+    if body.backbone == ELECTRA:
+        objective = resolve(settings.objective, settings.disentangle, body, settings.body)
+        made.update(objective=objective.name, tying=objective.tying, rtd_start=settings.rtd_start,
+                    rtd_weight=weight(settings, body) if objective.name != "mlm" else 0.0,
+                    **{f"held_out_{name}": held_out.get(name) for name in ("mlm_loss", "rtd_loss", "rtd_auc")})
+    return Embedding.of_state(tensors, body.backbone, Tokenizer.load(settings.data), prepared["language"], body.lineage, made)

@@ -17,6 +17,16 @@ class AdaptSettings:
     special_rows: str = "copy"
     resources: str = ""
     train_also: str = ""
+    objective: str = ""
+    """mlm, rtd or joint; empty: mlm for a RoBERTa body, for an ELECTRA body `adapt.objective.DEFAULT`."""
+    disentangle: bool = False
+    """joint: the discriminator's table is the generator's plus an offset, each trained by its own loss."""
+    rtd_weight: float = -1.0
+    """lambda, weight of the discriminator's loss; -1: as in pre-training."""
+    rtd_start: int = 0
+    """joint: the discriminator is left out of so many updates."""
+    rtd_warmup: int = -1
+    """Then lambda rises linearly over so many updates; -1: a tenth of the run."""
     updates: int = 2000
     lr: float = 1e-3
     warmup: int = -1
@@ -25,7 +35,8 @@ class AdaptSettings:
     update_freq: int = 1
     tokens_per_sample: int = 128
     mask_prob: float = 0.15
-    mask_policy: str = "bert"
+    mask_policy: str = ""
+    """bert, electra or mask; empty: as in pre-training."""
     dropout: float = 0.1
     attention_dropout: float = 0.1
     clip_norm: float = 0.5

@@ -2,7 +2,7 @@
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from fairseq.models import register_model
 from fairseq.tasks import register_task
 
 from adapt.embedding import Embedding
-from adapt.initialise import Request, initialise
+from adapt.initialise import Request, initialise, initialise_pair
+from adapt.objective import resolve
 from adapt.resources import locate, parse_resources
 from adapt.tokenizer import Tokenizer
-from pretrain.body import Body, load_body
+from pretrain.body import ELECTRA, Body, load_body
 from pretrain.errors import UserError
 from pretrain.files import read_json
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from pretrain.partial import PartlyTrained
-from pretrain.roberta import TrainingModelConfig
+from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
 from pretrain.task import BlockTask, BlockTaskConfig, unwrap
 
 
@@ -38,6 +39,10 @@ class ModularAdaptConfig(BlockTaskConfig):
     train_also: str = field(
         default="", metadata={"help": "further tensors to train, as name patterns: encoder.embed_positions.weight,…"}
     )
+    objective: str = field(default="", metadata={"help": "of an ELECTRA body: mlm, rtd or joint"})
+    disentangle: bool = field(
+        default=False, metadata={"help": "joint: the discriminator's table is the generator's plus an offset of its own"}
+    )
     save_embeddings_at: str = field(
         default="", metadata={"help": "updates at which to save the embedding as it stands: 100,300,1000"}
     )
@@ -46,14 +51,14 @@ class ModularAdaptConfig(BlockTaskConfig):
 
 @register_task("modular_adapt", dataclass=ModularAdaptConfig)
 class ModularAdaptTask(BlockTask):
-    """Masked language modelling in the new language; the model is built from a Body, not from architecture flags."""
+    """Learning a new language's embedding; the model is built from a Body, not from architecture flags."""
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
-        self.body.require_language_model(cfg.body)
+        self.objective = resolve(cfg.objective, cfg.disentangle, self.body, cfg.body)
         source = cfg.source_embedding or cfg.body
         self.source = Embedding.load(locate(source, "embedding"))
         if self.source.lineage != self.body.lineage:
@@ -77,6 +82,9 @@ class ModularAdaptTask(BlockTask):
         """The new language's embedding before its first update."""
         request = Request(self.source, self.tokenizer, Path(self.cfg.data), parse_resources(self.cfg.resources),
                           self.cfg.seed)
+        if self.body.backbone == ELECTRA:
+            pair = initialise_pair(self.cfg.initialiser, request, self.cfg.special_rows, self.objective.tying)
+            return replace(pair, language=self.language)
         weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
         return Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
 
@@ -90,14 +98,16 @@ class ModularAdaptTask(BlockTask):
     def _save(self, model: Any, updates: int) -> None:
         if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
             return
-        embedding = Embedding.of_model(model, self.tokenizer, self.language, self.body.lineage, updates=updates,
-                                       initialiser=self.cfg.initialiser, seed=self.cfg.seed)
-        embedding.extras = model.trained_extras()
+        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed}
+        if self.body.backbone == ELECTRA:
+            made["objective"] = self.objective.name
+        embedding = Embedding.of_state(model.state_dict(), self.body.backbone, self.tokenizer, self.language,
+                                       self.body.lineage, made)
         embedding.save(Path(self.cfg.embeddings_dir) / f"{updates:06d}", overwrite=True)
 
 
 @register_model("modular_frozen_body", dataclass=TrainingModelConfig)
-class FrozenBody(PartlyTrained):
+class FrozenBody(PartlyTrained, FairseqMaskedLM):
     """A body that does not learn and an embedding that does.
 
     Frozen in the constructor, so that no weight gradient is ever computed for it.
@@ -121,8 +131,3 @@ class FrozenBody(PartlyTrained):
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FrozenBody":
         return cls(task.body, task.initial_embedding(), cfg, task.cfg.train_also)
-
-    def trained_extras(self) -> dict[str, torch.Tensor]:
-        """Copies of the trained tensors beyond embedding and output bias."""
-        state = torch.nn.Module.state_dict(self)
-        return {name: state[name].detach().cpu().clone() for name in sorted(self.trained - {*VOCABULARY_INDEXED})}

@@ -147,16 +147,6 @@ class Body:
             body.generator = GeneratorPart.load(path, record["generator"])
         return body
 
-    def require_language_model(self, place: str) -> None:
-        """Refuses a body whose encoder has no LM head, so that masked language modelling cannot train an embedding for it.
-
-        Raises:
-            UserError: an ELECTRA body, named by `place`.
-        """
-        if self.backbone == ELECTRA:
-            raise UserError(f"{place} is an ELECTRA body: its discriminator is no language model, and language adaptation "
-                            "through the generator is not built yet; adapt to a RoBERTa body")
-
     def build(self, vocabulary_size: int, model: MaskedLM | Discriminator | None = None) -> MaskedLM | Discriminator:
         """A model with this body and an untrained embedding of `vocabulary_size` rows: a masked language model, or for
         backbone `electra` a discriminator (`pretrain.pair.build_pair` gives generator and discriminator).

@@ -266,7 +266,7 @@ class Electra(Discriminator):
         return found
 
     def forward(self, tokens_BT: Tensor, masked: Masked | None = None, sampling: Sampling | None = None,  # type: ignore[override]
-                generator: torch.Generator | None = None, full: bool = False) -> Any:
+                generator: torch.Generator | None = None, full: bool = False, detect: bool = True) -> Any:
         """One pass of the pair, or the discriminator's logits [B, T] where `masked` is None.
 
         No gradient passes from the discriminator to the generator: what lies between them are sampled ids. Everything
@@ -278,9 +278,10 @@ class Electra(Discriminator):
             sampling: how replacements are drawn.
             generator: source of the draws, on the device of the tokens.
             full: nothing is padded.
+            detect: without, nothing is sampled and the discriminator rests.
 
         Returns:
-            A `PairOutput`.
+            A `PairOutput`, or without `detect` the generator's logits [N, V].
         """
         if masked is None:
             return self.detect(tokens_BT, full)
@@ -289,6 +290,8 @@ class Electra(Discriminator):
         mask_id = len(self.prior_V) - 1
         if self.generator is not None:
             rows = masked.positions.view(len(tokens_BT), -1)
+            if not detect:
+                return self.generator(masked.tokens, rows, full)
             mlm_NV, hardness_NV = self.generator.both(masked.tokens, rows, full, sampling.detach_hardness)
         with torch.no_grad():
             logits_NV = self.prior_V.expand(len(masked.positions), -1) if mlm_NV is None else mlm_NV

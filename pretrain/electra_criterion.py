@@ -26,6 +26,7 @@ from pretrain.electra import PairOutput
 from pretrain.errors import UserError, unknown
 from pretrain.hardness import LOSSES, WEIGHTINGS, dist_head_loss, importance, loss_head_loss
 from pretrain.replacement import Sampling
+from pretrain.task import unwrap
 from pretrain.vocabulary import PAD
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ ALARM_RECALL = 0.01
 
 @dataclass
 class ModularReplacedTokenConfig(FairseqDataclass):
+    mlm_weight: float = field(default=1.0, metadata={"help": "weight of the generator's masked-language-model loss (paper: 1)"})
     rtd_weight: float = field(default=50.0, metadata={"help": "lambda, weight of the discriminator's loss (paper: 50)"})
     rtd_start: int = field(default=0, metadata={"help": "the discriminator does not learn for so many updates"})
     rtd_warmup: int = field(default=0, metadata={"help": "then lambda rises linearly over this many updates"})
@@ -93,7 +95,7 @@ class ModularReplacedToken(FairseqCriterion):
             raise unknown("hardness loss", self.settings.hardness_loss, LOSSES)
         if self.settings.disc_weighting not in WEIGHTINGS:
             raise unknown("discriminator weighting", self.settings.disc_weighting, WEIGHTINGS)
-        for name in ("rtd_weight", "rtd_start", "rtd_warmup", "hardness_weight", "hardness_clip", "hardness_start"):
+        for name in ("mlm_weight", "rtd_weight", "rtd_start", "rtd_warmup", "hardness_weight", "hardness_clip", "hardness_start"):
             if getattr(self.settings, name) < 0:
                 raise UserError(f"--{name.replace('_', '-')} must not be negative, got {getattr(self.settings, name)}")
         self.sampling(True)  # refuses settings out of range
@@ -128,6 +130,9 @@ class ModularReplacedToken(FairseqCriterion):
         weight = self.rtd_weight(task.update) if training else wanted.rtd_weight
         hard = not training or task.forgetting.age(task.update) >= wanted.hardness_start
         tokens_BT = sample["tokens"]
+        # a discriminator that neither learns nor teaches in this update is not asked
+        if training and not weight and getattr(unwrap(model), "networks_frozen", False):
+            return self.generator_alone(model(tokens_BT, masked, full=sample["full"], detect=False), masked.targets, sample)
         output: PairOutput = model(tokens_BT, masked, self.sampling(hard), task.draws(sample, training, REPLACEMENTS),
                                    sample["full"])
 
@@ -147,7 +152,7 @@ class ModularReplacedToken(FairseqCriterion):
         if output.mlm_NV is not None:
             mlm, _, correct = focal_score(output.mlm_NV, masked.targets, wanted.focal_gamma if training else 0.0)
         share = len(flat) / tokens_BT.numel()
-        loss = mlm + weight * share * scored + wanted.hardness_weight * hardness
+        loss = wanted.mlm_weight * mlm + weight * share * scored + wanted.hardness_weight * hardness
 
         found_BT = output.rtd_BT.detach() > 0
         labels_BT = output.labels_BT
@@ -155,7 +160,7 @@ class ModularReplacedToken(FairseqCriterion):
         logging_output = {
             "loss": loss.detach(), "mlm": mlm.detach(), "rtd": rtd.detach(), "hardness": hardness.detach(),
             "has_generator": count * (output.mlm_NV is not None), "has_hardness": count * (output.hardness_NV is not None),
-            "rtd_weight": weight * count, "n_correct": correct,
+            "rtd_weight": weight * count, "mlm_weight": wanted.mlm_weight * count, "n_correct": correct,
             "n_sampled_correct": ((output.drawn.ids == masked.targets) & real_N).sum(),
             "n_tokens": token_BT.sum(), "n_replaced": labels_BT.sum(), "n_flagged": (found_BT & token_BT).sum(),
             "n_found": (found_BT & labels_BT).sum(), "n_right": ((found_BT == labels_BT) & token_BT).sum(),
@@ -163,6 +168,17 @@ class ModularReplacedToken(FairseqCriterion):
             "sample_size": count, "ntokens": sample["ntokens"], "nsentences": sample["nsentences"],
         }
         return loss, count, logging_output
+
+    def generator_alone(self, logits_NV: Tensor, targets_N: Tensor,
+                        sample: dict[str, Any]) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """A training update without the discriminator: masked language modelling."""
+        mlm, count, correct = focal_score(logits_NV, targets_N, self.settings.focal_gamma)
+        loss = self.settings.mlm_weight * mlm
+        return loss, count, {
+            "loss": loss.detach(), "mlm": mlm.detach(), "has_generator": count, "n_correct": correct,
+            "mlm_weight": self.settings.mlm_weight * count, "sample_size": count, "ntokens": sample["ntokens"],
+            "nsentences": sample["nsentences"],
+        }
 
     def hardness(self, output: PairOutput, losses_N: Tensor, real_N: Tensor) -> Tensor:
         """Summed loss of the hardness head; no gradient reaches the discriminator."""
@@ -201,13 +217,13 @@ class ModularReplacedToken(FairseqCriterion):
             if whole:
                 metrics.log_scalar(name, scale * part / whole, whole, round=digits)
 
-        mlm, rtd = total["mlm"] / count / bits, total["rtd"] / tokens / bits
-        metrics.log_scalar("loss", mlm + weight * rtd, count, round=3)
+        mlm, rtd = total["mlm"] / count / bits, total["rtd"] / max(tokens, 1) / bits
+        metrics.log_scalar("loss", total["mlm_weight"] / count * mlm + weight * rtd, count, round=3)
         share("mlm_loss", total["mlm"], total["has_generator"], 1 / bits, 3)
         share("rtd_loss", total["rtd"], tokens, 1 / bits, 4)
         share("hardness_loss", total["hardness"], total["has_hardness"], 1 / bits, 4)
         share("generator_accuracy", total["n_correct"], total["has_generator"])
-        share("sampled_accuracy", total["n_sampled_correct"], count)
+        share("sampled_accuracy", total["n_sampled_correct"], count if tokens else 0)
         share("replaced", replaced, tokens)
         share("rtd_accuracy", total["n_right"], tokens)
         share("rtd_precision", total["n_found"], total["n_flagged"])
@@ -222,5 +238,7 @@ class ModularReplacedToken(FairseqCriterion):
 
 def _totals(logging_outputs: list[dict[str, Any]]) -> dict[str, float]:
     """Sums over micro-batches and ranks; 0 for what no batch logged."""
-    names = {name for log in logging_outputs for name in log} | {"sample_size", "n_tokens", "n_replaced", "rtd_weight"}
+    names = {name for log in logging_outputs for name in log} | {
+        "sample_size", "n_tokens", "n_replaced", "n_flagged", "n_found", "n_right", "rtd", "rtd_weight", "mlm_weight",
+        "hardness", "has_hardness", "n_sampled_correct", "auc_right", "auc_pairs"}
     return {name: float(sum(log.get(name, 0) for log in logging_outputs)) for name in names}

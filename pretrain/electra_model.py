@@ -53,6 +53,14 @@ class FairseqElectra(Electra, BaseFairseqModel):
         check_precision(cfg.precision)
         dropout = Dropout(cfg.dropout, cfg.attention_dropout, cfg.activation_dropout)
         super().__init__(config, vocabulary_size, dropout, cfg.precision, prior_V)
+        self.mark_parameters()
+        if cfg.compile:
+            self.encoder.compile()
+            if self.generator is not None:
+                self.generator.encoder.compile()
+
+    def mark_parameters(self) -> None:
+        """Tells the optimizer what a vocabulary indexes and which network a parameter belongs to."""
         lexicon = self.lexicon()
         for parameter in [*lexicon.tables, *lexicon.offsets]:
             mark(parameter, "embedding")
@@ -61,10 +69,6 @@ class FairseqElectra(Electra, BaseFairseqModel):
         for network, parameters in self.networks().items():
             for parameter in parameters:
                 mark_network(parameter, network)
-        if cfg.compile:
-            self.encoder.compile()
-            if self.generator is not None:
-                self.generator.encoder.compile()
 
     def max_positions(self) -> int:
         return self.encoder.config.max_positions

@@ -7,21 +7,24 @@ from typing import Any
 import torch
 
 from pretrain.errors import UserError
-from pretrain.roberta import FairseqMaskedLM
 
 logger = logging.getLogger(__name__)
 
 
-class PartlyTrained(FairseqMaskedLM):
-    """Call `train_only` in the constructor, before DDP and the optimizer exist, so that what is frozen never has a
-    gradient. State dict and checkpoints hold what is trained; the rest comes from the artefacts the model was built of.
+class PartlyTrained(torch.nn.Module):
+    """Put it before the model's class. Call `train_only` in the constructor, before DDP and the optimizer exist, so that
+    what is frozen never has a gradient. State dict and checkpoints hold what is trained; the rest comes from the artefacts
+    the model was built of.
     """
 
     trained: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    """Tensors of a state dict: what is trained, and what a checkpoint shall hold besides."""
 
-    def train_only(self, names: Iterable[str]) -> None:
+    def train_only(self, names: Iterable[str], keep: Iterable[str] = ()) -> None:
         """Freezes every parameter that is not named."""
         self.trained = frozenset(names)
+        self.kept = self.trained.union(keep)
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in self.trained)
         counts = [sum(p.numel() for p in self.parameters() if p.requires_grad is flag) for flag in (True, False)]
@@ -29,10 +32,10 @@ class PartlyTrained(FairseqMaskedLM):
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         full = super().state_dict(*args, **kwargs)
-        return {name: tensor for name, tensor in full.items() if name in self.trained}
+        return {name: tensor for name, tensor in full.items() if name in self.kept}
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, model_cfg: Any = None, args: Any = None) -> Any:
-        odd = sorted(set(state_dict) ^ self.trained)
+        odd = sorted(set(state_dict) ^ self.kept)
         if odd:
             raise UserError(f"the checkpoint and this run train different tensors ({odd[0]!r} is in one of them only); "
                             "resume with the same settings")

@@ -29,7 +29,7 @@ from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.optimizer import mark
 from pretrain.partial import PartlyTrained
-from pretrain.roberta import TrainingModelConfig
+from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
 from tasks.base import Task
 from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length
 from tasks.fairseq_data import ItemDataset
@@ -143,7 +143,7 @@ class ModularFinetuneTask(FairseqTask):
 
 
 @register_model("modular_task_body", dataclass=TrainingModelConfig)
-class TaskBody(PartlyTrained, TaskModel):
+class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     """A body that learns a task with a new head, under an embedding that does not.
 
     What the embedding module brings and the unused LM head are frozen in the constructor.

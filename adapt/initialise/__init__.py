@@ -8,7 +8,7 @@ alone, so that it is deterministic though every global generator is disturbed, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -102,6 +102,24 @@ def initialise(name: str, request: Request, special_rows: str = "copy") -> tuple
             bias[new] = request.source.bias[old]
     weight[PAD] = 0
     return weight, bias
+
+
+def initialise_pair(name: str, request: Request, special_rows: str, tying: str) -> Embedding:
+    """A new language's embedding for an ELECTRA pair, without a record.
+
+    Where the networks do not share their table, the generator's is made as the discriminator's is, from its own source
+    rows and the same draws. The output biases of generator and hardness head are copied or drawn alike.
+    """
+    source = request.source
+    weight, bias = initialise(name, request, special_rows)
+    generator: dict[str, Tensor] = {}
+    if tying == "gdes" or (tying == "none" and "weight" in source.generator):
+        theirs = replace(source, weight=source.generator.get("weight", source.weight))
+        generator["weight"], _ = initialise(name, replace(request, source=theirs), special_rows)
+    if "hardness_bias" in source.generator:
+        head = replace(source, bias=source.generator["hardness_bias"])
+        _, generator["hardness_bias"] = initialise(name, replace(request, source=head), special_rows)
+    return Embedding(weight, bias, request.tokenizer, "", source.lineage, generator=generator)
 
 
 def special_pairs(source: Tokenizer, target: Tokenizer) -> list[tuple[int, int]]:

@@ -17,6 +17,11 @@ HELP = {
     "special_rows": "copy the rows of <s> </s> <unk> <mask> from the source, or draw them",
     "resources": "local files for the initialiser: name=path,name=path",
     "train_also": "further tensors to train: encoder.embed_positions.weight,encoder.embed_norm.*",
+    "objective": "of an ELECTRA body: mlm (through the generator), rtd (through the discriminator) or joint",
+    "disentangle": "joint: the discriminator's table is the generator's plus an offset, each trained by its own loss",
+    "rtd_weight": "lambda, weight of the discriminator's loss; -1: as in pre-training",
+    "rtd_start": "joint: updates before the discriminator takes part",
+    "rtd_warmup": "then updates over which lambda rises; -1: a tenth of the run",
     "updates": "most updates to run",
     "lr": "peak learning rate",
     "warmup": "updates of warm-up; -1: a tenth of the run",
@@ -24,7 +29,7 @@ HELP = {
     "update_freq": "micro-batches of an update",
     "tokens_per_sample": "tokens of a block",
     "mask_prob": "share of hidden tokens",
-    "mask_policy": "bert, electra or mask",
+    "mask_policy": "bert, electra or mask; empty: as in pre-training",
     "dropout": "dropout, as in pre-training",
     "attention_dropout": "dropout of attention weights",
     "clip_norm": "global gradient norm; 0: off",
@@ -68,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
         print(stage(settings, args.overwrite).printed())
         return 0
     embedding = adapt(settings, args.overwrite, args.quiet, args.keep_checkpoints)
-    loss = embedding.made["held_out_loss_bits"]
-    print(f"{args.output}: {embedding.language}, {embedding.weight.size(0):,} rows, held-out loss {loss} bits after "
-          f"{embedding.made['updates']:,} updates ({embedding.made['tokens_seen']:,} tokens)")
+    made = embedding.made
+    print(f"{args.output}: {embedding.language}, {embedding.weight.size(0):,} rows, held-out loss "
+          f"{made['held_out_loss_bits']} bits after {made['updates']:,} updates ({made['tokens_seen']:,} tokens)")
+    if "objective" in made:
+        print(f"objective {made['objective']}: held-out masked-language-model loss {made['held_out_mlm_loss']} bits, "
+              f"replaced-token AUC {made['held_out_rtd_auc']}")
     return 0

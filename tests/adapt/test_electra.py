@@ -149,14 +149,6 @@ def test_fairseq_task_body_loads_a_discriminator_and_keeps_its_tensors(trained):
     assert all(torch.equal(saved[n], body.tensors[n]) for n in saved if n.startswith("encoder."))
 
 
-def test_language_model_adaptation_to_a_discriminator_is_refused(trained, journey):
-    from adapt.language import stage
-    from adapt.settings import AdaptSettings
-
-    with pytest.raises(UserError, match="its discriminator is no language model"):
-        stage(AdaptSettings(str(trained[2]), str(journey / "data" / "qab"), str(trained[2] / "x"), tokens_per_sample=32))
-
-
 def test_pair_of_a_body_without_generator_is_refused(trained):
     body, embedding = Body.load(trained[2] / "body"), Embedding.load(trained[2] / "embedding")
     body.generator = None

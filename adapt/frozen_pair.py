@@ -1,0 +1,85 @@
+"""fairseq model `modular_frozen_pair`: an ELECTRA pair of which only what a vocabulary indexes learns (DESIGN §5)."""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from fairseq.models import register_model
+
+from adapt.assemble import swap
+from adapt.embedding import Embedding
+from adapt.objective import Objective
+from pretrain.body import Body, load_body
+from pretrain.electra import DISENTANGLED, GENERATOR, ElectraConfig
+from pretrain.electra_model import FairseqElectra
+from pretrain.errors import UserError
+from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from pretrain.pair import HARDNESS_BIAS, lexicon_names, load_pair
+from pretrain.partial import PartlyTrained
+from pretrain.replacement import unigram
+from pretrain.roberta import TrainingModelConfig
+
+
+@register_model("modular_frozen_pair", dataclass=TrainingModelConfig)
+class FrozenPair(PartlyTrained, FairseqElectra):
+    """Generator and discriminator that do not learn and an embedding that does.
+
+    Frozen in the constructor, so that no weight gradient is ever computed for either network.
+    """
+
+    networks_frozen = True
+    """Where lambda is 0, the discriminator need not run."""
+
+    def __init__(self, body: Body, embedding: Embedding, objective: Objective, cfg: Any, train_also: str = "",
+                 prior_V: torch.Tensor | None = None):
+        part = body.generator
+        config = ElectraConfig(body.config, part.config if part else None, objective.tying, part.hardness if part else "none")
+        super().__init__(config, len(embedding.tokenizer.vocabulary), cfg, prior_V)
+        if part is None:
+            load_body(self, body)
+        else:
+            load_pair(self, body)
+        prior_V = self.prior_V
+        swap(self, embedding)
+        self.prior_V = prior_V  # `swap` knows no frequencies of pieces
+        self.mark_parameters()
+        lexicon = lexicon_names(torch.nn.Module.state_dict(self))
+        self.train_only([*self.learning(lexicon, objective), *self.matching(train_also)], keep=lexicon)
+
+    def learning(self, lexicon: Iterable[str], objective: Objective) -> list[str]:
+        """The tensors of the lexicon that this objective has a gradient for: one without is a mistake to a distributed
+        wrapper, and weight decay would shrink it."""
+        silent = {
+            "mlm": {"encoder.embed_tokens." + DISENTANGLED, GENERATOR + HARDNESS_BIAS},
+            "rtd": {GENERATOR + EMBEDDING_WEIGHT, GENERATOR + OUTPUT_BIAS},
+            "joint": set(),
+        }[objective.name]
+        return [name for name in lexicon if name not in silent]
+
+    def matching(self, patterns: str) -> set[str]:
+        """Names of the discriminator's tensors that `--train-also` asks for.
+
+        Raises:
+            UserError: a pattern that matches none.
+        """
+        names = [name for name, _ in self.named_parameters() if not name.startswith(GENERATOR)
+                 and not name.endswith(DISENTANGLED)]
+        found: set[str] = set()
+        for pattern in filter(None, patterns.split(",")):
+            matched = {name for name in names if fnmatchcase(name, pattern)}
+            if not matched:
+                raise UserError(f"--train-also {pattern!r} matches no tensor of the discriminator that can be trained; names "
+                                f"look like {names[1]!r}")
+            found |= matched
+        return found
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "FrozenPair":
+        recipe = task.body.made.get("recipe") or {}
+        prior_V = None
+        if task.body.generator is None and recipe.get("generator") != "uniform":
+            prior_V = unigram(task.vocabulary.counts)
+        return cls(task.body, task.initial_embedding(), task.objective, cfg, task.cfg.train_also, prior_V)

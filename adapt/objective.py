@@ -1,0 +1,105 @@
+"""What a language adaptation learns from: masked language modelling, replaced-token detection, or both (DESIGN §5).
+
+A RoBERTa body has one objective. Of an ELECTRA body, tasks use the discriminator, but only its generator answers with a
+distribution over the vocabulary. `mlm` trains the shared table through the frozen generator; `rtd` through the frozen
+discriminator, on samples of a generator that reads the same table; `joint` plays the game of pre-training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from adapt.settings import AdaptSettings
+from pretrain.body import ELECTRA, Body
+from pretrain.errors import UserError, unknown
+
+OBJECTIVES = ("mlm", "rtd", "joint")
+DEFAULT = "joint"
+"""Of an ELECTRA body with a generator."""
+INHERITED = ("sampling_temperature", "disallow_correct", "focal_gamma", "hardness_loss", "hardness_weight",
+             "hardness_clip", "hardness_mixture", "hardness_detach", "disc_weighting")
+"""Settings of pre-training that make the game, taken over where the objective plays it."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective that fits its body.
+
+    Attributes:
+        name: one of OBJECTIVES.
+        tying: what the networks of the pair share while they are adapted; empty for RoBERTa.
+    """
+
+    name: str
+    tying: str = ""
+
+
+def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
+    """The objective asked for, or the body's default where `name` is empty.
+
+    Args:
+        disentangle: the generator's table learns from the language model, the discriminator's offset to it from
+            replaced-token detection (He et al. 2021, "DeBERTaV3").
+        place: the body as the user named it.
+
+    Raises:
+        UserError: a task body, an unknown objective, or one that this body cannot have.
+    """
+    if body.task:
+        raise UserError(f"{place} is a task body ({body.task['name']}); languages are adapted to the pre-trained body "
+                        "it descends from, and work with all its task bodies")
+    if name and name not in OBJECTIVES:
+        raise unknown("objective", name, OBJECTIVES)
+    if body.backbone != ELECTRA:
+        if disentangle or name not in ("", "mlm"):
+            raise UserError(f"{place} is a RoBERTa body, which has no discriminator: its objective is mlm; leave out "
+                            + ("--disentangle" if disentangle else f"--objective {name}"))
+        return Objective("mlm")
+    part = body.generator
+    if part is None:
+        if disentangle or name in ("mlm", "joint"):
+            raise UserError(f"{place} has no generator (generator.safetensors), so nothing can be learned from masked "
+                            "language modelling; use --objective rtd without --disentangle (replacements are then drawn by "
+                            "the pieces' frequency)")
+        return Objective("rtd", "none")
+    name = name or DEFAULT
+    tying = "gdes" if disentangle else part.tying
+    if name == "rtd" and disentangle:
+        raise UserError("--objective rtd with --disentangle would leave the generator's table as it was drawn; use "
+                        "--objective joint")
+    if name == "mlm" and tying == "none":
+        raise UserError(f"{place}: the networks of this pair have tables of their own, and mlm would never touch the "
+                        "discriminator's; use --objective joint or rtd, or joint with --disentangle")
+    return Objective(name, tying)
+
+
+def criterion_options(objective: Objective, settings: AdaptSettings, body: Body) -> dict[str, Any]:
+    """Options of the training line's criterion, `fairseq-train … --criterion`."""
+    if body.backbone != ELECTRA:
+        return {"criterion": "modular_masked_lm"}
+    recipe = body.made.get("recipe") or {}
+    found: dict[str, Any] = {"criterion": "modular_replaced_token"}
+    for name in INHERITED:
+        if name in recipe:
+            found[name] = recipe[name]
+    if objective.name == "mlm":
+        return {**found, "rtd_weight": 0, "hardness_weight": 0}
+    found["rtd_weight"] = weight(settings, body)
+    found["rtd_start"] = settings.rtd_start
+    found["rtd_warmup"] = settings.updates // 10 if settings.rtd_warmup < 0 else settings.rtd_warmup
+    if objective.name == "rtd":
+        found["mlm_weight"] = 0
+    return found
+
+
+def weight(settings: AdaptSettings, body: Body) -> float:
+    """lambda: as asked for, else as in pre-training, else the paper's 50."""
+    if settings.rtd_weight >= 0:
+        return settings.rtd_weight
+    return float((body.made.get("recipe") or {}).get("rtd_weight", 50.0))
+
+
+def mask_policy(settings: AdaptSettings, body: Body) -> str:
+    """How tokens are hidden: as asked for, else as in pre-training, else RoBERTa's way."""
+    return settings.mask_policy or str((body.made.get("recipe") or {}).get("mask_policy", "bert"))
