@@ -145,10 +145,10 @@ def compare(results: Sequence[Result], kind: str) -> list[Comparison]:
             one, two = ([_defined(run, "overconfident", "hidden") for run in side] for side in (baseline, runs))
             found.append(_comparison(1, arm, "overconfident, hidden", kind, mean(one), mean(two), between(one, two, kind)))
     for arm, runs in arms.items():
-        for part in ("correct", "replaced"):
-            known = [v for run in runs if (v := run.value("head_spearman", f"p_S/{part}")) is not None]
+        for name, part in (("head_spearman", "correct"), ("head_spearman", "replaced"), ("head_within", "replaced")):
+            known = [v for run in runs if (v := run.value(name, f"p_S/{part}")) is not None]
             if known:
-                found.append(_comparison(2, arm, f"head_spearman, {part}", "t against 0", Mean(0.0, None, 0), mean(known),
+                found.append(_comparison(2, arm, f"{name}, {part}", "t against 0", Mean(0.0, None, 0), mean(known),
                                          against_zero(known)))
     for arm, runs in arms.items():
         for name, part in (("rtd_accuracy", "all"), ("rtd_accuracy", "hidden"), ("rtd_auc", "all")):

@@ -18,8 +18,9 @@ CLAIMS = {
 }
 CAVEATS = {
     1: "A weaker generator is less confident too: compare its accuracy, and read confidence above accuracy as over-confidence.",
-    2: "By rank (Spearman), on candidates drawn from p_S. `all` mixes samples of the original with replacements, whose losses "
-       "differ as a whole; the tests are of the two apart. The estimate of `dist` is p_S/p_G, which lacks a factor of the "
+    2: "On candidates drawn from p_S. Pearson's may rest on a few extreme candidates, Spearman's does not. "
+       "`all` mixes samples of the original with replacements, whose losses differ as a whole; the tests are of the two apart. "
+       "The estimate of `dist` is p_S/p_G, which lacks a factor of the "
        "position; in the correlation of logarithms within positions that factor falls out. Surprisal is -log p_G of the "
        "candidate, which needs no head.",
     3: "The share of replaced tokens differs between the samplers and accuracy depends on it (always answering `original` "
@@ -114,10 +115,11 @@ def _evidence(number: int, arms: dict[str, list[Result]], with_head: list[str], 
                 sampler = "p_S" if head != "none" else "p_G"
                 rows.append([arm, estimator, sampler, *cells(
                     arm, *((f"{prefix}_spearman", f"{sampler}/{part}") for part in ("all", "correct", "replaced")),
-                    (f"{prefix}_pearson", f"{sampler}/all"), (f"{prefix}_within", f"{sampler}/all"))])
+                    *((f"{prefix}_pearson", f"{sampler}/{part}") for part in ("all", "replaced")),
+                    (f"{prefix}_within", f"{sampler}/replaced"))])
         note = "" if with_head else "\n\nNo arm has a hardness head: there is no estimate, only the baseline."
         return table(["arm", "estimator", "drawn from", "Spearman, all", "correct", "replaced", "Pearson, all",
-                      "within positions"], rows) + note
+                      "replaced", "within positions, replaced"], rows) + note
     rows = [[arm, sampler, part, *cells(arm, *((name, f"{sampler}/{part}") for name in (
         "rtd_accuracy", "rtd_auc", "rtd_recall", "rtd_loss", "replaced")))]
         for arm in arms for part in ("all", "hidden") for sampler in (("p_G", "p_S") if heads[arm] != "none" else ("p_G",))]

@@ -10,6 +10,7 @@ import numpy as np
 
 from recipes.sampling.arms import Result, arm_mean, by_arm
 from recipes.sampling.figures import BINS, PARTS
+from recipes.sampling.observe import FROM_G, FROM_S
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette without yellow: told apart by colour-blind readers too; markers differ as well."""
@@ -17,17 +18,19 @@ MARKERS = "osD^vPX"
 
 
 def picture(results: Sequence[Result], path: Path) -> None:
-    """One PNG of three panels; points are means over runs, bars their standard errors, dots the single runs."""
+    """One PNG of four panels; points are means over runs, bars their standard errors, dots the single runs."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     arms = by_arm(results)
-    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
+    figure, axes = pyplot.subplots(1, 4, figsize=(19, 4.8), layout="constrained")
     styles: dict[str, dict[str, Any]] = {arm: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]}
                                          for n, arm in enumerate(arms)}
-    for axis, panel in zip(axes, (_confidence, _correlations, _accuracies), strict=True):
+    panels = (_confidence, _correlations, _accuracies("all", "Accuracy of the discriminator\nall tokens"),
+              _accuracies("hidden", "Accuracy of the discriminator\nhidden positions"))
+    for axis, panel in zip(axes, panels, strict=True):
         panel(axis, arms, styles)
     handles = [pyplot.Line2D([], [], label=arm, **style) for arm, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(arms)), frameon=False)
@@ -71,18 +74,15 @@ def _correlations(axis: Any, arms: dict[str, list[Result]], styles: dict[str, di
              xlim=(-0.5, len(PARTS) - 0.5))
 
 
-def _accuracies(axis: Any, arms: dict[str, list[Result]], styles: dict[str, dict[str, Any]]) -> None:
-    step, ticks, labels = 0.6 / len(arms), [], []
-    for place, part in enumerate(("all", "hidden")):
-        for side, sampler in enumerate(("p_G", "p_S")):
-            ticks.append(place * 2.4 + side)
-            labels.append(f"from {sampler}\n{part}")
+def _accuracies(part: str, title: str) -> Any:
+    def panel(axis: Any, arms: dict[str, list[Result]], styles: dict[str, dict[str, Any]]) -> None:
+        step = 0.6 / len(arms)
         for number, (arm, runs) in enumerate(arms.items()):
-            where = [place * 2.4 + side - 0.3 + (number + 0.5) * step for side in (0, 1)]
-            means = [arm_mean(runs, "rtd_accuracy", f"{sampler}/{part}").value for sampler in ("p_G", "p_S")]
-            for at, sampler in zip(where, ("p_G", "p_S"), strict=True):
+            where = [side - 0.3 + (number + 0.5) * step for side in (0, 1)]
+            means = [arm_mean(runs, "rtd_accuracy", f"{sampler}/{part}").value for sampler in (FROM_G, FROM_S)]
+            for at, sampler in zip(where, (FROM_G, FROM_S), strict=True):
                 _points(axis, at, runs, "rtd_accuracy", f"{sampler}/{part}", styles[arm])
             if None not in means:
                 axis.plot(where, means, color=styles[arm]["color"], linewidth=1)
-    axis.set(title="Accuracy of the discriminator\n(all tokens; hidden positions alone)", ylabel="accuracy", xticks=ticks,
-             xticklabels=labels, xlim=(-0.5, 3.9))
+        axis.set(title=title, ylabel="accuracy", xticks=(0, 1), xticklabels=("from p_G", "from p_S"), xlim=(-0.5, 1.5))
+    return panel

@@ -10,6 +10,7 @@ from typing import Any
 from adapt.assemble import check_compatible
 from adapt.embedding import Embedding
 from adapt.resources import locate
+from adapt.tokenizer import Tokenizer
 from pretrain.body import ELECTRA, Body
 from pretrain.data import Blocks, MappedTokens
 from pretrain.errors import UserError
@@ -91,8 +92,9 @@ def load_runs(bodies: Sequence[str], embeddings: Sequence[str] = ()) -> list[Run
             "hardness_head": body.generator.hardness, "tying": body.generator.tying, "seed": body.made.get("seed"),
             "updates": body.made.get("updates"), "positions": body.config.max_positions,
             "focal_gamma": recipe.get("focal_gamma", 0.0) if recipe else None,  # recorded where it is not 0
+            "hardness_mixture": recipe.get("hardness_mixture") if body.generator.hardness != "none" else None,
             **{key: recipe.get(key) for key in (
-                "tokens_per_sample", "hardness_mixture", "mask_prob", "mask_policy", "rtd_weight")}}))
+                "tokens_per_sample", "mask_prob", "mask_policy", "rtd_weight")}}))
     order = list(dict.fromkeys(run.arm for run in found))
     return sorted(found, key=lambda run: order.index(run.arm))
 
@@ -119,7 +121,7 @@ def load_blocks(data: str | Path, split: str, runs: Sequence[Run], tokens: int =
     folder = require_folder(data, "prepared text (a folder written by `relexify prepare`)")
     vocabulary = Vocabulary.load(folder / "dict.txt")
     for run in runs:
-        symbols = Embedding.load(run.embedding_path).tokenizer.vocabulary.symbols
+        symbols = Tokenizer.load(run.embedding_path).vocabulary.symbols
         if symbols != vocabulary.symbols:
             raise UserError(f"{folder / 'dict.txt'}: its {len(vocabulary)} symbols are not the {len(symbols)} of "
                             f"{run.embedding_path} ({run.record['language']}); take text prepared with that embedding's "
