@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("tasks.commands.evaluate", "zero-shot scores of a task body in many languages"),
     "score-predictions": ("tasks.commands.score_predictions",
                           "scores any system's predictions in the official JSON layout"),
+    "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "report": ("tasks.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
     "paper-tables": ("tasks.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
