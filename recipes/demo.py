@@ -13,16 +13,17 @@ import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, write_json
-from recipes.demo_settings import ARMS, DemoSettings
+from recipes.demo_settings import ARMS, BACKBONES, ELECTRA, DemoSettings, defaults
 
 EXAMPLE = """example:
   relexify demo --output demo-run
+  relexify demo --backbone electra --output demo-electra
 """
 
 
@@ -64,10 +65,11 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                   "--vocab-size", s.vocabulary, "--model-type", "bpe", "--documents", "line", "--workers", 1,
                   "--seed", s.seed], "world")
     recipes = Path(__file__).resolve().parent / "pretrain"
+    family = "demo-electra" if s.backbone == "electra" else "demo"
     for arm in ARMS:
         body = root / arm / "en"
         made.add(f"pretrain-{arm}", body,
-                 ["pretrain", recipes / f"demo-{arm}.yaml", f"data={root / 'data' / BASE}", f"output={body}",
+                 ["pretrain", recipes / f"{family}-{arm}.yaml", f"data={root / 'data' / BASE}", f"output={body}",
                   f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"lr={s.lr}",
                   f"warmup={s.updates // 20}", f"seed={s.seed}", "threads=1",
                   *([f"forget_every={s.forget_every}", f"forget_start={2 * s.forget_every}"] if arm == "forgetting" else [])],
@@ -170,6 +172,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     default = DemoSettings()
     parser.add_argument("--output", default="demo-run", metavar="DIR", help="folder of the demo (default demo-run)")
+    parser.add_argument("--backbone", choices=BACKBONES, default=default.backbone,
+                        help="roberta, or electra: a generator and a discriminator (default roberta)")
     parser.add_argument("--seed", type=int, default=default.seed, help="of world, bodies and embeddings (default 1)")
     parser.add_argument("--languages", nargs="+", default=list(default.languages), metavar="CODE",
                         help=f"new languages, qab (nearest) to qaf (farthest) (default {' '.join(default.languages)})")
@@ -177,8 +181,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        ("finetune_updates", "task adaptation updates, NLI"),
                        ("qa_updates", "task adaptation updates, questions"), ("new_words", "words of text per new language"),
                        ("forget_every", "K, updates of an episode")):
-        parser.add_argument("--" + name.replace("_", "-"), type=int, default=getattr(default, name),
-                            help=f"{text} (default {getattr(default, name)})")
+        other = f"; electra {ELECTRA[name]}" if name in ELECTRA else ""
+        parser.add_argument("--" + name.replace("_", "-"), type=int,
+                            help=f"{text} (default {getattr(default, name)}{other})")
     parser.add_argument("--workers", type=int, default=2, help="steps at a time, one thread each (default 2)")
 
 
@@ -188,7 +193,8 @@ def run(args: argparse.Namespace) -> int:
     from tasks.report import report
 
     names = ("seed", "updates", "adapt_updates", "finetune_updates", "qa_updates", "new_words", "forget_every")
-    settings = DemoSettings(languages=tuple(args.languages), **{name: getattr(args, name) for name in names})
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    settings = replace(defaults(args.backbone), languages=tuple(args.languages), **given)
     root = Path(args.output)
     root.mkdir(parents=True, exist_ok=True)
     record = root / "settings.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ARMS = ("standard", "forgetting")
+BACKBONES = ("roberta", "electra")
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,7 @@ class DemoSettings:
     """Sizes of the demo; the defaults were chosen by experiment, see docs/miniature-world.md."""
 
     seed: int = 1
+    backbone: str = "roberta"
     languages: tuple[str, ...] = ("qab", "qac", "qad")
     base_words: int = 1_000_000
     new_words: int = 100_000
@@ -36,3 +38,12 @@ class DemoSettings:
     qa_lr: float = 1e-3
     steps: tuple[int, ...] = (150, 300)
     """Updates at which the growing embeddings are scored too; the last update always is."""
+
+ELECTRA = {"updates": 1300, "forget_every": 260}
+"""What an ELECTRA demo does otherwise: an update of the pair costs 1.54 times the floating-point operations of an update of
+RoBERTa (`relexify bench compute`), so that both backbones are trained with the same number of them."""
+
+
+def defaults(backbone: str) -> DemoSettings:
+    """The demo's own settings for a backbone."""
+    return DemoSettings(backbone=backbone, **(ELECTRA if backbone == "electra" else {}))  # type: ignore[arg-type]

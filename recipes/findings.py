@@ -32,13 +32,18 @@ def collect(root: Path, settings: DemoSettings) -> dict[str, Any]:
         chance = cells[0]["chance"]
         arms[arm] = {
             "scores": scores,
-            "curves": {code: read_json(folder / code / "curves.json") for code in settings.languages},
+            "curves": {code: _language_model(read_json(folder / code / "curves.json")) for code in settings.languages},
             "pretraining": read_json(folder / "en" / "curves.json"),
             "dev": read_json(folder / "nli" / "body.json")["task"]["dev"],
             "questions": {cell["language"]: {k: cell[k] for k in ("score", "standard_error", "n", "split", "exact_match", "f1")}
                           for cell in read_json(folder / "scores-qa" / "results.json")},
         }
-    return {"seed": settings.seed, "chance": chance, "arms": arms}
+    return {"seed": settings.seed, "backbone": settings.backbone, "chance": chance, "arms": arms}
+
+
+def _language_model(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The curve with the masked language model's loss as `loss`: that of a pair's objective holds the discriminator's too."""
+    return [{**point, "loss": point.get("mlm_loss", point["loss"])} for point in curve]
 
 
 def picture(results: dict[str, Any], path: Path) -> None:
@@ -103,7 +108,7 @@ def write_findings(results: dict[str, Any], settings: DemoSettings) -> str:
               for arm, found in arms.items()}
     n = next(iter(arms["standard"]["scores"][str(final)].values()))["n"]
     parts = [
-        f"# The miniature world, seed {settings.seed}",
+        f"# The miniature world, seed {settings.seed}" + (", ELECTRA" if settings.backbone == "electra" else ""),
         "",
         f"Zero-shot NLI accuracy on the test split (n = {n:,} a language, three-way, chance {results['chance']:.3f}; "
         "± is one standard error, over examples only). Both bodies were fine-tuned on the base language; no labelled example "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pretrain.config import load_recipe
 from pretrain.errors import UserError
 from pretrain.files import write_json
+from pretrain.recipe import PretrainRecipe
 from recipes import seeds
 from recipes.demo import Plan, execute, plan
-from recipes.demo_settings import DemoSettings
-from recipes.findings import picture, write_findings
+from recipes.demo_settings import DemoSettings, defaults
+from recipes.findings import _language_model, picture, write_findings
 
+RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "pretrain"
 SETTINGS = DemoSettings(languages=("qab",), steps=(10,), adapt_updates=20)
 
 
@@ -45,6 +50,28 @@ def test_arms_are_trained_alike_but_for_forgetting(tmp_path):
     steps = plan(tmp_path, DemoSettings()).steps
     one, two = ({w.replace(arm, "ARM") for w in steps[f"pretrain-{arm}"].words} for arm in ("standard", "forgetting"))
     assert not one - two and all(word.startswith("forget_") for word in two - one)
+
+
+def test_an_electra_demo_differs_in_recipes_and_their_length_alone(tmp_path):
+    roberta, electra = (plan(tmp_path, defaults(backbone)).steps for backbone in ("roberta", "electra"))
+    assert set(roberta) == set(electra)
+    changed = {name for name in roberta if roberta[name].words != electra[name].words}
+    assert changed == {"pretrain-standard", "pretrain-forgetting"}
+    words = electra["pretrain-forgetting"].words
+    assert words[1].endswith("demo-electra-forgetting.yaml") and "updates=1300" in words and "forget_every=260" in words
+
+
+def test_the_demos_recipes_are_as_long_as_its_settings_say():
+    for backbone, family in (("roberta", "demo"), ("electra", "demo-electra")):
+        settings = defaults(backbone)
+        for arm in ("standard", "forgetting"):
+            recipe = load_recipe(PretrainRecipe, f"{RECIPES}/{family}-{arm}.yaml", ["data=any", "output=any"])
+            assert (recipe.updates, recipe.lr, recipe.batch_size) == (settings.updates, settings.lr, settings.batch)
+            assert recipe.forget_every == (settings.forget_every if arm == "forgetting" else 0)
+
+
+def test_findings_show_the_language_models_loss_of_a_pair():
+    assert _language_model([{"update": 1, "loss": 9.0, "mlm_loss": 2.0}]) == [{"update": 1, "loss": 2.0, "mlm_loss": 2.0}]
 
 
 def test_finished_steps_are_skipped_and_a_failed_one_names_its_log(tmp_path):
