@@ -115,7 +115,8 @@ def _blocks(raw: _Counted, kind: str, path: Path) -> Iterator[bytes]:
         yield block
 
 
-def _decode(data: bytes, path: Path, first_line: int) -> str:
+def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
+    """UTF-8 text; the UserError of any other names file, line and byte."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -137,7 +138,7 @@ def _line_groups(raw: _Counted, kind: str, path: Path, place: _Place) -> Iterato
                     raise UserError(f"{path}:{place.line + 1}: the line is longer than {LONGEST_LINE >> 20} MiB; "
                                     "expected text with line breaks")
                 continue
-            text = _decode(carry + head, path, place.line + 1)
+            text = decode_utf8(carry + head, path, place.line + 1)
             carry = tail
             lines = (text.removeprefix("\ufeff") if place.line == 0 else text).split("\n")
             yield lines
@@ -148,7 +149,7 @@ def _line_groups(raw: _Counted, kind: str, path: Path, place: _Place) -> Iterato
         raise UserError(f"{path}: the {_NAMES[kind]} data is damaged or cut short after line {place.line} "
                         f"({error}); fetch or compress the file again") from None
     if carry:
-        text = _decode(carry, path, place.line + 1)
+        text = decode_utf8(carry, path, place.line + 1)
         yield [text.removeprefix("\ufeff") if place.line == 0 else text]
         place.line += 1
 

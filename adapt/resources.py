@@ -15,6 +15,20 @@ def locate(path: str | Path, kind: str) -> Path:
     return path
 
 
+def embedding_of(body: str | Path, embedding: str | Path = "") -> Path:
+    """The folder of an embedding: as named, or the one in or beside the folder of the body.
+
+    Raises:
+        UserError: none is named and none is there.
+    """
+    if embedding:
+        return locate(embedding, "embedding")
+    for path in (locate(body, "embedding"), Path(body).parent / "embedding"):
+        if (path / "embedding.json").exists():
+            return path
+    raise UserError(f"{body}: there is no embedding in or beside this body; name one with --embedding")
+
+
 def parse_resources(text: str) -> dict[str, Path]:
     """`name=path,name=path` -> paths.
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ import numpy as np
 from adapt.sampling import hash_keys
 from pretrain.errors import UserError
 from pretrain.files import atomic_file, require_file
-from pretrain.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from pretrain.vocabulary import BOS, EOS, MASK_SYMBOL, PAD, UNK, Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ MODEL_TYPES = ("unigram", "bpe")
 TRAINING_THREADS = 16
 # Longer lines are cut for training only: SentencePiece drops lines above its limit, which would lose whole documents.
 LONGEST_TRAINING_LINE = 50_000
-_WORD_BOUNDARY = "\u2581"
+WORD_BOUNDARY = "\u2581"
 
 
 class Tokenizer:
@@ -131,11 +132,35 @@ class Tokenizer:
                 start += 1
             while start < end and text[end - 1].isspace():
                 end -= 1
-            if start == end and piece != _WORD_BOUNDARY and following[0] <= start < following[1]:
+            if start == end and piece != WORD_BOUNDARY and following[0] <= start < following[1]:
                 start, end = following  # SentencePiece gives the whole character to its last piece only
             following = (start, end)
             spans.append(following)
         return self._from_sp[np.asarray(mapping["ids"], dtype=np.int64)].tolist(), spans[::-1]
+
+    def encode_with_masks(self, text: str) -> list[int]:
+        """Token ids of a text in which every literal `<mask>` is one hidden piece.
+
+        What stands around a mask is encoded as it is beside the hidden piece: white space before a mask belongs to that
+        piece, as its word boundary; what follows a mask without white space goes on with the word. A text whose piece is
+        replaced by `<mask>` therefore gives that text's ids with the piece hidden. One case cannot be written: a hidden
+        piece after a space whose word boundary is a token of its own.
+        """
+        first, *rest = text.split(MASK_SYMBOL)
+        ids = self.encode(first.rstrip() if rest else first)
+        for number, part in enumerate(rest, 1):
+            # A letter that no piece holds takes the hidden piece's place, so that SentencePiece puts no word boundary there
+            found, spans = self.encode_with_offsets(self._stranger + (part if number == len(rest) else part.rstrip()))
+            ids.append(self.vocabulary.mask)
+            # an unknown letter right after the stranger shares its <unk>, which then ends further on
+            ids += [token for token, (start, end) in zip(found, spans, strict=True) if start > 0 or end > 1]
+        return ids
+
+    @cached_property
+    def _stranger(self) -> str:
+        """A character of Unicode's private use that stands in no piece."""
+        letters = set().union(*self.vocabulary.pieces)
+        return next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in letters)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids; `<s>`, `<pad>`, `</s>` and `<mask>` have none.

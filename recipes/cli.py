@@ -22,6 +22,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "report": ("tasks.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
     "paper-tables": ("tasks.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
+    "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
+    "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
     "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
     "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),

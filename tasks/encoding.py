@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from adapt.windows import batches as batches  # here too, where tasks look for it
+from adapt.windows import pad as pad
 from pretrain.errors import UserError
-from pretrain.vocabulary import BOS, EOS, PAD
+from pretrain.vocabulary import BOS, EOS
 
 if TYPE_CHECKING:
     from adapt.tokenizer import Tokenizer
@@ -90,26 +90,6 @@ def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_lengt
             ids = [BOS, *a[:keep_a], EOS, EOS, *b[:keep_b], EOS]
         tokens.append(np.array(ids, dtype=np.int32))
     return Encoded(tokens, np.array([len(ids) for ids in tokens], dtype=np.int64), truncated)
-
-
-def pad(tokens: Sequence[NDArray[np.int32]]) -> Tensor:
-    """Ids [B, T], int64, padded on the right with PAD to the longest."""
-    batch = np.full((len(tokens), max(len(ids) for ids in tokens)), PAD, dtype=np.int64)
-    for row, ids in zip(batch, tokens, strict=True):
-        row[: len(ids)] = ids
-    return torch.from_numpy(batch)
-
-
-def batches(sizes: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:
-    """Indices grouped by length, longest first: each batch holds at most `max_tokens` padded tokens (but one input)."""
-    order = np.argsort(-sizes, kind="stable")
-    groups: list[NDArray[np.int64]] = []
-    start = 0
-    while start < len(order):
-        count = max(1, max_tokens // int(sizes[order[start]]))
-        groups.append(order[start:start + count])
-        start += count
-    return groups
 
 
 def shuffled_by_length(sizes: NDArray[np.int64], seed: int, epoch: int, window: int = 2048) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import torch
 
 from adapt.assemble import check_compatible
 from adapt.embedding import Embedding
-from adapt.resources import locate
+from adapt.resources import embedding_of, locate
 from pretrain.body import HEADS, Body
 from pretrain.compat import load_checkpoint
 from pretrain.errors import UserError
@@ -99,14 +99,7 @@ def embedding_path(settings: FinetuneSettings) -> Path:
     Raises:
         UserError: none is named and none is there.
     """
-    if settings.embedding:
-        return locate(settings.embedding, "embedding")
-    inside = locate(settings.body, "embedding")
-    for path in (inside, Path(settings.body).parent / "embedding"):
-        if (path / "embedding.json").exists():
-            return path
-    raise UserError(f"{settings.body}: there is no embedding in or beside this body; name the one of the examples' "
-                    "language with --embedding")
+    return embedding_of(settings.body, settings.embedding)
 
 
 def check_numbers(settings: FinetuneSettings) -> None:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapt.windows import most_context, window_starts
 from pretrain.errors import UserError
 from pretrain.vocabulary import BOS, EOS
 from tasks.encoding import pad, resolve_max_length
@@ -114,29 +115,6 @@ class Windows:
         """Padded ids [B, T] of these windows, and whether nothing is padded."""
         lengths = self.sizes[indices]
         return pad([self.tokens[index] for index in indices]), bool((lengths == lengths[0]).all())
-
-
-def window_starts(length: int, room: int, stride: int) -> list[int]:
-    """First tokens of the windows over a context of `length` tokens: the last one is the first that reaches its end."""
-    starts = [0]
-    while starts[-1] + room < length:
-        starts.append(starts[-1] + stride)
-    return starts
-
-
-def most_context(starts: Sequence[int], room: int, length: int) -> NDArray[np.int64]:
-    """Which tokens of a context each of its windows owns [windows, 2], from and to.
-
-    A token belongs to the window in which the smaller of its left and right context is largest, where 100 tokens of
-    window count as one of context, so that a longer window wins a tie (BERT's rule); the earlier one wins what is still
-    equal. What a window owns has no gaps, and every token is owned once.
-    """
-    first = np.array(starts)[:, None]
-    last = np.minimum(first + room, length) - 1
-    token = np.arange(length)
-    shown = 100 * np.minimum(token - first, last - token) + last - first + 1  # whole numbers: rounding would break ties
-    owner = np.where((token < first) | (token > last), -1, shown).argmax(0)
-    return np.stack([np.searchsorted(owner, np.arange(len(starts)), side) for side in ("left", "right")], 1)
 
 
 def encode_questions(tokenizer: Tokenizer, questions: Sequence[Question], settings: WindowSettings,

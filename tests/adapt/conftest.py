@@ -14,6 +14,7 @@ from adapt.tokenizer import Tokenizer
 from pretrain.body import Body
 from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.masked_lm import MaskedLM
+from tests.pairs import save_pair
 
 CONFIG = EncoderConfig(layers=2, width=16, heads=2, ffn=32, embedding_width=16, max_positions=32)
 LETTERS = {"qaa": "aeioktmprs", "qab": "аеиоктмпрс"}
@@ -58,3 +59,9 @@ def body(journey: Path) -> Body:
 @pytest.fixture
 def source(journey: Path) -> Embedding:
     return Embedding.load(journey / "en" / "embedding")
+
+
+@pytest.fixture(scope="session")
+def electra(journey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with `body` (an ELECTRA pair's, random) and `embedding` (of qaa)."""
+    return save_pair(tmp_path_factory.mktemp("electra"), Tokenizer.load(journey / "data" / "qaa"), "qaa")

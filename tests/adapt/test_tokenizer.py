@@ -189,3 +189,51 @@ def test_training_errors(lines, settings, message):
     with pytest.raises(UserError, match=message) as caught:
         train_tokenizer(lines, **settings)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_text_with_a_mask_is_the_text_with_its_piece_hidden(tokenizer, script):
+    """As in pre-training, which hides a piece of the ids: for every piece that can be written as a stretch of the text."""
+    mask, checked = tokenizer.vocabulary.mask, 0
+    for text in (SCRIPTS[script], SCRIPTS[script] + "Ω Ω, " + SCRIPTS[script][:9]):  # Ω: unknown, or two bytes
+        ids, spans = tokenizer.encode_with_offsets(text)
+        for place, (start, end) in enumerate(spans):
+            piece = tokenizer.vocabulary.symbols[ids[place]]
+            before = tokenizer.vocabulary.symbols[ids[place - 1]] if place else ""
+            if piece.startswith("<") or before == "▁" or spans.count((start, end)) > 1:
+                continue  # unknown letters and bytes; a word whose boundary is a token of its own; half a character
+            hidden = tokenizer.encode_with_masks(f"{text[:start]}<mask>{text[end:]}")
+            if "ำ" not in text[start - 1:end + 1]:  # normalised to two letters, which may part
+                assert hidden == [*ids[:place], mask, *ids[place + 1:]], (text, place)
+                checked += 1
+    assert checked > 10
+
+
+def test_text_with_several_masks(tokenizer):
+    mask = tokenizer.vocabulary.mask
+    ids = tokenizer.encode("the owner reads")
+    alone = [tokenizer.encode(word) for word in ("the", "owner", "reads")]
+    assert ids == [token for word in alone for token in word]
+    for text in ("the <mask> reads <mask>", "  the  <mask>\treads\n<mask> "):
+        assert tokenizer.encode_with_masks(text) == [*alone[0], mask, *alone[2], mask]
+    for text in ("<mask><mask>", "<mask> <mask>", " <mask>  <mask> "):
+        assert tokenizer.encode_with_masks(text) == [mask, mask]
+
+
+def test_what_follows_a_mask_begins_a_word_only_after_a_space(tokenizer):
+    mask, symbols = tokenizer.vocabulary.mask, tokenizer.vocabulary.symbols
+    apart, joined = (tokenizer.encode_with_masks(text) for text in ("<mask> owner", "<mask>owner"))
+    assert apart == [mask, *tokenizer.encode("owner")]
+    assert joined != apart and "".join(symbols[token] for token in joined[1:]) == "owner"
+
+
+def test_text_without_a_mask_is_encoded_as_ever(tokenizer):
+    for text in (*SCRIPTS.values(), "", "  a b "):
+        assert tokenizer.encode_with_masks(text) == tokenizer.encode(text)
+
+
+def test_unknown_letter_after_a_mask_is_kept():
+    tokenizer = Tokenizer(train_tokenizer(sentences(), 200))
+    mask = tokenizer.vocabulary.mask
+    assert tokenizer.encode_with_masks("<mask>Ωa") == [mask, 3, *tokenizer.encode_with_masks("<mask>a")[1:]]
+    assert tokenizer.encode_with_masks("<mask>Ω<mask>") == [mask, 3, mask]

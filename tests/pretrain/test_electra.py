@@ -147,6 +147,48 @@ def test_ties_survive_a_distributed_wrapper_and_gradients_flow_through_it(tmp_pa
             os.environ.pop(name, None)
 
 
+@pytest.mark.parametrize("tying", ["token", "embedding", "all"])
+def test_four_places_follow_a_reset_and_a_step_under_a_distributed_wrapper(tying, tmp_path):
+    model = pair(tying, "dist")
+    table = model.encoder.embed_tokens.weight
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+        optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.1)
+        reset_lexicon(wrapped.module.lexicon(), Forgetting(5), 1, 5)
+        fresh = table.detach().clone()
+        output = wrapped(TOKENS, masked(), Sampling(), key(), True)
+        (mlm_loss(output) + rtd_loss(output) + output.hardness_NV.logsumexp(-1).mean()).backward()
+        optimizer.step()
+        assert not torch.equal(table, fresh)
+        inner = wrapped.module
+        assert inner.encoder.embed_tokens.weight is table and inner.generator.encoder.embed_tokens.weight is table
+        seen = []  # the table that each of the two heads multiplies by
+        for head in (inner.generator.lm_head, inner.generator.hardness_head):
+            head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+        wrapped(TOKENS, masked(), Sampling(hard=True), key(), True)
+        assert len(seen) == 2 and all(tensor is table for tensor in seen)
+    finally:
+        torch.distributed.destroy_process_group()
+        for name in ("MASTER_ADDR", "MASTER_PORT"):
+            os.environ.pop(name, None)
+
+
+@pytest.mark.parametrize("tying", ["token", "embedding", "all"])
+def test_heads_multiply_by_the_table_that_both_encoders_read_after_a_round_trip_through_files(tying, tmp_path):
+    model = pair(tying, "dist")
+    pair_body(model.config, sort_tensors(model.state_dict())).save(tmp_path / "body")
+    rebuilt = build_pair(Body.load(tmp_path / "body"), ROWS)
+    assert rebuilt.generator is not None and rebuilt.generator.hardness_head is not None
+    seen = []
+    for head in (rebuilt.generator.lm_head, rebuilt.generator.hardness_head):
+        head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    run(rebuilt)
+    table = rebuilt.encoder.embed_tokens.weight
+    assert rebuilt.generator.encoder.embed_tokens.weight is table
+    assert len(seen) == 2 and all(tensor is table for tensor in seen)
+
+
 @pytest.mark.parametrize("tying", TYINGS)
 def test_state_dict_holds_each_tied_tensor_once_and_loads_bit_for_bit(tying):
     one, two = pair(tying, "loss"), pair(tying, "loss", seed=2)
