@@ -88,6 +88,26 @@ class ModularAdaptTask(BlockTask):
         weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
         return Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
 
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        self._check_line(cfg, "arch", "modular_frozen_pair", "modular_frozen_body")
+        return super().build_model(cfg, from_checkpoint)
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        self._check_line(cfg, "criterion", "modular_replaced_token", "modular_masked_lm")
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.objective.name == "rtd":
+            criterion.settings.mlm_weight = 0.0
+        elif self.objective.name == "mlm" and self.body.backbone == ELECTRA:
+            criterion.settings.rtd_weight = criterion.settings.hardness_weight = 0.0
+        return criterion
+
+    def _check_line(self, cfg: Any, option: str, pair: str, single: str) -> None:
+        """Refuses a `fairseq-train` line that is for the other kind of body."""
+        expected = pair if self.body.backbone == ELECTRA else single
+        if cfg._name != expected:
+            raise UserError(f"--{option} {cfg._name}: the body {self.cfg.body} has backbone {self.body.backbone}; use "
+                            f"--{option} {expected}")
+
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
         if update_num in self.save_at:

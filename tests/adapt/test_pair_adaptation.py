@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 pytest.importorskip("fairseq")
 
@@ -141,8 +142,7 @@ def test_both_networks_are_bit_identical_after_training(journey, pair, tmp_path,
     models = []
     init = FrozenPair.__init__
     monkeypatch.setattr(FrozenPair, "__init__", lambda self, *a, **k: (init(self, *a, **k), models.append(self))[0])
-    weights = {"mlm": {"rtd_weight": 0}, "rtd": {"mlm_weight": 0}, "joint": {}}[objective]
-    train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective=objective, **weights)
+    train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective=objective)
     body, now = Body.load(pair / "body"), torch.nn.Module.state_dict(models[-1])
     assert body.generator is not None
     assert all(torch.equal(now[name], tensor) for name, tensor in body.tensors.items())
@@ -152,13 +152,12 @@ def test_both_networks_are_bit_identical_after_training(journey, pair, tmp_path,
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_shared_table_moves_under_every_objective(journey, pair, tmp_path, objective):
     start = pair_task(journey, pair, objective=objective).initial_embedding()
-    weights = {"mlm": {"rtd_weight": 0}, "rtd": {"mlm_weight": 0}, "joint": {}}[objective]
-    folder = train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective=objective, **weights)
+    folder = train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective=objective)
     assert not torch.equal(state(folder)["model"][TABLE], start.weight)
 
 
 def test_checkpoint_holds_the_whole_lexicon_though_not_all_of_it_learns(journey, pair, tmp_path):
-    folder = train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective="rtd", mlm_weight=0)
+    folder = train(journey / "data" / "qab", tmp_path, "adapt", ADAPT_PAIR, body=pair, objective="rtd")
     assert set(state(folder)["model"]) == {TABLE, BIAS}
     assert len(state(folder)["last_optimizer_state"]["state"]) == 1
 
@@ -171,6 +170,27 @@ def test_resume_is_bit_exact(journey, pair, tmp_path, disentangle):
     resumed = train(journey / "data" / "qab", tmp_path / "b", "adapt", ADAPT_PAIR, restore_file=middle, **options)
     one, two = state(whole)["model"], state(resumed)["model"]
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_objective_rules_over_the_criterions_weights(journey, pair):
+    from pretrain.electra_criterion import ModularReplacedTokenConfig
+
+    for objective, expected in (("mlm", (1, 0)), ("rtd", (0, 50)), ("joint", (1, 50))):
+        cfg = OmegaConf.structured(ModularReplacedTokenConfig)
+        cfg._name = "modular_replaced_token"
+        settings = pair_task(journey, pair, objective=objective).build_criterion(cfg).settings
+        assert (settings.mlm_weight, settings.rtd_weight) == expected
+
+
+@pytest.mark.parametrize(("place", "base", "message"), [
+    ("electra", ADAPT, "--arch modular_frozen_body: .* has backbone electra; use --arch modular_frozen_pair"),
+    ("roberta", ADAPT_PAIR, "--arch modular_frozen_pair: .* has backbone roberta; use --arch modular_frozen_body"),
+    ("electra", {**ADAPT_PAIR, "criterion": "modular_masked_lm"}, "use --criterion modular_replaced_token"),
+])
+def test_a_line_for_the_other_kind_of_body_is_refused(journey, pair, tmp_path, place, base, message):
+    base = {key: value for key, value in base.items() if key != "rtd-warmup"}
+    with pytest.raises(UserError, match=message):
+        train(journey / "data" / "qab", tmp_path, "adapt", base, body=pair if place == "electra" else journey / "en")
 
 
 def settings_for(journey: Path, place: Path, **changes: Any) -> AdaptSettings:
