@@ -56,7 +56,7 @@ def networks(body: Body, embedding: Embedding) -> dict[str, tuple[EncoderConfig,
                         "pre-trained body")
     if body.config.relative_buckets:
         raise UserError(f"this body has relative positions ({body.config.relative_buckets} buckets), which neither ELECTRA nor "
-                        "RoBERTa of transformers has; only bodies trained with relative_buckets 0 can be exported")
+                        "RoBERTa of transformers has; pre-train with relative_buckets=0 to export")
     model = assemble(body, embedding)
     if body.backbone != ELECTRA:
         return {"masked-lm": (body.config, Module.state_dict(model))}
@@ -83,9 +83,9 @@ def export(body: Body, embedding: Embedding, output: str | Path, *, tokenizer: b
     Raises:
         UserError: something that Hugging Face's models or tokenizers cannot compute as ours do.
     """
-    from adapt.huggingface.folder import OWN_ROWS, write_model
+    from adapt.huggingface.folder import OWN_MODEL, OWN_ROWS, write_model
     from adapt.huggingface.names import CLASSES, OUR_POSITIONS, UNUSED, to_electra
-    from adapt.huggingface.tokenizer import write_tokenizer
+    from adapt.huggingface.tokenizer import write_settings, write_tokenizer
     from pretrain.names import to_huggingface
     from pretrain.tensors import save_tensors
 
@@ -103,14 +103,16 @@ def export(body: Body, embedding: Embedding, output: str | Path, *, tokenizer: b
             else:
                 theirs = {key: tensor for key, tensor in to_huggingface(tensors).items() if ".decoder." not in key}
                 write_model(folder / name, model_config(name, shape, rows), theirs)
-            embedding.tokenizer.save(folder / name / "tokenizer.model")
+            embedding.tokenizer.save(folder / name / OWN_MODEL)
             if tokenizer:
                 write_tokenizer(embedding.tokenizer, folder / name, shape.max_positions, texts if not place else ())
+            else:
+                write_settings(folder / name, shape.max_positions)
     return list(found)
 
 
 EXAMPLE = """example:
-  relexify export-huggingface --body runs/en-electra --embedding runs/en-electra --output exported
+  relexify export-huggingface --body runs/electra-small --embedding runs/electra-small --output exported
   python -c 'from transformers import ElectraForPreTraining as E; E.from_pretrained("exported/discriminator")'
 """
 
@@ -124,7 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--embedding", metavar="DIR", help="embedding of a language; default: the one beside --body")
     add("--output", required=True, metavar="DIR", help="folder to write: DIR/discriminator and DIR/generator, or DIR/masked-lm")
     add("--check-text", metavar="FILE", help="compare the exported tokenizer's ids with SentencePiece's on these lines too")
-    add("--no-tokenizer", action="store_true", help="write tokenizer.model, but no Hugging Face tokenizer")
+    add("--no-tokenizer", action="store_true", help="write the SentencePiece model alone, as relexify.model")
     add("--overwrite", action="store_true", help="replace an existing output")
 
 

@@ -139,11 +139,15 @@ def embedding_of(one: Network, two: Network | None, body: Body, language: str, t
                         "embedding to write; take the body alone with --body-only, or name a SentencePiece model of the "
                         "language with --tokenizer to start an embedding from the rows that both spell alike")
     pieces = Tokenizer.load(tokenizer or vocabulary.model or "")
+    weight = one.tensors[EMBEDDING_WEIGHT]
+    needed = max(vocabulary.rows.values()) + 1
+    if vocabulary.assumed and needed != len(weight):
+        raise UserError(f"{one.name}: {vocabulary.model} and added_tokens.json number {needed:,} rows, the token table "
+                        f"has {len(weight):,}; add tokenizer.json, which says which row is which piece")
     rows, symbols = vocabulary.rows, pieces.vocabulary.symbols
     if tokenizer is not None and vocabulary.model is None:
         rows = vocabulary.for_pieces(symbols)
     rows = {symbol: rows[symbol] for symbol in symbols if symbol in rows}
-    weight = one.tensors[EMBEDDING_WEIGHT]
     absent = [symbol for symbol in symbols if symbol not in rows]
     if absent and tokenizer is None:
         raise UserError(f"{one.name}: {len(absent):,} of the {len(symbols):,} pieces of {pieces.name} have no row, among them "

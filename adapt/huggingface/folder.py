@@ -20,6 +20,8 @@ SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"
 OWN_ROWS = "relexify.safetensors"
 """What an export of ours keeps beside the model so that importing it again gives the same body, bit for bit."""
+OWN_MODEL = "relexify.model"
+"""The SentencePiece model in an export of ours: under a usual name, transformers would number its pieces in its own way."""
 NEEDED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.bin")
 """Of a repository on the hub, everything else is other frameworks' weights."""
 

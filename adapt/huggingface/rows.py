@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt.huggingface.folder import OWN_MODEL
+from adapt.tokenizer import Tokenizer
 from pretrain.errors import UserError
 from pretrain.files import read_json
 
@@ -27,10 +29,12 @@ class Rows:
     Attributes:
         model: its SentencePiece model, where it has one.
         rows: piece -> row; its special tokens stand under our names.
+        assumed: no file says the numbers; they are SentencePiece's own, and right only if they fill the table.
     """
 
     model: Path | None
     rows: dict[str, int]
+    assumed: bool = False
 
     def for_pieces(self, symbols: list[str]) -> dict[str, int]:
         """Rows of SentencePiece pieces in a WordPiece vocabulary, by writing: `▁word` and `word`, `ing` and `##ing`.
@@ -49,26 +53,30 @@ class Rows:
 def read_rows(folder: Path) -> Rows:
     """The vocabulary of a model folder.
 
-    `tokenizer.json` numbers the pieces, else `vocab.txt`, else the SentencePiece model with `added_tokens.json`.
+    `tokenizer.json` numbers the pieces, else `vocab.txt`, else the SentencePiece model with `added_tokens.json`; in an export of
+    relexify its numbering is ours.
 
     Raises:
         UserError: there is none of them, or it does not say which rows the special tokens have.
     """
     model = next((folder / name for name in SENTENCEPIECE if (folder / name).is_file()), None)
+    if (folder / OWN_MODEL).is_file():
+        return Rows(folder / OWN_MODEL, dict(Tokenizer.load(folder / OWN_MODEL).vocabulary.ids))
+    assumed = False
     if (folder / "tokenizer.json").is_file():
         rows = _of_tokenizer_json(folder / "tokenizer.json")
     elif (folder / "vocab.txt").is_file():
         lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
         rows = {piece: row for row, piece in enumerate(lines) if piece}
     elif model is not None:
-        rows = _of_sentencepiece(model)
+        rows, assumed = _of_sentencepiece(model), True
     else:
         raise UserError(f"{folder}: no vocabulary (tokenizer.json, vocab.txt or {SENTENCEPIECE[1]}), so that nobody can say "
                         "which row is which piece; add the tokenizer's files, or take the body alone with --body-only")
     added = folder / "added_tokens.json"
     if added.is_file():
         rows = {**rows, **{str(piece): int(row) for piece, row in read_json(added).items()}}
-    return Rows(model, _with_roles(folder, rows))
+    return Rows(model, _with_roles(folder, rows), assumed)
 
 
 def _of_tokenizer_json(path: Path) -> dict[str, int]:
@@ -87,8 +95,6 @@ def _of_tokenizer_json(path: Path) -> dict[str, int]:
 
 def _of_sentencepiece(path: Path) -> dict[str, int]:
     import sentencepiece
-
-    from adapt.tokenizer import Tokenizer
 
     model: Any = sentencepiece.SentencePieceProcessor(model_proto=Tokenizer.load(path).model)
     return {model.id_to_piece(row): row for row in range(model.get_piece_size())}

@@ -226,6 +226,11 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Seq
     made = build(tokenizer)
     check(tokenizer, made, [*SAMPLES, *texts])
     made.save(str(folder / "tokenizer.json"))
+    write_settings(folder, longest)
+
+
+def write_settings(folder: Path, longest: int) -> None:
+    """`tokenizer_config.json` alone: transformers then misses `tokenizer.json`, where it would make up an empty vocabulary."""
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest, "padding_side": "right",
         "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>",

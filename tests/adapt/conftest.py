@@ -58,3 +58,12 @@ def body(journey: Path) -> Body:
 @pytest.fixture
 def source(journey: Path) -> Embedding:
     return Embedding.load(journey / "en" / "embedding")
+
+
+@pytest.fixture(scope="session")
+def sentencepiece() -> Tokenizer:
+    """A small tokenizer of German."""
+    from adapt.tokenizer import train_tokenizer
+
+    text = ["der hund läuft durch den wald und die katze schläft im haus", "kinder lernen in der schule rechnen 1 2 3"]
+    return Tokenizer(train_tokenizer(text * 40, 60))
