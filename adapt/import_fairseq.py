@@ -127,10 +127,6 @@ def align_rows(weight: Tensor, bias: Tensor, rows: Mapping[str, int], tokenizer:
     Raises:
         UserError: the dictionary belongs to another model or another tokenizer.
     """
-    import torch
-
-    from pretrain.masking import generator_for
-
     if missing not in MISSING_ROWS:
         raise unknown("choice for --missing", missing, MISSING_ROWS)
     needed, have = max(rows.values()) + 1, weight.size(0)
@@ -144,6 +140,20 @@ def align_rows(weight: Tensor, bias: Tensor, rows: Mapping[str, int], tokenizer:
         raise UserError(f"{name}: {len(absent):,} of the tokenizer's {len(symbols):,} pieces are not in it, among them "
                         f"{', '.join(map(repr, absent[:5]))}; take the SentencePiece model that came with the "
                         "checkpoint, or draw rows for them with --missing draw")
+    return take_rows(weight, bias, rows, tokenizer)
+
+
+def take_rows(weight: Tensor, bias: Tensor, rows: Mapping[str, int], tokenizer: Tokenizer) -> tuple[Tensor, Tensor, int]:
+    """Weight [V, E] and bias [V] in the order of the tokenizer's ids, and how many rows were drawn.
+
+    A piece that `rows` lacks gets a row from N(mean, sd) of the table, and the mean bias.
+    """
+    import torch
+
+    from pretrain.masking import generator_for
+
+    symbols = tokenizer.vocabulary.symbols
+    absent = [symbol for symbol in symbols if symbol not in rows]
     index = torch.tensor([rows.get(symbol, 0) for symbol in symbols])
     new_weight, new_bias = weight.index_select(0, index), bias.index_select(0, index)
     if absent:

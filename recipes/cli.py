@@ -26,6 +26,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
     "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
+    "import-huggingface": ("adapt.import_huggingface", "a Hugging Face ELECTRA (discriminator, generator) -> body and embedding"),
+    "export-huggingface": ("adapt.export_huggingface", "body and embedding -> model folders that transformers opens"),
     "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),
     "demo": ("recipes.demo", "the whole journey in the miniature world, in minutes"),
     "bench": ("recipes.bench", "measures steps, preparation and evaluation against the usual ways"),

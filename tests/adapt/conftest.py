@@ -65,3 +65,12 @@ def source(journey: Path) -> Embedding:
 def electra(journey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with `body` (an ELECTRA pair's, random) and `embedding` (of qaa)."""
     return save_pair(tmp_path_factory.mktemp("electra"), Tokenizer.load(journey / "data" / "qaa"), "qaa")
+
+
+@pytest.fixture(scope="session")
+def sentencepiece() -> Tokenizer:
+    """A small tokenizer of German."""
+    from adapt.tokenizer import train_tokenizer
+
+    text = ["der hund läuft durch den wald und die katze schläft im haus", "kinder lernen in der schule rechnen 1 2 3"]
+    return Tokenizer(train_tokenizer(text * 40, 60))
