@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from pretrain.errors import UserError
+from pretrain.files import read_record
+
+SEEDS = "seeds.json"
+"""The record of a folder with one run for each of several seeds; `tasks.seeds` writes it."""
+SEEDS_FORMAT, SEEDS_VERSION = "relexify-seeds", 1
 
 
 def locate(path: str | Path, kind: str) -> Path:
-    """The folder of a `body` or `embedding`: `path` itself, or the one inside a run's output or an assembled model."""
+    """The folder of a `body` or `embedding`: `path` itself, or the one inside a run's output or an assembled model.
+
+    Of a folder with runs over seeds it is that of the median run, which its record names.
+    """
     path = Path(path)
+    if (path / SEEDS).exists():
+        record = read_record(path / SEEDS, "the record of runs over seeds (seeds.json)", SEEDS_FORMAT, SEEDS_VERSION)
+        path = path / str(record["median"]["folder"])
     if not (path / f"{kind}.json").exists() and (path / kind / f"{kind}.json").exists():
         return path / kind
     return path

@@ -24,6 +24,7 @@ from pretrain.schedule import Polynomial
 
 ROLE = "relexify_role"
 NETWORK = "relexify_network"
+SCALE = "relexify_lr_scale"
 
 
 def mark(parameter: torch.Tensor, role: str) -> None:
@@ -34,6 +35,11 @@ def mark(parameter: torch.Tensor, role: str) -> None:
 def mark_network(parameter: torch.Tensor, network: str) -> None:
     """Notes which network of a pair a parameter belongs to, for clipping by network."""
     setattr(parameter, NETWORK, network)
+
+
+def mark_scale(parameter: torch.Tensor, scale: float) -> None:
+    """Notes by what a parameter's learning rate is multiplied, whatever rate it is given; unmarked ones have 1."""
+    setattr(parameter, SCALE, scale)
 
 
 @dataclass
@@ -55,7 +61,11 @@ class ModularAdamWConfig(FairseqDataclass):
 
 @register_optimizer("modular_adamw", dataclass=ModularAdamWConfig)
 class ModularAdamW(FairseqOptimizer):
-    """AdamW (Loshchilov & Hutter 2019) with bias correction and groups `embedding`, `matrix`, `vector`."""
+    """AdamW (Loshchilov & Hutter 2019) with bias correction and groups `embedding`, `matrix`, `vector`.
+
+    Each of these is split further where parameters were marked with a scale of their learning rate. The scales are kept
+    here, parallel to the groups, and never come from a checkpoint.
+    """
 
     def __init__(self, cfg: Any, params: Iterable[nn.Parameter]):
         super().__init__(cfg)
@@ -67,18 +77,18 @@ class ModularAdamW(FairseqOptimizer):
                 "use --precision fp16 or --precision bf16 (autocast, fp32 master weights)"
             )
         in_episode = {"embedding", "output_bias"} if cfg.forget_scope == "embedding+bias" else {"embedding"}
-        named: dict[str, list[nn.Parameter]] = {"embedding": [], "matrix": [], "vector": []}
+        named: dict[tuple[str, float], list[nn.Parameter]] = {}
         for parameter in params:
-            if getattr(parameter, ROLE, "body") in in_episode:
-                named["embedding"].append(parameter)
-            else:
-                named["matrix" if parameter.ndim > 1 else "vector"].append(parameter)
+            shape = "matrix" if parameter.ndim > 1 else "vector"
+            name = "embedding" if getattr(parameter, ROLE, "body") in in_episode else shape
+            named.setdefault((name, getattr(parameter, SCALE, 1.0)), []).append(parameter)
         decay = float(cfg.weight_decay)
+        keys = sorted(named, key=lambda key: (key[0], -key[1]))  # embedding, matrix, vector; of each the largest scale first
         groups = [
-            {"params": members, "name": name, "weight_decay": 0.0 if name == "vector" and not cfg.decay_all else decay}
-            for name, members in named.items()
-            if members
+            {"params": named[key], "name": key[0], "weight_decay": 0.0 if key[0] == "vector" and not cfg.decay_all else decay}
+            for key in keys
         ]
+        self.scales = [scale for _, scale in keys]
         self._optimizer = torch.optim.AdamW(
             groups, lr=cfg.lr[0], betas=ast.literal_eval(cfg.adam_betas), eps=cfg.adam_eps, fused=True
         )
@@ -91,17 +101,25 @@ class ModularAdamW(FairseqOptimizer):
         return {}
 
     def get_lr(self) -> float:
-        """The body's rate (the embedding's where only that is trained)."""
-        return next((g["lr"] for g in self.param_groups if g["name"] != "embedding"), self.param_groups[0]["lr"])
+        """The body's rate before any scale (the embedding's where only that is trained)."""
+        rates = [(g["lr"] / scale, g["name"]) for g, scale in zip(self.param_groups, self.scales, strict=True)]
+        return next((rate for rate, name in rates if name != "embedding"), rates[0][0])
+
+    def set_lr(self, lr: float) -> None:
+        """Gives every group this rate times its scale."""
+        for group, scale in zip(self.param_groups, self.scales, strict=True):
+            group["lr"] = lr * scale
 
     @property
     def embedding_lr(self) -> float | None:
+        """The embedding's rate as it is applied."""
         return next((g["lr"] for g in self.param_groups if g["name"] == "embedding"), None)
 
     def set_embedding_lr(self, lr: float) -> None:
-        for group in self.param_groups:
+        """Gives the embedding this rate times its scale."""
+        for group, scale in zip(self.param_groups, self.scales, strict=True):
             if group["name"] == "embedding":
-                group["lr"] = lr
+                group["lr"] = lr * scale
 
     def forget_state(self, parameters: Iterable[nn.Parameter]) -> None:
         """Drops moments and step counts of exactly these parameters, and any gradient they still hold."""

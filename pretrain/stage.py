@@ -155,10 +155,8 @@ class Stage:
         settings = json.loads(json.dumps(self.settings))
         if path.exists():
             old = read_json(path)
-            changed = [f"{k} was {old.get(k)!r}, now {settings.get(k)!r}" for k in sorted({*old, *settings})
-                       if old.get(k) != settings.get(k)]
-            if changed:
-                raise UserError(f"{self.folder}: holds an unfinished run with other settings ({'; '.join(changed)}); "
+            if changed := changes(old, settings):
+                raise UserError(f"{self.folder}: holds an unfinished run with other settings ({changed}); "
                                 "repeat them to resume, or delete that folder to start anew")
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +187,12 @@ class Stage:
                     bar.set_postfix_str(f"valid loss {stats.get('valid_loss', '?')}", refresh=False)
                 bar.update(0)
                 bar.refresh()
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What differs between the settings of two runs, each with both values; empty where nothing does."""
+    return "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in sorted({*old, *new})
+                     if old.get(key) != new.get(key))
 
 
 def parse_log_line(line: str) -> tuple[str, dict[str, Any]]:

@@ -131,7 +131,7 @@ class Task(Definition):
     labels: tuple[str, ...]
     reader: Reader
     available: Available
-    heads: tuple[str, ...] = ("classification",)
+    heads: tuple[str, ...] = ("classification", "linear")
     metric: str = "accuracy"
     criterion: str = "modular_classification"
 

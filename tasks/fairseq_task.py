@@ -27,7 +27,7 @@ from adapt.resources import locate
 from pretrain.body import HEADS, Body, load_body
 from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
-from pretrain.optimizer import mark
+from pretrain.optimizer import mark, mark_scale
 from pretrain.partial import PartlyTrained
 from pretrain.roberta import FairseqMaskedLM, TrainingModelConfig
 from tasks.base import Task
@@ -35,6 +35,7 @@ from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length
 from tasks.fairseq_data import ItemDataset
 from tasks.fairseq_qa import load_questions
 from tasks.heads import TaskModel
+from tasks.layer_decay import LayerDecay
 from tasks.qa import QATask
 from tasks.qa_features import WindowSettings
 from tasks.registry import get_task
@@ -142,7 +143,17 @@ class ModularFinetuneTask(FairseqTask):
         return None
 
 
-@register_model("modular_task_body", dataclass=TrainingModelConfig)
+@dataclass
+class TaskBodyConfig(TrainingModelConfig):
+    layer_decay: float = field(
+        default=1.0, metadata={"help": "learning rate of each layer as a share of that of the layer above; 1: off"}
+    )
+    layer_decay_variant: str = field(
+        default="paper", metadata={"help": "last layer below the head: paper (decay) or official (decay squared)"}
+    )
+
+
+@register_model("modular_task_body", dataclass=TaskBodyConfig)
 class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     """A body that learns a task with a new head, under an embedding that does not.
 
@@ -150,7 +161,7 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     """
 
     def __init__(self, body: Body, embedding: Embedding, cfg: Any, task: str, head: str, classes: int,
-                 train_embedding: bool = False):
+                 train_embedding: bool = False, decay: LayerDecay | None = None):
         super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
         load_body(self, body)
         own = torch.nn.Module.state_dict(self)
@@ -165,12 +176,17 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
                 mark(parameter, "head")
         self.train_only(name for name, _ in self.named_parameters()
                         if name not in frozen and not name.startswith("lm_head."))
+        if decay is not None:
+            for name, parameter in self.named_parameters():
+                if parameter.requires_grad:
+                    mark_scale(parameter, decay.factor(name, body.config.layers))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         definition = task.definition
         classes = len(definition.labels) if isinstance(definition, Task) else 0
-        return cls(task.body, task.embedding, cfg, definition.name, task.head, classes, task.cfg.train_embedding)
+        return cls(task.body, task.embedding, cfg, definition.name, task.head, classes, task.cfg.train_embedding,
+                   LayerDecay(cfg.layer_decay, cfg.layer_decay_variant))
 
 
 @register_criterion("modular_classification", dataclass=FairseqDataclass)

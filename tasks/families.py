@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +33,10 @@ class Family(Protocol):
         """What is needed to rebuild the head and its inputs, for the body's `task` record."""
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Any) -> dict[str, Any]:
-        """`score` (a share), `standard_error`, `n` and further figures of the dev split that chose the checkpoint."""
+        """`score` (a share), `standard_error`, `n` and further figures of the dev split that chose the checkpoint.
+
+        `baseline` says what reading nothing scores there (`score`, a share) and how (`what`): runs are judged by it.
+        """
 
     def learned(self) -> dict[str, Any]:
         """What `dev_score` has chosen on that split, for the body's `task` record."""
@@ -83,7 +87,9 @@ class Classification:
         encoded = encode_examples(embedding.tokenizer, dev.examples, self.max_length)
         predicted = predict(model, encoded, self.task.name)
         share = sum(int(p) == item.label for p, item in zip(predicted, dev.examples, strict=True)) / len(dev)
-        return {"score": share, "n": len(dev), "standard_error": standard_error(share, len(dev))}
+        majority = Counter(item.label for item in dev.examples).most_common(1)[0][1] / len(dev)
+        return {"score": share, "n": len(dev), "standard_error": standard_error(share, len(dev)),
+                "baseline": {"score": majority, "what": "the most frequent label"}}
 
     def learned(self) -> dict[str, Any]:
         return {}
@@ -122,15 +128,21 @@ class QuestionAnswering:
         return {"head": self.head, "labels": [], "windows": vars(self.windows), "answer_tokens": self.answer_tokens}
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Questions) -> dict[str, Any]:
-        from tasks.qa_evaluate import answer, figures
-        from tasks.qa_scores import score_squad2
+        from tasks.qa_evaluate import answer, figures, first_span
+        from tasks.qa_scores import score, score_squad2
 
-        predictions, _ = answer(model, self.task.name, embedding.tokenizer, dev.questions, self.windows)
+        predictions, windows = answer(model, self.task.name, embedding.tokenizer, dev.questions, self.windows)
         if self.task.unanswerable:
             texts = {key: prediction.best for key, prediction in predictions.items()}
             odds = {key: prediction.no_answer for key, prediction in predictions.items()}
             self.threshold = score_squad2(dev.questions, texts, odds)["best_f1_thresh"]
-        return figures(self.task, dev.questions, predictions, embedding.language, self.threshold)
+            share = sum(not item.answers for item in dev.questions) / len(dev)
+            baseline = {"score": share, "what": "no answer to any question"}
+        else:
+            guessed = first_span(windows, dev.questions, self.answer_tokens)
+            f1 = score(dev.questions, guessed, self.task.name, embedding.language)["f1"]
+            baseline = {"score": f1 / 100, "what": f"the first {self.answer_tokens} tokens of every context"}
+        return {**figures(self.task, dev.questions, predictions, embedding.language, self.threshold), "baseline": baseline}
 
     def learned(self) -> dict[str, Any]:
         return {"no_answer_threshold": self.threshold} if self.task.unanswerable else {}

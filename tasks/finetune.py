@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ from tasks.base import Definition, Examples
 from tasks.evaluate import choose_device
 from tasks.families import Family, family_of
 from tasks.heads import task_model
+from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
 
@@ -76,6 +78,9 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
         "best_checkpoint_metric": task.metric, "maximize_best_checkpoint_metric": True,
         "head": settings.head or None, "stride": settings.stride or None, "max_question": settings.max_question or None,
+        "layer_decay": settings.layer_decay if settings.layer_decay != 1 else None,
+        "layer_decay_variant": settings.layer_decay_variant if settings.layer_decay != 1 else None,
+        "adam_betas": settings.adam_betas, "adam_eps": settings.adam_eps,
         "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": settings.tensorboard or None,
     }
     options.update(common_options(
@@ -111,12 +116,27 @@ def check_numbers(settings: FinetuneSettings) -> None:
         raise UserError(f"--epochs {settings.epochs}, --updates {settings.updates}: expected a positive length")
     if settings.lr < 0 or settings.warmup < 0:
         raise UserError(f"--lr {settings.lr}, --warmup {settings.warmup}: expected positive numbers")
+    LayerDecay(settings.layer_decay, settings.layer_decay_variant)
+    check_adam(settings.adam_betas, settings.adam_eps)
     if settings.dev_split in ("train", "test"):
         raise UserError(f"--dev-split {settings.dev_split}: the split that chooses the checkpoint says nothing about "
                         "it any more; choose on dev")
     for path in (*settings.train_files, *settings.dev_files):
         if "," in path:
             raise UserError(f"{path!r}: fairseq-train takes a list with commas; rename the file")
+
+
+def check_adam(betas: str, eps: float) -> None:
+    """Refuses what Adam cannot use: `betas` is a pair of numbers below 1 as text, `eps` a positive number."""
+    try:
+        values = ast.literal_eval(betas)
+        good = len(values) == 2 and all(0 <= float(value) < 1 for value in values)
+    except (ValueError, SyntaxError, TypeError):
+        good = False
+    if not good:
+        raise UserError(f"--adam-betas {betas!r}: expected two numbers from 0 to below 1, as '(0.9, 0.999)'")
+    if eps <= 0:
+        raise UserError(f"--adam-eps {eps}: expected a positive number")
 
 
 def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False,
@@ -165,7 +185,9 @@ def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple
         "stage": "finetune", "seed": settings.seed, "updates": best, "planned_updates": planned.updates,
         "lr": planned.lr, "warmup": settings.warmup,
         "examples_per_update": settings.batch_size * settings.update_freq,
-        "weight_decay": settings.weight_decay, "clip_norm": settings.clip_norm, "dropout": settings.dropout,
+        "weight_decay": settings.weight_decay, "clip_norm": settings.clip_norm, "adam_betas": settings.adam_betas,
+        "adam_eps": settings.adam_eps, "layer_decay": settings.layer_decay,
+        "layer_decay_variant": settings.layer_decay_variant if settings.layer_decay != 1 else None, "dropout": settings.dropout,
         "attention_dropout": settings.attention_dropout, "precision": settings.precision,
         **planned.family.made(),
         "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,

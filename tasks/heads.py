@@ -40,8 +40,28 @@ class ClassificationHead(nn.Module):
         return self.out_proj(self.dropout(x))
 
 
-HEADS: dict[str, type[ClassificationHead | SpanHead | JointSpanHead]] = {
-    "classification": ClassificationHead, "span": SpanHead, "joint_span": JointSpanHead,
+class LinearHead(nn.Module):
+    """ELECTRA's head on the state of `<s>`: dropout, out_proj D -> C (Clark et al. 2020, official fine-tuning code).
+
+    Drawn from N(0, 0.02) as every head here; that code draws its last layer from Glorot's uniform distribution.
+    """
+
+    first_only = True
+    """Only the state of `<s>` is read."""
+
+    def __init__(self, width: int, classes: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.out_proj = nn.Linear(width, classes)
+        self.apply(init_weights)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, C]."""
+        return self.out_proj(self.dropout(states_BTD[:, 0]))
+
+
+HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead]] = {
+    "classification": ClassificationHead, "linear": LinearHead, "span": SpanHead, "joint_span": JointSpanHead,
 }
 """Head kinds that a task may declare."""
 SPAN_HEADS = ("span", "joint_span")

@@ -50,6 +50,12 @@ class FinetuneSettings:
     attention_dropout: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 0.0
+    layer_decay: float = 1.0
+    """Learning rate of each layer as a share of that of the layer above; 1: the same for all."""
+    layer_decay_variant: str = "paper"
+    """What the last layer has: `paper` (decay) or `official` (decay squared), see `tasks.layer_decay`."""
+    adam_betas: str = "(0.9, 0.98)"
+    adam_eps: float = 1e-6
     validate_every: int = 0
     """Updates between validations, each of which writes a checkpoint; 0: twice an epoch, at least ten times a run."""
     precision: str = "fp32"

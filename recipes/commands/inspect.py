@@ -32,12 +32,21 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """
     from adapt.assemble import check_compatible
     from adapt.embedding import Embedding
+    from adapt.resources import SEEDS, locate
     from adapt.tokenizer import Tokenizer
     from pretrain.body import Body
     from pretrain.data import MappedTokens
     from pretrain.errors import UserError
     from pretrain.files import read_json
 
+    if (path / SEEDS).exists():
+        median = describe(locate(path, "body"))
+        record = read_json(path / SEEDS)
+        for run in record["runs"]:
+            if Body.load(path / run["folder"]).fingerprint != run["fingerprint"]:
+                raise UserError(f"{path / run['folder']}: is another body than {SEEDS} says; the files were changed or mixed "
+                                "up: copy the folder again")
+        return [(f"{path}: runs over {len(record['runs'])} seeds, verified; the median run follows", record), *median]
     if (path / "body.json").exists():
         return [(f"{path}: verified", Body.load(path).record())]
     if (path / "embedding.json").exists():

@@ -9,10 +9,13 @@ EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
   relexify finetune --body runs/en --task squad --data SQuAD --output runs/squad --epochs 2
   relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
+  relexify finetune --body runs/electra --task xnli --data XNLI-1.0 --output runs/xnli --head linear --layer-decay 0.8 \\
+      --lr 1e-4 --epochs 3 --warmup 0.1 --adam-betas "(0.9, 0.999)" --clip-norm 1 --max-length 128 --seeds 1,2,3,4,5
 
 Files in --data: for xnli train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
 and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json.
-A run that was cut off resumes when it is repeated; OUTPUT appears when it is done.
+A run that was cut off resumes when it is repeated; OUTPUT appears when it is done. With --seeds, OUTPUT/seed-N is the task
+body of seed N, OUTPUT/seeds.json has all scores, and OUTPUT itself, named as a --body, is the run with the median dev score.
 """
 HELP = {
     "body": "pre-trained body: an output of pretrain, or a body folder",
@@ -29,7 +32,8 @@ HELP = {
     "batch_size": "examples of a micro-batch",
     "update_freq": "micro-batches of an update",
     "max_length": "longest input in tokens; 0: all positions of the body, at most 384 for question answering",
-    "head": "span (start and end) or joint_span (end given start, and answerability); default: the task's own",
+    "head": "classification (RoBERTa's, two layers) or linear (ELECTRA's, one layer); for questions span (start and end) or "
+            "joint_span (end given start, and answerability); default: the task's own",
     "stride": "question answering: context tokens from window to window; 0: 128, less in short windows",
     "max_question": "question answering: tokens kept of a question; 0: 64, less in short windows",
     "train_embedding": "train the embedding too; it is then written to OUTPUT/embedding",
@@ -37,6 +41,11 @@ HELP = {
     "attention_dropout": "dropout of attention weights",
     "weight_decay": "decoupled weight decay",
     "clip_norm": "global gradient norm; 0: off",
+    "layer_decay": "learning rate of each layer as a share of that of the layer above, the head's being --lr (ELECTRA: 0.8; 0.9 "
+                   "for its large model); 1: off",
+    "layer_decay_variant": "what the last layer has: paper (decay) or official (decay squared, as ELECTRA's code)",
+    "adam_betas": "betas of Adam; ELECTRA: '(0.9, 0.999)'",
+    "adam_eps": "epsilon of Adam",
     "validate_every": "updates between validations (and checkpoints to resume from); 0: twice an epoch",
     "precision": "fp32, bf16 or fp16",
     "compile": "torch.compile the encoder",
@@ -65,6 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         else:
             shown = "" if field.default == "" else f" (default {field.default!r})"
             parser.add_argument(flag, type=type(field.default), default=field.default, help=HELP[field.name] + shown)
+    parser.add_argument("--seeds", default="", metavar="N,N,…", help="train once for each seed, in OUTPUT/seed-N, instead "
+                        "of --seed; repeated with more seeds it adds them")
+    parser.add_argument("--failed-margin", type=float, default=0.02, metavar="SHARE",
+                        help="with --seeds: a run has failed where its dev score is not more than this above what reading "
+                             "nothing scores, such as the most frequent label (default 0.02)")
     parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
     parser.add_argument("--restart", action="store_true", help="throw away an unfinished run rather than resume it")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
@@ -73,12 +87,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, writes the task body and prints its dev score."""
+    """Trains, writes the task body or bodies and prints the dev scores."""
+    from pretrain.errors import UserError
     from tasks.finetune import finetune, plan, summary
+    from tasks.seeds import finetune_seeds, parse_seeds, settings_of, table
     from tasks.settings import FinetuneSettings
 
     args.train_files, args.dev_files = tuple(args.train_files), tuple(args.dev_files)
     settings = FinetuneSettings(**{field.name: getattr(args, field.name) for field in fields(FinetuneSettings)})
+    if args.seeds:
+        seeds = parse_seeds(args.seeds)
+        if settings.seed != FinetuneSettings.seed:
+            raise UserError(f"--seed {settings.seed} and --seeds {args.seeds}: give one of them")
+        if args.print_command:
+            for seed in seeds:
+                print(plan(settings_of(settings, seed), args.overwrite).stage.printed())
+            return 0
+        print(table(finetune_seeds(settings, seeds, args.failed_margin, args.overwrite, args.quiet, args.keep_checkpoints,
+                                   args.restart), args.output))
+        return 0
     if args.print_command:
         print(plan(settings, args.overwrite).stage.printed())
         return 0

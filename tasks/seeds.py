@@ -1,0 +1,173 @@
+"""One task adaptation under several seeds: a folder of task bodies, their scores side by side, and the median run.
+
+Fine-tuning on few examples varies with the seed, and some runs never leave what guessing scores. Clark et al. (2020) report
+the median of ten runs; others report runs without the degenerate ones. The record holds both, and the rule.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapt.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION
+from pretrain.body import Body
+from pretrain.errors import UserError
+from pretrain.files import read_json, read_record, write_json
+from pretrain.stage import changes
+from tasks.evaluate import aligned
+from tasks.finetune import finetune, plan
+from tasks.settings import FinetuneSettings
+from tasks.statistics import over_seeds
+
+SETTINGS = "settings.json"
+"""What all runs of the folder have in common."""
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`1,2,3` -> [1, 2, 3].
+
+    Raises:
+        UserError: not a list of whole numbers, or one that stands twice.
+    """
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds {text!r}: expected different whole numbers with commas between them, as 1,2,3,4,5")
+    return seeds
+
+
+def run_folder(seed: int) -> str:
+    """Name of the folder of a run."""
+    return f"seed-{seed}"
+
+
+def settings_of(settings: FinetuneSettings, seed: int) -> FinetuneSettings:
+    """The settings of one run: they write a folder inside the common output."""
+    return replace(settings, seed=seed, output=str(Path(settings.output) / run_folder(seed)))
+
+
+def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: float = 0.02, overwrite: bool = False,
+                   quiet: bool = False, keep: bool = False, restart: bool = False) -> dict[str, Any]:
+    """Trains a task body for each seed in `OUTPUT/seed-N` and writes `OUTPUT/seeds.json`.
+
+    Finished runs are left as they are, a run that was cut off resumes. Seeds of earlier calls stay in the record: it grows,
+    and no run can be left out of it.
+
+    Args:
+        seeds: `settings.seed` is not used.
+        margin: a run has failed where its dev score is not more than this above what reading nothing scores.
+        overwrite: throw away what OUTPUT holds.
+        keep, restart: as for `finetune`, of each run.
+
+    Returns:
+        The record, see `record_of`.
+
+    Raises:
+        UserError: a mistake in the settings or files, or an OUTPUT that holds something else or runs with other settings.
+    """
+    if margin < 0:
+        raise UserError(f"--failed-margin {margin}: expected a share from 0 on")
+    output = Path(settings.output)
+    common = plan(settings_of(settings, seeds[0])).stage.settings
+    common.pop("seed")
+    if overwrite:
+        shutil.rmtree(output, ignore_errors=True)
+    _claim(output, common)
+    done = []
+    if (output / SEEDS).exists():
+        record = read_record(output / SEEDS, "the record of runs over seeds", SEEDS_FORMAT, SEEDS_VERSION)
+        done = [run["seed"] for run in record["runs"]]
+    bodies = {}
+    for seed in sorted({*done, *seeds}):
+        one = settings_of(settings, seed)
+        if (Path(one.output) / "body.json").exists():
+            bodies[seed] = Body.load(one.output)
+        else:
+            bodies[seed] = finetune(one, quiet=quiet, keep=keep, restart=restart)
+    record = record_of(bodies, margin)
+    write_json(output / SEEDS, record)
+    return record
+
+
+def _claim(output: Path, common: dict[str, Any]) -> None:
+    """Notes the common settings in a new folder; refuses one that holds something else, or runs with other settings."""
+    path = output / SETTINGS
+    if not path.exists():
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise UserError(f"{output}: already holds something other than runs over seeds; name another --output, or pass "
+                            "--overwrite to replace it")
+        write_json(path, common)
+        return
+    if changed := changes(read_json(path), common):
+        raise UserError(f"{output}: holds runs with other settings ({changed}); repeat those to go on, name another --output, or "
+                        "pass --overwrite to throw them away")
+
+
+def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:
+    """The content of `seeds.json`: every run, the rule for failed ones, figures of all runs beside those of the kept ones.
+
+    `median` names the run with the median dev score of all runs, failed ones included; of an even number the lower one.
+    """
+    first = next(iter(bodies.values()))
+    task = first.task or {}
+    dev = task["dev"]
+    baseline = dev.get("baseline") or {"score": 0.0, "what": "nothing is known to score without reading"}
+    runs = []
+    for seed, body in bodies.items():
+        own = (body.task or {})["dev"]
+        runs.append({"seed": seed, "folder": run_folder(seed), "score": own["score"], "standard_error": own["standard_error"],
+                     "updates": body.made["updates"], "fingerprint": body.fingerprint,
+                     "failed": own["score"] - baseline["score"] <= margin + 1e-9})
+    ranked = sorted(runs, key=lambda run: (run["score"], run["seed"]))
+    median = ranked[(len(ranked) - 1) // 2]
+    return {
+        "format": SEEDS_FORMAT, "version": SEEDS_VERSION, "task": task["name"], "task_version": task["version"],
+        "metric": task["metric"], "split": dev["split"], "language": dev["language"], "n": dev["n"],
+        "data_sha256": dev["data_sha256"], "lineage": first.lineage,
+        "failed_rule": {"margin": margin, "baseline": baseline, "failed": f"{dev['split']} score <= baseline + margin"},
+        "failed": [run["seed"] for run in runs if run["failed"]],
+        "all": figures([run["score"] for run in runs]),
+        "kept": figures([run["score"] for run in runs if not run["failed"]]),
+        "median": {key: median[key] for key in ("seed", "folder", "score", "failed")},
+        "runs": runs,
+    }
+
+
+def figures(scores: Sequence[float]) -> dict[str, Any] | None:
+    """Count, mean, standard deviation (n - 1), median, extremes and Student's 95 % interval of the mean; None of no run."""
+    if not scores:
+        return None
+    found: dict[str, Any] = {"count": len(scores), "mean": float(np.mean(scores)), "sd": None, "median": float(np.median(scores)),
+                             "min": min(scores), "max": max(scores), "interval_95": None}
+    if len(scores) > 1:
+        estimate = over_seeds(scores)
+        found.update(sd=float(np.std(scores, ddof=1)), interval_95=[estimate.low, estimate.high])
+    return found
+
+
+def table(record: dict[str, Any], output: str | Path) -> str:
+    """The record for the terminal: each run, all runs beside the kept ones, and which run stands for the folder."""
+    rows = [["seed", "score", "updates", ""]]
+    rows += [[str(run["seed"]), f"{run['score']:.3f}", f"{run['updates']:,}", "failed" if run["failed"] else ""]
+             for run in record["runs"]]
+    names = ("count", "mean", "sd", "median", "min", "max")
+    sides = [["", *names]]
+    for side in ("all", "kept"):
+        found = record[side] or {"count": 0}
+        sides.append([side, *("-" if found.get(name) is None else str(found[name]) if name == "count" else f"{found[name]:.3f}"
+                              for name in names)])
+    rule, median = record["failed_rule"], record["median"]
+    lines = [f"{record['task']} {record['split']} ({record['language']}), {record['metric']} as a share, n = {record['n']:,}; "
+             "each run's checkpoint was chosen on this split", aligned(rows, left=1), aligned(sides, left=1),
+             f"failed: not more than {rule['margin']} above {rule['baseline']['score']:.3f} ({rule['baseline']['what']})",
+             f"{output} stands for {output}/{median['folder']}, the median run"]
+    if median["failed"]:
+        lines.append("the median run has itself failed: do not use it; more seeds, a lower --lr or a longer --warmup may help")
+    return "\n".join(lines)
