@@ -26,6 +26,7 @@ from tasks.families import Family, family_of
 from tasks.heads import task_model
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
+from tasks.tagging import with_labels
 
 
 @dataclass
@@ -50,7 +51,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     Raises:
         UserError: a wrong artefact, file, label or number.
     """
-    task = get_task(settings.task)
+    task = with_labels(get_task(settings.task), settings.labels)
     body = Body.load(locate(settings.body, "body"))
     source = embedding_path(settings)
     embedding = Embedding.load(source)
@@ -75,7 +76,8 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         "train_embedding": settings.train_embedding, "dropout": settings.dropout,
         "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
         "best_checkpoint_metric": task.metric, "maximize_best_checkpoint_metric": True,
-        "head": settings.head or None, "stride": settings.stride or None, "max_question": settings.max_question or None,
+        "head": settings.head or None, "labels": settings.labels or None,
+        "stride": settings.stride or None, "max_question": settings.max_question or None,
         "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": settings.tensorboard or None,
     }
     options.update(common_options(
@@ -83,10 +85,11 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         clip_norm=settings.clip_norm, validate_every=validate_every, update_freq=settings.update_freq,
         weight_decay=settings.weight_decay))
     identity = asdict(settings)
-    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files"):
+    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files", "labels"):
         identity.pop(place)
     identity.update(task=[task.name, task.version], body=body.fingerprint, embedding=embedding.record()["fingerprint"],
-                    updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language)
+                    updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language,
+                    labels=list(getattr(task, "labels", ())))
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
                   threads=settings.threads, overwrite=overwrite, quiet=quiet)

@@ -8,10 +8,12 @@ from dataclasses import MISSING, fields
 EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
   relexify finetune --body runs/en --task squad --data SQuAD --output runs/squad --epochs 2
+  relexify finetune --body runs/en --task panx --data panx --output runs/panx --epochs 3
   relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
 
 Files in --data: for xnli train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
-and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json.
+and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json. For panx and udpos train-CODE.tsv,
+dev-CODE.tsv, raw WikiANN or a UD treebank's .conllu files; for conll2000 and conll (own labels) train.txt, dev.txt.
 A run that was cut off resumes when it is repeated; OUTPUT appears when it is done.
 """
 HELP = {
@@ -19,7 +21,7 @@ HELP = {
     "data": "folder with the task's files, or hf:facebook/xnli, hf:rajpurkar/squad",
     "output": "where the task body will stand",
     "embedding": "embedding of the examples' language (default: the one beside the body); stays as it is",
-    "task": "the task to learn: xnli, squad, squad2 or tydiqa",
+    "task": "the task to learn: xnli; squad, squad2, tydiqa; panx, udpos, conll2000, conll",
     "source_language": "language of the examples (default: the embedding's)",
     "dev_split": "split that chooses the best checkpoint",
     "epochs": "passes over the training examples",
@@ -30,6 +32,7 @@ HELP = {
     "update_freq": "micro-batches of an update",
     "max_length": "longest input in tokens; 0: all positions of the body, at most 384 for question answering",
     "head": "span (start and end) or joint_span (end given start, and answerability); default: the task's own",
+    "labels": "for --task conll: file with one label a line, in the order that the head shall have",
     "stride": "question answering: context tokens from window to window; 0: 128, less in short windows",
     "max_question": "question answering: tokens kept of a question; 0: 64, less in short windows",
     "train_embedding": "train the embedding too; it is then written to OUTPUT/embedding",
