@@ -60,21 +60,19 @@ class Windows:
 def pieces_of_words(tokenizer: Tokenizer, sentences: Sequence[Sentence],
                     language: str) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int64]]], int]:
     """Of each sentence its token ids, and the place of each word's column among them; and how many words gave no token."""
-    ids, lengths = tokenizer.encode_flat([word for item in sentences for word in item.words])
-    flat, counts = ids.tolist(), iter(lengths.tolist())
+    distinct = list(dict.fromkeys(word for item in sentences for word in item.words))
+    spelled = dict(zip(distinct, tokenizer.encode_batch(distinct), strict=True))
     known = tokenizer.vocabulary.ids
     boundary = known.get(BOUNDARY, -1)
     inner = {known[piece]: known[piece[1:]] for piece in tokenizer.vocabulary.pieces
              if piece[0] == BOUNDARY and piece[1:] in known} if spaceless(language) else None
     found = []
-    at = unread = 0
+    unread = 0
     for item in sentences:
         tokens: list[int] = []
         heads: list[int] = []
-        for _ in item.words:
-            count = next(counts)
-            word = flat[at:at + count]
-            at += count
+        for written in item.words:
+            word = spelled[written]
             if inner is not None and tokens and word:
                 word = [inner.get(word[0], word[0]), *word[1:]] if word[0] != boundary else word[1:]
             if not any(piece != boundary for piece in word):
