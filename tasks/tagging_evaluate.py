@@ -197,7 +197,7 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     names = ["F1", "precision", "recall"] if entities else ["accuracy", *(["most frequent tag"] if majority else [])]
     rows = [["language", "split", *names, "sentences", "words"]]
     for record in records:
-        more = [f"{record[key]:.1f}" for key in ("precision", "recall")] if entities else \
+        more = [f"{record['entities'][key]:.1f}" for key in ("precision", "recall")] if entities else \
             [f"{record['majority']['accuracy']:.1f}"] if majority else []
         rows.append([record["language"], record["split"], f"{100 * record['score']:.1f} ± {100 * record['standard_error']:.1f}",
                      *more, f"{record['n']:,}", f"{record['words']:,}"])

@@ -76,8 +76,8 @@ def figures(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dic
         metric: `f1` or `accuracy`.
 
     Returns:
-        Also `n` (sentences), `words`, `tag_accuracy` (percent); for `f1` `precision`, `recall`, `f1`, `types` (percent and
-        counts of each type).
+        Also `n` (sentences), `words`, `tag_accuracy` (percent); for `f1` precision, recall, F1 (percent) and counts of all
+        `entities` and of each of their `types`.
     """
     words = np.array([len(tags) for tags in gold], dtype=np.int64)
     right = np.array([sum(a == b for a, b in zip(one, two, strict=True)) for one, two in zip(gold, predicted, strict=True)],
@@ -87,7 +87,7 @@ def figures(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dic
     if metric == "f1":
         counts = count_entities(gold, predicted)
         numerator, denominator = 2 * counts[:, 0], counts[:, 1] + counts[:, 2]
-        result.update(_percent(counts))
+        result["entities"] = _percent(counts)
         kinds = sorted({kind for tags in (*gold, *predicted) for kind, _, _ in entities(tags)})
         result["types"] = {kind: _percent(count_entities(gold, predicted, kind)) for kind in kinds}
     if not denominator.any():  # neither gold nor predicted entities
