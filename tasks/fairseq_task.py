@@ -34,11 +34,13 @@ from tasks.base import Task
 from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length
 from tasks.fairseq_data import ItemDataset
 from tasks.fairseq_qa import load_questions
+from tasks.fairseq_tagging import load_sentences
 from tasks.heads import TaskModel
 from tasks.layer_decay import LayerDecay
 from tasks.qa import QATask
 from tasks.qa_features import WindowSettings
 from tasks.registry import get_task
+from tasks.tagging import TaggingTask, with_labels
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ logger = logging.getLogger(__name__)
 @dataclass
 class ModularFinetuneConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "folder with the task's files, or hf:NAME"})
-    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli, squad, squad2, tydiqa"})
+    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli, squad, squad2, tydiqa, panx, udpos, …"})
     body: str = field(default="", metadata={"help": "pre-trained body (a folder; an output of pretrain will do)"})
     embedding: str = field(
         default="", metadata={"help": "embedding of the language of the examples; default: the one beside --body"}
@@ -59,6 +61,7 @@ class ModularFinetuneConfig(FairseqDataclass):
     dev_split: str = field(default="dev", metadata={"help": "split that chooses the best checkpoint"})
     max_length: int = field(default=0, metadata={"help": "longest input in tokens; 0: all positions of the body (QA: 384)"})
     head: str = field(default="", metadata={"help": "kind of head; default: the task's first"})
+    labels: str = field(default="", metadata={"help": "task conll: a file with one label a line"})
     stride: int = field(default=0, metadata={"help": "QA: context tokens between the starts of two windows; 0: 128"})
     max_question: int = field(default=0, metadata={"help": "QA: tokens kept of a question; 0: 64"})
     train_embedding: bool = field(
@@ -97,7 +100,7 @@ class ModularFinetuneTask(FairseqTask):
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
-        self.definition = get_task(cfg.task_name)
+        self.definition = with_labels(get_task(cfg.task_name), cfg.labels)
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
@@ -122,6 +125,9 @@ class ModularFinetuneTask(FairseqTask):
         files = [path for path in given.split(",") if path]
         if self.windows is not None:
             self.datasets[split] = load_questions(self, name, files, training, self.windows)
+            return
+        if isinstance(self.definition, TaggingTask):
+            self.datasets[split] = load_sentences(self, name, files, training)
             return
         assert isinstance(self.definition, Task)
         loaded = self.definition.read(self.cfg.data, name, self.language, files)
@@ -184,7 +190,7 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         definition = task.definition
-        classes = len(definition.labels) if isinstance(definition, Task) else 0
+        classes = len(definition.labels) if isinstance(definition, Task | TaggingTask) else 0
         return cls(task.body, task.embedding, cfg, definition.name, task.head, classes, task.cfg.train_embedding,
                    LayerDecay(cfg.layer_decay, cfg.layer_decay_variant))
 

@@ -12,6 +12,8 @@ from tasks.encoding import resolve_max_length
 from tasks.qa import QATask
 from tasks.qa_data import Questions
 from tasks.qa_features import WindowSettings, encode_questions
+from tasks.tagging import TaggingTask
+from tasks.tagging_data import Sentences, majority
 
 if TYPE_CHECKING:
     from adapt.embedding import Embedding
@@ -57,9 +59,11 @@ def family_of(task: Definition, body: Body, settings: FinetuneSettings) -> Famil
     if isinstance(task, QATask):
         windows = WindowSettings.fit(positions, settings.max_length, settings.stride, settings.max_question)
         return QuestionAnswering(task, head, windows)
-    assert isinstance(task, Task)
     if settings.stride or settings.max_question:
         raise UserError(f"--stride and --max-question belong to question answering, not to {task.name}; leave them out")
+    if isinstance(task, TaggingTask):
+        return Tagging(task, head, resolve_max_length(settings.max_length, positions))
+    assert isinstance(task, Task)
     return Classification(task, head, resolve_max_length(settings.max_length, positions))
 
 
@@ -148,3 +152,35 @@ class QuestionAnswering:
         return {"no_answer_threshold": self.threshold} if self.task.unanswerable else {}
 
 
+
+
+@dataclass
+class Tagging:
+    """A label for each word."""
+
+    task: TaggingTask
+    head: str
+    max_length: int
+    majority: str = ""
+    words: int = 0
+
+    def items(self, train: Sentences, embedding: Embedding) -> int:
+        self.majority = majority(train, self.task.labels)
+        self.words = train.words
+        return len(train)
+
+    def made(self) -> dict[str, Any]:
+        return {"max_length": self.max_length, "train_words": self.words}
+
+    def record(self) -> dict[str, Any]:
+        return {"head": self.head, "labels": list(self.task.labels), "majority": self.majority}
+
+    def dev_score(self, model: TaskModel, embedding: Embedding, dev: Sentences) -> dict[str, Any]:
+        from tasks.tagging_evaluate import tag
+        from tasks.tagging_scores import figures
+
+        predicted, _ = tag(model, self.task.name, embedding, dev, self.task.labels, self.max_length)
+        return figures(dev.named(self.task.labels), predicted, self.task.metric)
+
+    def learned(self) -> dict[str, Any]:
+        return {}

@@ -28,6 +28,7 @@ from tasks.heads import task_model
 from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
+from tasks.tagging import with_labels
 
 
 @dataclass
@@ -52,7 +53,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     Raises:
         UserError: a wrong artefact, file, label or number.
     """
-    task = get_task(settings.task)
+    task = with_labels(get_task(settings.task), settings.labels)
     body = Body.load(locate(settings.body, "body"))
     source = embedding_path(settings)
     embedding = Embedding.load(source)
@@ -77,7 +78,8 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         "train_embedding": settings.train_embedding, "dropout": settings.dropout,
         "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
         "best_checkpoint_metric": task.metric, "maximize_best_checkpoint_metric": True,
-        "head": settings.head or None, "stride": settings.stride or None, "max_question": settings.max_question or None,
+        "head": settings.head or None, "labels": settings.labels or None,
+        "stride": settings.stride or None, "max_question": settings.max_question or None,
         "layer_decay": settings.layer_decay if settings.layer_decay != 1 else None,
         "layer_decay_variant": settings.layer_decay_variant if settings.layer_decay != 1 else None,
         "adam_betas": settings.adam_betas, "adam_eps": settings.adam_eps,
@@ -88,10 +90,11 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         clip_norm=settings.clip_norm, validate_every=validate_every, update_freq=settings.update_freq,
         weight_decay=settings.weight_decay))
     identity = asdict(settings)
-    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files"):
+    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files", "labels"):
         identity.pop(place)
     identity.update(task=[task.name, task.version], body=body.fingerprint, embedding=embedding.record()["fingerprint"],
-                    updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language)
+                    updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language,
+                    labels=list(getattr(task, "labels", ())))
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
                   threads=settings.threads, overwrite=overwrite, quiet=quiet)

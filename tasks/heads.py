@@ -6,11 +6,13 @@ every tensor of the body it descends from.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from pretrain.body import HEADS as HEAD_TENSORS
 from pretrain.body import Body, load_body
 from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
 from pretrain.errors import UserError, unknown
@@ -60,8 +62,25 @@ class LinearHead(nn.Module):
         return self.out_proj(self.dropout(states_BTD[:, 0]))
 
 
-HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead]] = {
+class TokenHead(nn.Module):
+    """A label for each token: dropout, out_proj D -> C (Devlin et al. 2019)."""
+
+    first_only = False
+
+    def __init__(self, width: int, classes: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.out_proj = nn.Linear(width, classes)
+        self.apply(init_weights)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, T, C]."""
+        return self.out_proj(self.dropout(states_BTD))
+
+
+HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead | TokenHead]] = {
     "classification": ClassificationHead, "linear": LinearHead, "span": SpanHead, "joint_span": JointSpanHead,
+    "tagging": TokenHead,
 }
 """Head kinds that a task may declare."""
 SPAN_HEADS = ("span", "joint_span")
@@ -84,7 +103,7 @@ class TaskModel(MaskedLM):
 
     def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
                 task: str | None = None, **spans: Any) -> Any:
-        """fp32 logits [B, C] of a task's head, or those of `MaskedLM` where `task` is None.
+        """fp32 logits [B, C] of a task's head ([B, T, C] of one for tokens), or those of `MaskedLM` where `task` is None.
 
         Args:
             tokens_BT: ids, padded on the right.
@@ -123,6 +142,20 @@ def task_of(body: Body, name: str | None = None) -> dict[str, Any]:
     if name is not None and body.task["name"] != name:
         raise UserError(f"the task body does {body.task['name']!r}, asked for {name!r}; finetune a body for it")
     return body.task
+
+
+def with_drawn_head(body: Body, record: dict[str, Any], seed: int) -> Body:
+    """The body with a head that was drawn by `seed` and never trained, in the place of its own: a baseline.
+
+    Args:
+        record: the task record to give it: `name`, `head` and `labels` make the head.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
+        drawn = HEADS[record["head"]](body.config.width, len(record["labels"]), 0.0)
+    tensors = {name: tensor for name, tensor in body.tensors.items() if not name.startswith(HEAD_TENSORS)}
+    tensors.update({f"{HEAD_TENSORS}{record['name']}.{name}": tensor for name, tensor in drawn.state_dict().items()})
+    return replace(body, tensors=tensors, task=record)
 
 
 def task_model(body: Body, embedding: Embedding, device: str | torch.device = "cpu",

@@ -6,11 +6,9 @@ file), XNLI-MT's tsv, one file per language (`dev-sw.tsv`), all also as `.gz`; a
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 from pretrain.errors import UserError, unknown
 from pretrain.files import require_file, require_folder
 from tasks.base import Example, Loaded, Task, only_file, register
+from tasks.lines import lines
 
 logger = logging.getLogger(__name__)
 
@@ -57,23 +56,6 @@ class _Format:
                             "file were stripped, take the official file, which has them")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end). Only a line feed ends a line: texts may hold U+0085 or U+2028."""
-    number = 0
-    try:
-        with (gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")) as file:
-            for number, raw in enumerate(file, 1):
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                if text:
-                    yield number, text
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}:{number}: expected UTF-8, got byte {error.object[error.start]:#x}; convert the "
-                        "file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: damaged or truncated gzip file after line {number} ({error}); copy it "
-                        "again") from None
-
-
 def _headless_columns(path: Path, cells: Sequence[str]) -> list[str]:
     """Columns of a file that starts with a pair: XTREME writes premise, hypothesis, label, and no label for test."""
     if len(cells) == 2:
@@ -89,7 +71,9 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
     """Rows of a tsv file by column name. Quotes are ordinary characters."""
     columns: list[str] = []
     form: _Format | None = None
-    for number, line in _lines(path):
+    for number, line in lines(path):
+        if not line:
+            continue
         cells = line.split("\t")
         if form is None:
             columns = [cell.strip() for cell in cells]
@@ -112,7 +96,9 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
     """Rows of a jsonl file."""
     form: _Format | None = None
-    for number, line in _lines(path):
+    for number, line in lines(path):
+        if not line:
+            continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from adapt.assemble import check_compatible, swap
 from pretrain.errors import UserError, unknown
-from tasks.heads import HEADS, SPAN_HEADS, TaskModel
+from tasks.heads import SPAN_HEADS, TaskModel, with_drawn_head
 
 if TYPE_CHECKING:
     from adapt.embedding import Embedding
@@ -64,13 +63,8 @@ def untrained(body: Body, seed: int = 1, head: str = "span") -> Body:
     """The body with a head for question answering that was drawn by `seed` and never trained: a baseline."""
     if head not in SPAN_HEADS:
         raise unknown("head", head, SPAN_HEADS)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
-        drawn = HEADS[head](body.config.width, 0, 0.0)
-    tensors = {name: tensor for name, tensor in body.tensors.items() if not name.startswith("heads.")}
-    tensors.update({f"heads.{UNTRAINED}.{name}": tensor for name, tensor in drawn.state_dict().items()})
     record = {"name": UNTRAINED, "head": head, "labels": [], "metric": "f1", "windows": {}, "answer_tokens": 3}
-    return replace(body, tensors=tensors, task=record)
+    return with_drawn_head(body, record, seed)
 
 
 def check_both(body: Body, contexts: Embedding, questions: Embedding) -> None:

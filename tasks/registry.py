@@ -8,7 +8,7 @@ from tasks.base import REGISTRY, Definition
 
 def load_all() -> dict[str, Definition]:
     """Imports the task families of this folder and returns the registry."""
-    from tasks import nli, qa  # noqa: F401
+    from tasks import nli, qa, tagging  # noqa: F401
 
     return REGISTRY
 

@@ -16,6 +16,7 @@ from tasks.base import Task
 from tasks.registry import get_task
 from tasks.report_records import Collected, Problem, Score
 from tasks.statistics import Estimate, bootstrap, bootstrap_share
+from tasks.tagging import TaggingTask
 
 HUB = "hf:"
 
@@ -72,6 +73,8 @@ def example_scores(score: Score, gold: Gold) -> NDArray[np.float64]:
         UserError: predictions or gold data that are missing, or that do not give the recorded score again.
     """
     task = get_task(score.test[0])
+    if isinstance(task, TaggingTask):
+        raise UserError("a score of tagging is no mean over sentences")
     file = score.file.parent / str(score.record.get("predictions", ""))
     if not file.is_file():
         raise UserError(f"the predictions {score.record.get('predictions')} are not there")

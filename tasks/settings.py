@@ -41,6 +41,8 @@ class FinetuneSettings:
     """Longest input in tokens; 0: all positions of the body, but at most 384 for question answering."""
     head: str = ""
     """Kind of head; empty: the task's first."""
+    labels: str = ""
+    """Tagging with labels of one's own (task `conll`): a file with one label a line."""
     stride: int = 0
     """Question answering: context tokens between the starts of two windows; 0: 128, or less in short windows."""
     max_question: int = 0

@@ -81,6 +81,35 @@ def bootstrap_share(correct: int, count: int, level: float = LEVEL, resamples: i
     return Estimate(correct / count, *_percentiles(means, level), count)
 
 
+def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES,
+                    seed: int = 1) -> Estimate:
+    """Ratio of two sums over examples with its percentile bootstrap interval: both parts of an example are drawn together.
+
+    F1 of entities is such a ratio over sentences, 2 * right / (predicted + gold). Resamples whose denominators are all zero
+    do not count.
+    """
+    above, below = _pair(numerators, denominators, "bootstrap of a ratio")
+    if below.sum() == 0:
+        raise ValueError("bootstrap of a ratio: all denominators are zero")
+    draw = np.random.default_rng(seed)
+    rows = max(1, BLOCK // len(above))
+    ratios = []
+    for start in range(0, resamples, rows):
+        drawn = draw.integers(0, len(above), (min(rows, resamples - start), len(above)))
+        sums = below[drawn].sum(1)
+        ratios.append(above[drawn].sum(1)[sums != 0] / sums[sums != 0])
+    return Estimate(float(above.sum() / below.sum()), *_percentiles(np.concatenate(ratios), level), len(above))
+
+
+def ratio_standard_error(numerators: ArrayLike, denominators: ArrayLike) -> float:
+    """Standard error of the ratio of two sums over examples, linearised (Cochran 1977, section 6.4); 0 for one example."""
+    above, below = _pair(numerators, denominators, "standard error of a ratio")
+    if len(above) < 2:
+        return 0.0
+    rest = above - above.sum() / below.sum() * below
+    return float(math.sqrt(len(above) / (len(above) - 1) * (rest ** 2).sum()) / below.sum())
+
+
 def over_seeds(values: ArrayLike, level: float = LEVEL) -> Estimate:
     """Mean over seeds with Student's t interval (n - 1 degrees of freedom); needs two seeds."""
     array = _values(values, 2, "interval over seeds")

@@ -10,9 +10,11 @@ EXAMPLE = """example:
   relexify evaluate --body runs/squad --embedding runs/en --embedding runs/sw --task mlqa --split dev --pairs all \\
       --data MLQA_V1 --output runs/mlqa
 
-Tasks: xnli; squad, squad2, xquad, mlqa, tydiqa (a body trained on any of squad, squad2, tydiqa answers them all).
+Tasks: xnli; squad, squad2, xquad, mlqa, tydiqa (a body trained on any of squad, squad2, tydiqa answers them all); panx, udpos,
+conll2000, conll.
 Each embedding's own language decides what is read: SPLIT-CODE.tsv, or its rows of xnli.SPLIT.tsv; also .jsonl, .gz; for question
-answering the official JSON files by their own names. With --pairs all contexts and questions come from two embeddings.
+answering the official JSON files by their own names; for tagging SPLIT-CODE.tsv, raw WikiANN, a UD treebank's .conllu. With
+--pairs all contexts and questions come from two embeddings.
 """
 
 
@@ -38,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-question", type=int, default=0, metavar="N", help="question answering: tokens kept of a question; 0: as "
         "fine-tuned")
     add("--max-answer-tokens", type=int, default=30, metavar="N", help="question answering: longest answer (default 30)")
-    add("--untrained-head", action="store_true", help="question answering: a baseline: the body under a head never trained")
+    add("--untrained-head", action="store_true",
+        help="question answering, tagging: a baseline: the body under a head never trained")
     add("--precision", default="fp32", help="fp32, bf16 or fp16 (default 'fp32')")
     add("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     add("--overwrite", action="store_true", help="replace an existing output")
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from pretrain.errors import UserError
     from tasks.qa import QATask
     from tasks.registry import get_task
+    from tasks.tagging import TaggingTask
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)
@@ -66,9 +70,17 @@ def run(args: argparse.Namespace) -> int:
             max_question=args.max_question, max_answer=args.max_answer_tokens, untrained_head=args.untrained_head, **common)
         print(qa_evaluate.table(records))
         return 0
-    if args.pairs != "same" or args.stride or args.max_question or args.untrained_head:
-        raise UserError("--pairs, --stride, --max-question and --untrained-head belong to question answering, not to "
-                        f"{task.name}; leave them out")
+    if args.pairs != "same" or args.stride or args.max_question:
+        raise UserError(f"--pairs, --stride and --max-question belong to question answering, not to {task.name}; leave them out")
+    if isinstance(task, TaggingTask):
+        from tasks import tagging_evaluate
+
+        records = tagging_evaluate.evaluate_tagging(args.body, args.embedding, task, args.data, args.split, args.output,
+                                                    untrained_head=args.untrained_head, **common)
+        print(tagging_evaluate.table(records))
+        return 0
+    if args.untrained_head:
+        raise UserError(f"--untrained-head belongs to question answering and tagging, not to {task.name}; leave it out")
     from tasks.evaluate import evaluate, table
 
     print(table(evaluate(args.body, args.embedding, task.name, args.data, args.split, args.output, **common)))

@@ -8,12 +8,14 @@ from dataclasses import MISSING, fields
 EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
   relexify finetune --body runs/en --task squad --data SQuAD --output runs/squad --epochs 2
+  relexify finetune --body runs/en --task panx --data panx --output runs/panx --epochs 3
   relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
   relexify finetune --body runs/electra --task xnli --data XNLI-1.0 --output runs/xnli --head linear --layer-decay 0.8 \\
       --lr 1e-4 --epochs 3 --warmup 0.1 --adam-betas "(0.9, 0.999)" --clip-norm 1 --max-length 128 --seeds 1,2,3,4,5
 
 Files in --data: for xnli train-CODE.tsv (for en also MultiNLI's and GLUE's own names), dev-CODE.tsv or xnli.dev.tsv; also .jsonl
-and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json.
+and .gz. For squad and squad2 the official JSON files, or train-CODE.json and dev-CODE.json. For panx and udpos train-CODE.tsv,
+dev-CODE.tsv, raw WikiANN or a UD treebank's .conllu files; for conll2000 and conll (own labels) train.txt, dev.txt.
 A run that was cut off resumes when it is repeated; OUTPUT appears when it is done. With --seeds, OUTPUT/seed-N is the task
 body of seed N, OUTPUT/seeds.json has all scores, and OUTPUT itself, named as a --body, is the run with the median dev score.
 """
@@ -22,7 +24,7 @@ HELP = {
     "data": "folder with the task's files, or hf:facebook/xnli, hf:rajpurkar/squad",
     "output": "where the task body will stand",
     "embedding": "embedding of the examples' language (default: the one beside the body); stays as it is",
-    "task": "the task to learn: xnli, squad, squad2 or tydiqa",
+    "task": "the task to learn: xnli; squad, squad2, tydiqa; panx, udpos, conll2000, conll",
     "source_language": "language of the examples (default: the embedding's)",
     "dev_split": "split that chooses the best checkpoint",
     "epochs": "passes over the training examples",
@@ -33,7 +35,8 @@ HELP = {
     "update_freq": "micro-batches of an update",
     "max_length": "longest input in tokens; 0: all positions of the body, at most 384 for question answering",
     "head": "classification (RoBERTa's, two layers) or linear (ELECTRA's, one layer); for questions span (start and end) or "
-            "joint_span (end given start, and answerability); default: the task's own",
+            "joint_span (end given start, and answerability); tagging has one of its own; default: the task's own",
+    "labels": "for --task conll: file with one label a line, in the order that the head shall have",
     "stride": "question answering: context tokens from window to window; 0: 128, less in short windows",
     "max_question": "question answering: tokens kept of a question; 0: 64, less in short windows",
     "train_embedding": "train the embedding too; it is then written to OUTPUT/embedding",

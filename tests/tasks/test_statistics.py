@@ -37,6 +37,35 @@ def test_bootstrap_of_a_share_equals_that_of_its_examples():
     assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=0.011)  # one example more or less
 
 
+def test_ratio_of_sums_of_two_examples_has_the_interval_of_its_four_resamples():
+    # 1/1 twice, 1/4 once each way (that is 1/4 = (1 + 0) / (1 + 3)), 0/3: the 2.5 % and 97.5 % points are 0 and 1
+    assert s.bootstrap_ratio([1, 0], [1, 3]) == s.Estimate(0.25, 0.0, 1.0, 2)
+    assert s.bootstrap_ratio([1, 0], [1, 3], level=0.4) == s.Estimate(0.25, 0.25, 0.25, 2)
+    # residuals 1 - .25 and 0 - .75: sqrt(2 / 1 * (.5625 + .5625)) / 4
+    assert s.ratio_standard_error([1, 0], [1, 3]) == pytest.approx(math.sqrt(2 * 1.125) / 4)
+
+
+def test_ratio_over_equal_denominators_is_a_mean():
+    values = np.random.default_rng(3).beta(0.4, 0.6, 300)
+    ratio, mean = s.bootstrap_ratio(2 * values, np.full(300, 2.0)), s.bootstrap(values)
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((mean.value, mean.low, mean.high))
+    assert s.ratio_standard_error(2 * values, np.full(300, 2.0)) == pytest.approx(s.standard_error(values))
+
+
+def test_standard_error_of_a_ratio_is_that_of_its_resamples():
+    draw = np.random.default_rng(5)
+    below = draw.integers(0, 9, 400)
+    above = draw.binomial(below, 0.6)
+    interval = s.bootstrap_ratio(above, below, level=0.6827, resamples=20_000)
+    assert (interval.high - interval.low) / 2 == pytest.approx(s.ratio_standard_error(above, below), rel=0.05)
+
+
+def test_resamples_without_a_denominator_do_not_count():
+    assert s.bootstrap_ratio([1, 0], [2, 0]) == s.Estimate(0.5, 0.5, 0.5, 2)
+    with pytest.raises(ValueError, match="all denominators are zero"):
+        s.bootstrap_ratio([0, 0], [0, 0])
+
+
 def test_bootstrap_ignores_the_global_generators_and_the_size_of_its_blocks(monkeypatch):
     values = [0.1, 0.9, 0.4, 0.3, 0.6]
     first = s.bootstrap(values)
