@@ -201,7 +201,7 @@ def body_record(path: str | Path, body: Body) -> dict[str, Any]:
     """What a result says about its body: where it is, what it is, what it descends from, and its own dev score."""
     return {"path": str(path), "fingerprint": body.fingerprint, "lineage": body.lineage, "seed": body.made.get("seed"),
             "updates": body.made.get("updates"), "dev": (body.task or {}).get("dev"),
-            "body_fingerprint": body.made.get("body_fingerprint"), "body_made": body.made.get("body_made")}
+            "body_fingerprint": body.made.get("body_fingerprint"), "body_made": body.made.get("body_made") or body.made}
 
 
 def embedding_record(path: Path, embedding: Embedding) -> dict[str, Any]:

@@ -121,7 +121,6 @@ def _fields(found: Collected) -> list[Callable[[Score], str]]:
         lambda score: str(score.made.get("initialiser", "")),
         lambda score: text_size(score, found),
         lambda score: f"special rows {score.made.get('special_rows', 'not recorded')}",
-        lambda score: "head not trained" if "head" in score.record and not score.record["head"].get("trained_on") else "",
         lambda score: f"head {(score.record.get('head') or {}).get('kind', '')}",
         lambda score: f"task body of {score.record['body'].get('updates')} updates",
         lambda score: f"at most {score.record.get('max_length', '')} tokens",
@@ -141,12 +140,14 @@ def _clash(score: Score) -> tuple[Any, ...]:
 def label(found: Collected) -> None:
     """Gives every score its arm and its condition.
 
-    A condition is spelled out only as far as it is needed: a field enters where two final records of one arm, language
+    Scores of heads that were never trained stand apart: they are no further seed of the trained ones. Otherwise a
+    condition is spelled out only as far as it is needed: a field enters where two final records of one arm, language
     and seed differ in it, and then it enters for all adapted embeddings of that test.
     """
     found.arms = arms_of(found)
     for score in found.scores:
-        score.arm, score.condition = found.arms[score.lineage], ""
+        drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
+        score.arm, score.condition = found.arms[score.lineage], "head not trained" if drawn else ""
     for test in sorted({score.test for score in found.scores}):
         members = [score for score in found.scores if score.test == test]
         for describe in _fields(found):

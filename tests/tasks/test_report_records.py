@@ -131,6 +131,17 @@ def test_conditions_are_spelled_out_where_they_are_needed(tmp_path):
     assert sorted(score.condition for score in load([tmp_path]).scores) == ["overlap", "random"]
 
 
+def test_a_head_that_was_never_trained_is_no_further_seed(tmp_path):
+    run = tmp_path / "run"
+    write_gold(run / "data", "qab")
+    content, predictions = record(run, "standard", "qab", range(30))
+    baseline, other = record(run, "standard", "qab", range(9), head={"kind": "tagging", "trained_on": None})
+    baseline["body"] |= {"seed": None, "fingerprint": "drawn"}
+    write_scores(run / "scores", [({**content, "head": {"kind": "tagging", "trained_on": "xnli"}}, predictions)])
+    write_scores(run / "untrained", [(baseline, other)])
+    assert sorted(score.condition for score in load([run]).scores) == ["", "head not trained"]
+
+
 def test_budgets_of_text_are_conditions(tmp_path):
     write_gold(tmp_path / "data", "qab")
     for tokens in (200_000, 1_000_000):
