@@ -3,7 +3,6 @@
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -15,7 +14,6 @@ from adapt.objective import Objective
 from pretrain.body import Body, load_body
 from pretrain.electra import DISENTANGLED, GENERATOR, ElectraConfig
 from pretrain.electra_model import FairseqElectra
-from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.pair import HARDNESS_BIAS, lexicon_names, load_pair
 from pretrain.partial import PartlyTrained
@@ -47,7 +45,10 @@ class FrozenPair(PartlyTrained, FairseqElectra):
         self.prior_V = prior_V  # `swap` knows no frequencies of pieces
         self.mark_parameters()
         lexicon = lexicon_names(torch.nn.Module.state_dict(self))
-        self.train_only([*self.learning(lexicon, objective), *self.matching(train_also)], keep=lexicon)
+        names = [name for name, _ in self.named_parameters()
+                 if not name.startswith(GENERATOR) and not name.endswith(DISENTANGLED)]
+        further = self.matching(train_also, names, "the discriminator that can be trained")
+        self.train_only([*self.learning(lexicon, objective), *further], keep=lexicon)
 
     def learning(self, lexicon: Iterable[str], objective: Objective) -> list[str]:
         """The tensors of the lexicon that this objective has a gradient for: one without is a mistake to a distributed
@@ -58,23 +59,6 @@ class FrozenPair(PartlyTrained, FairseqElectra):
             "joint": set(),
         }[objective.name]
         return [name for name in lexicon if name not in silent]
-
-    def matching(self, patterns: str) -> set[str]:
-        """Names of the discriminator's tensors that `--train-also` asks for.
-
-        Raises:
-            UserError: a pattern that matches none.
-        """
-        names = [name for name, _ in self.named_parameters() if not name.startswith(GENERATOR)
-                 and not name.endswith(DISENTANGLED)]
-        found: set[str] = set()
-        for pattern in filter(None, patterns.split(",")):
-            matched = {name for name in names if fnmatchcase(name, pattern)}
-            if not matched:
-                raise UserError(f"--train-also {pattern!r} matches no tensor of the discriminator that can be trained; names "
-                                f"look like {names[1]!r}")
-            found |= matched
-        return found
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FrozenPair":

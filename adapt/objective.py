@@ -75,7 +75,10 @@ def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
 
 
 def criterion_options(objective: Objective, settings: AdaptSettings, body: Body) -> dict[str, Any]:
-    """Options of the training line's criterion, `fairseq-train … --criterion`."""
+    """Options of the training line's criterion, `fairseq-train … --criterion`.
+
+    Which of its losses have a weight of 0 the objective says; `adapt.task` sets them.
+    """
     if body.backbone != ELECTRA:
         return {"criterion": "modular_masked_lm"}
     recipe = body.made.get("recipe") or {}
@@ -84,12 +87,10 @@ def criterion_options(objective: Objective, settings: AdaptSettings, body: Body)
         if name in recipe:
             found[name] = recipe[name]
     if objective.name == "mlm":
-        return {**found, "rtd_weight": 0, "hardness_weight": 0}
+        return found
     found["rtd_weight"] = weight(settings, body)
     found["rtd_start"] = settings.rtd_start
     found["rtd_warmup"] = settings.updates // 10 if settings.rtd_warmup < 0 else settings.rtd_warmup
-    if objective.name == "rtd":
-        found["mlm_weight"] = 0
     return found
 
 

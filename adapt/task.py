@@ -3,7 +3,6 @@
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +138,8 @@ class FrozenBody(PartlyTrained, FairseqMaskedLM):
         with torch.no_grad():
             self.encoder.embed_tokens.weight.copy_(embedding.weight)
             self.lm_head.bias.copy_(embedding.bias)
-        trained = {*VOCABULARY_INDEXED}
         names = [name for name, _ in self.named_parameters()]
-        for pattern in filter(None, train_also.split(",")):
-            matched = {name for name in names if fnmatchcase(name, pattern)}
-            if not matched:
-                raise UserError(f"--train-also {pattern!r} matches no tensor of the model; names look like {names[1]!r}")
-            trained |= matched
-        self.train_only(trained)
+        self.train_only({*VOCABULARY_INDEXED} | self.matching(train_also, names, "the model"))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FrozenBody":

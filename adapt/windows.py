@@ -59,18 +59,19 @@ def batches(sizes: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]
 
 
 def batched(tokens: Sequence[NDArray[np.int32]], device: torch.device, max_tokens: int = MAX_TOKENS,
-            description: str | None = None) -> Iterator[tuple[list[int], Tensor, bool]]:
+            description: str | None = None, unit: str = "window") -> Iterator[tuple[list[int], Tensor, bool]]:
     """Batches of inputs of similar length, each once: numbers of the inputs, their padded ids [B, T], whether none is padded.
 
     Args:
         device: where the ids will be.
         max_tokens: padded tokens of a batch: decides about memory and speed, not about the result.
         description: text of the progress bar on stderr; none where None.
+        unit: what the bar calls an input.
     """
     from tqdm import tqdm
 
     sizes = np.array([len(ids) for ids in tokens], dtype=np.int64)
-    with tqdm(total=len(tokens), desc=description, disable=description is None, unit="window", leave=False,
+    with tqdm(total=len(tokens), desc=description, disable=description is None, unit=unit, leave=False,
               dynamic_ncols=True) as bar:
         for indices in batches(sizes, max_tokens):
             lengths = sizes[indices]

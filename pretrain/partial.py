@@ -1,7 +1,8 @@
 """A model of which only some tensors are trained, and whose checkpoints hold only those."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -20,6 +21,26 @@ class PartlyTrained(torch.nn.Module):
     trained: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     """Tensors of a state dict: what is trained, and what a checkpoint shall hold besides."""
+
+    @staticmethod
+    def matching(patterns: str, names: Sequence[str], owner: str) -> set[str]:
+        """The names that `--train-also` asks for.
+
+        Args:
+            patterns: name patterns as of a shell, with commas between them.
+            names: what may be trained.
+            owner: what an error calls whose tensors they are.
+
+        Raises:
+            UserError: a pattern that matches none.
+        """
+        found: set[str] = set()
+        for pattern in filter(None, patterns.split(",")):
+            matched = {name for name in names if fnmatchcase(name, pattern)}
+            if not matched:
+                raise UserError(f"--train-also {pattern!r} matches no tensor of {owner}; names look like {names[1]!r}")
+            found |= matched
+        return found
 
     def train_only(self, names: Iterable[str], keep: Iterable[str] = ()) -> None:
         """Freezes every parameter that is not named."""

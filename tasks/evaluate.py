@@ -6,7 +6,7 @@ Works without fairseq.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from adapt.assemble import check_compatible, swap
 from adapt.embedding import Embedding
 from adapt.resources import locate
+from adapt.windows import batched
 from pretrain.body import Body
 from pretrain.encoder import PRECISIONS
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.tensors import fingerprint
 from tasks.base import Loaded, Task, standard_error, wilson_interval
-from tasks.encoding import Encoded, batches, encode_examples, pad, resolve_max_length
+from tasks.encoding import Encoded, encode_examples, resolve_max_length
 from tasks.heads import TaskModel, task_model, task_of
 from tasks.registry import get_task
 
@@ -50,6 +51,22 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
+                  description: str | None, unit: str) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
+    """Numbers of a batch's inputs with the most probable label of each, [B], or of each of their tokens, [B, T].
+
+    Raises:
+        UserError: outputs that are not finite.
+    """
+    device = model.encoder.embed_tokens.weight.device
+    for indices, tokens_BT, full in batched(tokens, device, max_tokens, description, unit):
+        logits = model(tokens_BT, full=full, task=task)
+        if not bool(torch.isfinite(logits).all()):
+            raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
+                            "embedding diverged in training")
+        yield indices, logits.argmax(-1).cpu().numpy()
+
+
 @torch.inference_mode()
 def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX_TOKENS,
             description: str | None = None) -> NDArray[np.int64]:
@@ -59,21 +76,9 @@ def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX
         max_tokens: padded tokens of a batch: decides about memory and speed, not about the result.
         description: text of the progress bar; none where None.
     """
-    from tqdm import tqdm
-
-    device = model.encoder.embed_tokens.weight.device
     result = np.empty(len(encoded), dtype=np.int64)
-    with tqdm(total=len(encoded), desc=description, disable=description is None, unit="ex", leave=False,
-              dynamic_ncols=True) as bar:
-        for indices in batches(encoded.sizes, max_tokens):
-            lengths = encoded.sizes[indices]
-            tokens = pad([encoded.tokens[index] for index in indices]).to(device)
-            logits = model(tokens, full=bool(lengths[0] == lengths[-1]), task=task)
-            if not bool(torch.isfinite(logits).all()):
-                raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
-                                "embedding diverged in training")
-            result[indices] = logits.argmax(-1).cpu().numpy()
-            bar.update(len(indices))
+    for indices, best_B in most_probable(model, encoded.tokens, task, max_tokens, description, "ex"):
+        result[indices] = best_B
     return result
 
 

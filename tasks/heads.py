@@ -42,26 +42,6 @@ class ClassificationHead(nn.Module):
         return self.out_proj(self.dropout(x))
 
 
-class LinearHead(nn.Module):
-    """ELECTRA's head on the state of `<s>`: dropout, out_proj D -> C (Clark et al. 2020, official fine-tuning code).
-
-    Drawn from N(0, 0.02) as every head here; that code draws its last layer from Glorot's uniform distribution.
-    """
-
-    first_only = True
-    """Only the state of `<s>` is read."""
-
-    def __init__(self, width: int, classes: int, dropout: float):
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.out_proj = nn.Linear(width, classes)
-        self.apply(init_weights)
-
-    def forward(self, states_BTD: Tensor) -> Tensor:
-        """States [B, T, D] -> logits [B, C]."""
-        return self.out_proj(self.dropout(states_BTD[:, 0]))
-
-
 class TokenHead(nn.Module):
     """A label for each token: dropout, out_proj D -> C (Devlin et al. 2019)."""
 
@@ -76,6 +56,20 @@ class TokenHead(nn.Module):
     def forward(self, states_BTD: Tensor) -> Tensor:
         """States [B, T, D] -> logits [B, T, C]."""
         return self.out_proj(self.dropout(states_BTD))
+
+
+class LinearHead(TokenHead):
+    """ELECTRA's head on the state of `<s>`: dropout, out_proj D -> C (Clark et al. 2020, official fine-tuning code).
+
+    Drawn from N(0, 0.02) as every head here; that code draws its last layer from Glorot's uniform distribution.
+    """
+
+    first_only = True
+    """Only the state of `<s>` is read."""
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, C]."""
+        return super().forward(states_BTD[:, 0])
 
 
 HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead | TokenHead]] = {

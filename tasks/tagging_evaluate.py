@@ -18,8 +18,17 @@ from pretrain.body import Body
 from pretrain.encoder import PRECISIONS
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, refuse_existing, write_json
-from tasks.encoding import batches, pad, resolve_max_length
-from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, choose_device, embedding_record, software
+from tasks.encoding import resolve_max_length
+from tasks.evaluate import (
+    MAX_TOKENS,
+    aligned,
+    body_record,
+    by_language,
+    choose_device,
+    embedding_record,
+    most_probable,
+    software,
+)
 from tasks.heads import TaskModel, task_model, task_of, with_drawn_head
 from tasks.tagging import TaggingTask, with_labels
 from tasks.tagging_data import Sentences
@@ -39,23 +48,10 @@ def predict(model: TaskModel, windows: Windows, head: str, max_tokens: int = MAX
     Raises:
         UserError: outputs that are not finite.
     """
-    from tqdm import tqdm
-
-    device = model.encoder.embed_tokens.weight.device
     found: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(windows)
-    with tqdm(total=len(windows), desc=description, disable=description is None, unit="win", leave=False,
-              dynamic_ncols=True) as bar:
-        for indices in batches(windows.sizes, max_tokens):
-            lengths = windows.sizes[indices]
-            tokens = pad([windows.tokens[index] for index in indices]).to(device)
-            logits = model(tokens, full=bool(lengths[0] == lengths[-1]), task=head)
-            if not bool(torch.isfinite(logits).all()):
-                raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
-                                "embedding diverged in training")
-            best = logits.argmax(-1).cpu().numpy()
-            for row, index in enumerate(indices):
-                found[index] = best[row, windows.columns[index]]
-            bar.update(len(indices))
+    for indices, best_BT in most_probable(model, windows.tokens, head, max_tokens, description, "win"):
+        for best_T, index in zip(best_BT, indices, strict=True):
+            found[index] = best_T[windows.columns[index]]
     return np.concatenate(found)
 
 
