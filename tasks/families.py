@@ -180,7 +180,10 @@ class Tagging:
         from tasks.tagging_scores import figures
 
         predicted, _ = tag(model, self.task.name, embedding, dev, self.task.labels, self.max_length)
-        return figures(dev.named(self.task.labels), predicted, self.task.metric)
+        gold = dev.named(self.task.labels)
+        constant = figures(gold, [[self.majority] * len(tags) for tags in gold], self.task.metric)
+        return {**figures(gold, predicted, self.task.metric),
+                "baseline": {"score": constant["score"], "what": f"{self.majority}, the most frequent tag, everywhere"}}
 
     def learned(self) -> dict[str, Any]:
         return {}

@@ -82,6 +82,7 @@ def test_learns_and_chooses_by_f1_of_the_dev_split(panx: Path) -> None:
     assert body.task is not None
     assert body.task["labels"] == list(PANX.labels) and (body.task["metric"], body.task["majority"]) == ("f1", "O")
     assert body.task["dev"]["score"] > 0.9 and body.task["dev"]["n"] == 40
+    assert body.task["dev"]["baseline"] == {"score": 0.0, "what": "O, the most frequent tag, everywhere"}
     curve = json.loads((panx / "curves.json").read_text())
     best = max(point["f1"] for point in curve)  # as fairseq's trainer summed it over batches
     assert best == pytest.approx(100 * body.task["dev"]["score"], abs=1e-3)
