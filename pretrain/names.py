@@ -8,7 +8,7 @@ without transformers. Names of the other two: fairseq 0.12 `models/roberta/model
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -99,48 +99,70 @@ def count_layers(state: Mapping[str, Tensor]) -> int:
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
 
-def _listed(names: list[str]) -> str:
-    first = sorted(names)
-    return ", ".join(first[:4]) + (f" and {len(first) - 4} more" if len(first) > 4 else "")
+@dataclass
+class Renamed:
+    """Tensors under the names of the other side, the names that were wanted and not there, and the tensors left over."""
+
+    tensors: dict[str, Tensor]
+    missing: list[str]
+    left: dict[str, Tensor]
+
+    def check(self, refusal: str, unwanted: str = "unknown") -> dict[str, Tensor]:
+        """The tensors.
+
+        Raises:
+            UserError: `refusal` and, in brackets, the first names that are missing or left over.
+        """
+        if self.missing or self.left:
+            said = [f"{what}: {', '.join(sorted(names)[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+                    for what, names in (("missing", self.missing), (unwanted, list(self.left))) if names]
+            raise UserError(f"{refusal} ({'; '.join(said)})")
+        return self.tensors
+
+
+Aligned = Iterable[tuple[str, tuple[str, ...]]]
+
+
+def to_ours(rows: Aligned, state: Mapping[str, Tensor]) -> Renamed:
+    """Their state under our names; several of their tensors in one row are concatenated."""
+    result = Renamed({}, [], dict(state))
+    for ours, theirs in rows:
+        absent = [name for name in theirs if name not in result.left]
+        result.missing += absent
+        if not absent:
+            parts = [result.left.pop(name) for name in theirs]
+            result.tensors[ours] = torch.cat(parts) if len(parts) > 1 else parts[0]
+    return result
+
+
+def to_theirs(rows: Aligned, state: Mapping[str, Tensor]) -> Renamed:
+    """Our state under their names, the inverse."""
+    result = Renamed({}, [], dict(state))
+    for ours, theirs in rows:
+        if ours in result.left:
+            result.tensors.update(zip(theirs, result.left.pop(ours).chunk(len(theirs)), strict=True))
+        else:
+            result.missing.append(ours)
+    return result
 
 
 def _from(other: str, state: Mapping[str, Tensor], layers: int | None) -> dict[str, Tensor]:
-    given = {name: tensor for name, tensor in state.items() if not _IGNORED[other].fullmatch(name)}
-    result: dict[str, Tensor] = {}
-    missing: list[str] = []
-    for ours, theirs in aligned(count_layers(state) if layers is None else layers, other):
-        absent = [name for name in theirs if name not in given]
-        if absent:
-            missing += absent
-            continue
-        parts = [given.pop(name) for name in theirs]
-        result[ours] = torch.cat(parts) if len(parts) > 1 else parts[0]
+    layers = count_layers(state) if layers is None else layers
+    found = to_ours(aligned(layers, other), {name: tensor for name, tensor in state.items()
+                                             if not _IGNORED[other].fullmatch(name)})
+    given, result = found.left, found.tensors
     for copy, ours in _COPIES[other].items():
         second = given.pop(copy, None)
         if second is not None and ours in result and not torch.equal(second, result[ours]):
             raise UserError(f"{copy} differs from the tensor it should be tied to ({ours}): an untied output matrix; "
                             "only models with tied input and output embeddings can be taken over")
-    if missing or given:
-        said = [f"{what}: {_listed(names)}" for what, names in
-                (("missing", missing), ("unknown", list(given))) if names]
-        raise UserError(f"the tensors are not those of {_TITLES[other]} with LayerNorm after each block and "
-                        f"{count_layers(state) if layers is None else layers} layers ({'; '.join(said)})")
-    return result
+    return found.check(f"the tensors are not those of {_TITLES[other]} with LayerNorm after each block and {layers} layers")
 
 
 def _to(other: str, state: Mapping[str, Tensor], layers: int | None) -> dict[str, Tensor]:
-    given = dict(state)
-    result: dict[str, Tensor] = {}
-    missing: list[str] = []
-    for ours, theirs in aligned(count_layers(state) if layers is None else layers, other):
-        if ours not in given:
-            missing.append(ours)
-            continue
-        result.update(zip(theirs, given.pop(ours).chunk(len(theirs)), strict=True))
-    if missing or given:
-        said = [f"{what}: {_listed(names)}" for what, names in
-                (("missing", missing), (f"without counterpart in {_TITLES[other]}", list(given))) if names]
-        raise UserError(f"the model cannot be written with the names of {_TITLES[other]} ({'; '.join(said)})")
+    found = to_theirs(aligned(count_layers(state) if layers is None else layers, other), state)
+    result = found.check(f"the model cannot be written with the names of {_TITLES[other]}",
+                         f"without counterpart in {_TITLES[other]}")
     result.update({copy: state[ours] for copy, ours in _COPIES[other].items()})
     return result
 

@@ -169,18 +169,21 @@ def missing_data(task: str, data: str, split: str, language: str, known: Sequenc
     return UserError(f"{data}: no {split} data in {wanted or repr(language)} (looked for {', '.join(tried)}); {have}; {advice}")
 
 
-def only_file(folder: Path, patterns: Sequence[str], split: str, language: str) -> Path | None:
-    """The file of `folder` that fits one of the patterns; None without one.
+def only_file(folder: Path, groups: Sequence[Sequence[str]], split: str, language: str) -> Path | None:
+    """The file of `folder` that fits a pattern of the first group of which any fits; None without one.
 
     Raises:
-        UserError: several fit.
+        UserError: several fit that group.
     """
-    found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    if len(found) > 1:
-        names = ", ".join(str(path.relative_to(folder)) for path in found)
-        advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
-        raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
-    return found[0] if found else None
+    for patterns in groups:
+        found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+        if len(found) > 1:
+            names = ", ".join(str(path.relative_to(folder)) for path in found)
+            advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
+            raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
+        if found:
+            return found[0]
+    return None
 
 
 def check_labels(loaded: Loaded, task: Task, split: str) -> None:

@@ -202,12 +202,10 @@ def find_file(data: str, split: str, language: str) -> Path:
         UserError: there is none, or several that fit equally well.
     """
     folder = require_folder(data, "a folder with the task's files")
-    tried: list[str] = []
-    for group in candidates(split, language):
-        if (found := only_file(folder, group, split, language)) is not None:
-            return found
-        tried.append(group[0])
-    raise XNLI.missing(data, split, language, tried)
+    groups = candidates(split, language)
+    if (found := only_file(folder, groups, split, language)) is None:
+        raise XNLI.missing(data, split, language, [group[0] for group in groups])
+    return found
 
 
 def available(data: str, split: str) -> list[str]:

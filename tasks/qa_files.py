@@ -94,10 +94,9 @@ def find_file(task: str, data: str, split: str, context: str, question: str) -> 
     """
     folder = require_folder(data, "a folder with the task's files")
     groups = candidates(task, split, context, question)
-    for group in groups:
-        if (found := only_file(folder, group, split, context)) is not None:
-            return found
-    raise _missing(task, data, split, context, question, [group[0] for group in groups])
+    if (found := only_file(folder, groups, split, context)) is None:
+        raise _missing(task, data, split, context, question, [group[0] for group in groups])
+    return found
 
 
 def _missing(task: str, data: str, split: str, context: str, question: str, tried: list[str]) -> UserError:

@@ -238,10 +238,9 @@ def find_file(task: str, layout: str, data: str, split: str, language: str) -> P
     """
     folder = require_folder(data, "a folder with the task's files")
     groups = candidates(task, layout, split, language)
-    for group in groups:
-        if (found := only_file(folder, group, split, language)) is not None:
-            return found
-    raise missing_data(task, data, split, language, available(task, layout, data, split), [group[0] for group in groups])
+    if (found := only_file(folder, groups, split, language)) is None:
+        raise missing_data(task, data, split, language, available(task, layout, data, split), [group[0] for group in groups])
+    return found
 
 
 def read(task: str, layout: str, labels: Sequence[str], data: str, split: str, language: str,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pretrain.errors import UserError
 from pretrain.masked_lm import OUTPUT_BIAS
-from pretrain.names import aligned, count_layers
+from pretrain.names import aligned, count_layers, to_ours, to_theirs
 from pretrain.vocabulary import PAD
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
@@ -57,10 +57,6 @@ def pairs(kind: str, layers: int, projected: bool) -> Iterator[tuple[str, tuple[
         yield OUTPUT_BIAS, ("generator_lm_head.bias",)
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(sorted(names)[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
 def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None = None) -> dict[str, Tensor]:
     """Our names from the state dict of transformers' network of this kind.
 
@@ -79,17 +75,8 @@ def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None =
     if copy is not None and WORDS in given and not torch.equal(copy, given[WORDS]):
         raise UserError(f"{OUTPUT_COPY} differs from {WORDS}: an untied output matrix; only models with tied input and "
                         "output embeddings can be taken over")
-    result: dict[str, Tensor] = {}
-    missing: list[str] = []
-    for ours, theirs in pairs(kind, count_layers(state), _PROJECTION[1] + "weight" in given):
-        absent = [name for name in theirs if name not in given]
-        missing += absent
-        if not absent:
-            parts = [given.pop(name) for name in theirs]
-            result[ours] = torch.cat(parts) if len(parts) > 1 else parts[0]
-    if missing or given:
-        said = [f"{what}: {_listed(names)}" for what, names in (("missing", missing), ("unknown", list(given))) if names]
-        raise UserError(f"the tensors are not those of {CLASSES[kind]} ({'; '.join(said)})")
+    found = to_ours(pairs(kind, count_layers(state), _PROJECTION[1] + "weight" in given), given)
+    result = found.check(f"the tensors are not those of {CLASSES[kind]}")
     positions = result[OUR_POSITIONS]
     if types is not None and bool(types[0].any()):
         positions = positions + types[0]
@@ -104,18 +91,8 @@ def to_electra(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         UserError: tensors are missing, or have no counterpart there (relative positions).
     """
-    given = dict(state)
-    result: dict[str, Tensor] = {}
-    missing: list[str] = []
-    for ours, theirs in pairs(kind, count_layers(state), _PROJECTION[0] + "weight" in given):
-        if ours not in given:
-            missing.append(ours)
-            continue
-        result.update(zip(theirs, given.pop(ours).chunk(len(theirs)), strict=True))
-    if missing or given:
-        said = [f"{what}: {_listed(names)}" for what, names in
-                (("missing", missing), (f"without counterpart in {CLASSES[kind]}", list(given))) if names]
-        raise UserError(f"the {kind} cannot be written with Hugging Face's names ({'; '.join(said)})")
+    found = to_theirs(pairs(kind, count_layers(state), _PROJECTION[0] + "weight" in state), state)
+    result = found.check(f"the {kind} cannot be written with Hugging Face's names", f"without counterpart in {CLASSES[kind]}")
     result[POSITIONS] = result[POSITIONS][UNUSED:]
     result[TOKEN_TYPES] = torch.zeros_like(result[POSITIONS][:1]).repeat(2, 1)
     return result
