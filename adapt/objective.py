@@ -15,8 +15,8 @@ from pretrain.body import ELECTRA, Body
 from pretrain.errors import UserError, unknown
 
 OBJECTIVES = ("mlm", "rtd", "joint")
-DEFAULT = "joint"
-"""Of an ELECTRA body with a generator."""
+DEFAULT = "mlm"
+"""Of an ELECTRA body with a generator that shares its table: the best on real text (docs/electra.md, "Language adaptation")."""
 INHERITED = ("sampling_temperature", "disallow_correct", "focal_gamma", "hardness_loss", "hardness_weight",
              "hardness_clip", "hardness_mixture", "hardness_detach", "disc_weighting")
 """Settings of pre-training that make the game, taken over where the objective plays it."""
@@ -63,7 +63,7 @@ def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
                             "language modelling; use --objective rtd without --disentangle (replacements are then drawn by "
                             "the pieces' frequency)")
         return Objective("rtd", "none")
-    name = name or DEFAULT
+    name = name or ("joint" if disentangle or part.tying == "none" else DEFAULT)
     tying = "gdes" if disentangle else part.tying
     if name == "rtd" and disentangle:
         raise UserError("--objective rtd with --disentangle would leave the generator's table as it was drawn; use "
@@ -78,7 +78,15 @@ def criterion_options(objective: Objective, settings: AdaptSettings, body: Body)
     """Options of the training line's criterion, `fairseq-train … --criterion`.
 
     Which of its losses have a weight of 0 the objective says; `adapt.task` sets them.
+
+    Raises:
+        UserError: settings of the discriminator's loss for an objective that has none.
     """
+    if objective.name == "mlm":
+        for name in ("rtd_weight", "rtd_start", "rtd_warmup"):
+            if (given := getattr(settings, name)) != getattr(AdaptSettings, name):
+                raise UserError(f"--{name.replace('_', '-')} {given:g}: the discriminator takes no part in the objective mlm; "
+                                "leave it out" + (", or say --objective joint" if body.backbone == ELECTRA else ""))
     if body.backbone != ELECTRA:
         return {"criterion": "modular_masked_lm"}
     recipe = body.made.get("recipe") or {}

@@ -66,6 +66,7 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                   "--seed", s.seed], "world")
     recipes = Path(__file__).resolve().parent / "pretrain"
     family = "demo-electra" if s.backbone == "electra" else "demo"
+    objective = ["--objective", "joint"] if s.backbone == "electra" else []  # in the worlds the surest (docs/electra.md)
     for arm in ARMS:
         body = root / arm / "en"
         made.add(f"pretrain-{arm}", body,
@@ -91,7 +92,7 @@ def plan(root: Path, settings: DemoSettings) -> Plan:
                       "--updates", s.adapt_updates, "--lr", s.adapt_lr, "--tokens-per-sample", s.block,
                       "--batch-size", s.batch, "--validate-every", max(1, s.adapt_updates // 12),
                       "--save-embeddings-at", ",".join(map(str, s.steps)), "--seed", s.seed, "--threads", 1,
-                      "--dropout", 0.0, "--attention-dropout", 0.0], f"pretrain-{arm}", f"prepare-{code}")
+                      "--dropout", 0.0, "--attention-dropout", 0.0, *objective], f"pretrain-{arm}", f"prepare-{code}")
     for arm in ARMS:
         for step in (*s.steps, s.adapt_updates):
             last = step == s.adapt_updates

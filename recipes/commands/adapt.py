@@ -17,7 +17,7 @@ HELP = {
     "special_rows": "copy the rows of <s> </s> <unk> <mask> from the source, or draw them",
     "resources": "local files for the initialiser: name=path,name=path",
     "train_also": "further tensors to train: encoder.embed_positions.weight,encoder.embed_norm.*",
-    "objective": "of an ELECTRA body: mlm (through the generator), rtd (through the discriminator) or joint",
+    "objective": "of an ELECTRA body: mlm (through the generator; its default), rtd (through the discriminator) or joint",
     "disentangle": "joint: the discriminator's table is the generator's plus an offset, each trained by its own loss",
     "rtd_weight": "lambda, weight of the discriminator's loss; -1: as in pre-training",
     "rtd_start": "joint: updates before the discriminator takes part",

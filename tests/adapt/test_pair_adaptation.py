@@ -201,7 +201,8 @@ def settings_for(journey: Path, place: Path, **changes: Any) -> AdaptSettings:
 @pytest.fixture(scope="module", params=[False, True], ids=["shared", "disentangled"])
 def adapted(journey, pair, tmp_path_factory, request) -> Path:
     output = tmp_path_factory.mktemp("out") / "qab"
-    adapt(settings_for(journey, pair, output=str(output), disentangle=request.param, save_embeddings_at="4"), quiet=True)
+    adapt(settings_for(journey, pair, output=str(output), objective="joint", disentangle=request.param, save_embeddings_at="4"),
+          quiet=True)
     return output
 
 
@@ -285,8 +286,22 @@ def test_objectives_that_a_body_cannot_have_are_refused(journey, pair, body):
     assert "tables of their own" in refusal(journey, untied, "mlm")
 
 
+def test_the_default_is_mlm_where_the_table_is_shared(journey, pair):
+    electra = Body.load(pair / "body")
+    part = electra.generator
+    assert part is not None
+    untied = replace(electra, generator=GeneratorPart(part.config, part.tensors, "none"))
+    assert [resolve("", disentangle, body, "runs/en").name for disentangle, body in
+            ((False, electra), (True, electra), (False, untied))] == ["mlm", "joint", "joint"]
+
+
+def test_settings_of_a_loss_that_the_objective_lacks_are_refused(journey, pair, tmp_path):
+    with pytest.raises(UserError, match="--rtd-start 3: the discriminator takes no part in the objective mlm"):
+        stage(settings_for(journey, pair, output=str(tmp_path / "qab"), rtd_start=3))
+
+
 def test_printed_command_carries_the_game_of_pre_training(journey, pair, tmp_path):
-    line = stage(settings_for(journey, pair, output=str(tmp_path / "qab"))).printed()
+    line = stage(settings_for(journey, pair, output=str(tmp_path / "qab"), objective="joint")).printed()
     assert "--arch modular_frozen_pair --criterion modular_replaced_token" in line
     assert "--rtd-weight 7.0" in line and "--mask-policy electra" in line and "--rtd-warmup 1" in line
 
