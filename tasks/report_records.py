@@ -21,6 +21,8 @@ from pretrain.files import read_json, require_folder
 from tasks.statistics import Estimate
 
 NAMES = ("results.json", "curves.json", "body.json", "embedding.json", "prepare.json", "commands.sh")
+LOGS = ("training.json", "train.log")
+"""Where the losses of a pre-training stand: beside its artefact, and in its training folder."""
 PRETRAINING = "pre-training"
 """The initialiser that the record of a source embedding names."""
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0)
@@ -77,7 +79,8 @@ class Score:
         updates: of the adaptation; None for an embedding that was not adapted.
         tokens: that it had seen; None where nothing says it.
         arm, condition: see `tasks.report_arms`.
-        examples: one score per example, where predictions and gold were found; else `unpaired` says why not.
+        examples: one score per example [N], or numerator and denominator [N, 2] where the score is a ratio of sums, where
+            predictions and gold were found; else `unpaired` says why not.
         estimate: score as a share, with the interval over examples; `interval` names how it was computed.
     """
 
@@ -154,6 +157,7 @@ class Collected:
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
     arms: dict[str, str] = field(default_factory=dict)
+    _embeddings: dict[str, list[Artefact]] = field(default_factory=dict)
 
     def shown(self, path: Path) -> str:
         """`path` as seen from the folder that holds the run, so that a report says the same wherever the run lies; from the
@@ -166,9 +170,17 @@ class Collected:
         above = run.resolve().parent if unique else Path(os.path.commonpath([other.resolve().parent for other in self.runs]))
         return str(run.resolve().relative_to(above) / path.relative_to(run))
 
-    def embedding(self, fingerprint: str) -> Artefact | None:
-        """The embedding of that fingerprint."""
-        return next((one for one in self.artefacts if one.kind == "embedding" and one.fingerprint == fingerprint), None)
+    def embedding(self, fingerprint: str, updates: int | None) -> Artefact | None:
+        """The embedding of that fingerprint, saved after so many updates; None: a finished one. Where a run's best embedding is
+        one that was also saved on the way, both folders hold the same tensors; either serves where the other is not there."""
+        same = self._embeddings.get(fingerprint, [])
+        return next((one for one in same if _saved_at(one.folder) == updates), next(iter(same), None))
+
+    def add(self, artefact: Artefact) -> None:
+        """Takes an artefact in."""
+        self.artefacts.append(artefact)
+        if artefact.kind == "embedding":
+            self._embeddings.setdefault(artefact.fingerprint, []).append(artefact)
 
 
 def _files(run: Path) -> dict[str, list[Path]]:
@@ -190,6 +202,7 @@ def collect(runs: Sequence[str | Path]) -> Collected:
     folders = list(dict.fromkeys(require_folder(run, "the folder of a run") for run in runs))
     found = Collected(folders)
     seen: set[Path] = set()
+    known: set[tuple[Any, ...]] = set()
     for run in folders:
         files = {name: [path for path in paths if path.resolve() not in seen] for name, paths in _files(run).items()}
         seen |= {path.resolve() for paths in files.values() for path in paths}
@@ -203,7 +216,7 @@ def collect(runs: Sequence[str | Path]) -> Collected:
             found.commands[path.parent] = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
                                            if line.strip() and not line.lstrip().startswith("#")]
         for path in files["results.json"]:
-            _results(found, run, path)
+            _results(found, run, path, known)
     if not found.scores:
         named = ", ".join(map(str, runs))
         reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
@@ -239,14 +252,14 @@ def _artefact(found: Collected, path: Path) -> None:
         if curve is not None:
             found.problems.append(Problem(found.shown(curves), "expected a list of points with update and loss; left out"))
         curve = []
-    found.artefacts.append(Artefact(kind, folder, found.shown(folder), record, curve))
+    found.add(Artefact(kind, folder, found.shown(folder), record, curve))
 
 
 def _number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _results(found: Collected, run: Path, path: Path) -> None:
+def _results(found: Collected, run: Path, path: Path, known: set[tuple[Any, ...]]) -> None:
     content = _read(found, path)
     if content is None or (isinstance(content, dict) and "arms" in content):  # a demo's own summary of its records
         return
@@ -259,9 +272,11 @@ def _results(found: Collected, run: Path, path: Path) -> None:
             found.problems.append(Problem(found.shown(path), f"record {number}: {wrong}; left out"))
             continue
         score = _score(found, run, path, record)
-        if any(_identity(score) == _identity(other) for other in found.scores):
+        identity = _identity(score)
+        if identity in known:
             found.repeated += 1
         else:
+            known.add(identity)
             found.scores.append(score)
 
 
@@ -295,29 +310,37 @@ def _identity(score: Score) -> tuple[Any, ...]:
     prints = [(record.get(part) or {}).get("fingerprint") for part in ("body", "embedding", "question_embedding")]
     return (*score.test, *score.languages, *prints, score.data_sha256, record.get("max_length"), record.get("precision"),
             record["score"], (record.get("head") or {}).get("trained_on"),
-            score.base if prints[1] is None else "", score.updates)
+            score.base if prints[1] is None else "", score.updates, score.final)
 
 
 def _score(found: Collected, run: Path, path: Path, record: dict[str, Any]) -> Score:
     embedding = record.get("embedding") or {}
-    here = found.embedding(str(embedding.get("fingerprint")))
-    place = here.folder.as_posix() if here else str(embedding.get("path", ""))
-    step = STEP.match(place) or STEP.match(str(embedding.get("path", "")))
+    recorded = str(embedding.get("path", ""))
+    saved = _saved_at(Path(recorded))
+    here = found.embedding(str(embedding.get("fingerprint")), saved)
+    place = here.folder.as_posix() if here else recorded
+    step = STEP.match(place)
     made = embedding.get("made") or {}
     updates = made.get("updates")
-    score = Score(path, run, found.shown(path), record, base=step["base"] if step else place, final=step is None, updates=None)
+    score = Score(path, run, found.shown(path), record, base=step["base"] if step else place, final=saved is None, updates=None)
     if score.adapted:
-        score.updates = int(updates) if _number(updates) else int(step["updates"]) if step else None
+        score.updates = int(updates) if _number(updates) else saved
     return score
+
+
+def _saved_at(folder: Path) -> int | None:
+    step = STEP.match(folder.as_posix())
+    return int(step["updates"]) if step else None
 
 
 def _points(found: Collected) -> None:
     """Tokens seen of every score, and which is the last of its adaptation run where the finished embedding was not scored."""
+    folders = {one.folder.as_posix(): one for one in found.artefacts if one.kind == "embedding"}
     for score in found.scores:
         if not score.adapted or score.updates is None:
             continue
         own = score.made.get("tokens_seen")
-        run = next((one for one in found.artefacts if one.kind == "embedding" and one.folder.as_posix() == score.base), None)
+        run = folders.get(score.base)
         point = next((one for one in run.curve if _number(one.get("tokens"))), None) if run else None
         last = run.made if run else {}
         if _number(own):

@@ -37,6 +37,15 @@ def test_bootstrap_of_a_share_equals_that_of_its_examples():
     assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=0.011)  # one example more or less
 
 
+def test_counts_of_few_values_are_the_same_bootstrap_and_the_same_flips(monkeypatch):
+    values = np.random.default_rng(4).choice([-1, -1 / 3, 0, 1 / 3, 2 / 3], 400, p=[0.1, 0.2, 0.3, 0.3, 0.1])
+    counted, flipped = s.bootstrap(values, resamples=20_000), s.sign_flip(values)
+    monkeypatch.setattr(s, "FEW", 0)
+    drawn = s.bootstrap(values, resamples=20_000)
+    assert (counted.low, counted.high) == pytest.approx((drawn.low, drawn.high), abs=0.003)
+    assert 0.001 < flipped < 0.9 and flipped == pytest.approx(s.sign_flip(values), rel=0.3)
+
+
 def test_ratio_of_sums_of_two_examples_has_the_interval_of_its_four_resamples():
     # 1/1 twice, 1/4 once each way (that is 1/4 = (1 + 0) / (1 + 3)), 0/3: the 2.5 % and 97.5 % points are 0 and 1
     assert s.bootstrap_ratio([1, 0], [1, 3]) == s.Estimate(0.25, 0.0, 1.0, 2)
@@ -67,7 +76,7 @@ def test_resamples_without_a_denominator_do_not_count():
 
 
 def test_bootstrap_ignores_the_global_generators_and_the_size_of_its_blocks(monkeypatch):
-    values = [0.1, 0.9, 0.4, 0.3, 0.6]
+    values = np.random.default_rng(4).random(s.FEW + 5)
     first = s.bootstrap(values)
     np.random.seed(5)
     random.seed(5)
