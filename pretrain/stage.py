@@ -219,6 +219,27 @@ def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, floa
     return [points[key] for key in sorted(points)]
 
 
+def read_training(folder: str | Path, most: int = 600) -> list[dict[str, float]]:
+    """What was logged while a stage trained: `{update, loss, lr}`, with forgetting also `lr_embedding`; figures of a repeated
+    update keep their last value.
+
+    Args:
+        most: points to keep; of more, neighbours are averaged and stand at the last update of theirs.
+    """
+    points: dict[int, dict[str, float]] = {}
+    with open(Path(folder) / "train.log", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            tag, stats = parse_log_line(line)
+            if tag == "train_inner" and (loss := _number(stats.get("loss"))) is not None and "num_updates" in stats:
+                rates = {key: rate for key in ("lr", "lr_embedding") if (rate := _number(stats.get(key))) is not None}
+                update = int(float(stats["num_updates"]))
+                points[update] = {"update": update, "loss": loss, **rates}
+    every = [points[key] for key in sorted(points)]
+    size = max(1, -(-len(every) // most))
+    groups = [every[start:start + size] for start in range(0, len(every), size)]
+    return [{**group[-1], "loss": sum(point["loss"] for point in group) / len(group)} for group in groups]
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(value)

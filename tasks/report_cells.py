@@ -203,7 +203,8 @@ def compare(baseline: Cell, arm: Cell) -> Comparison | None:
     one, two = pairs[0]
     if one.examples is not None and two.examples is not None:
         paired = statistics.paired_bootstrap if one.examples.ndim == 1 else statistics.paired_ratio_bootstrap
-        return Comparison(arm.arm, paired(one.examples, two.examples), "examples, paired bootstrap", 1, test, p_examples, math.nan)
+        return Comparison(arm.arm, paired(one.examples, two.examples), "examples, paired bootstrap", 1, test, p_examples,
+                          math.nan)
     half = math.hypot(one.estimate.high - one.estimate.low, two.estimate.high - two.estimate.low) / 2
     return Comparison(arm.arm, Estimate(gaps[0], gaps[0] - half, gaps[0] + half, two.estimate.count),
                       "examples, not paired", 1, test, math.nan, math.nan)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from pretrain.forgetting import Forgetting
 from tasks import statistics
 from tasks.report_arms import sort_arms
-from tasks.report_blocks import Block, Figure, Line, Panel, Paragraph, Table, Text, Value, counted, percent, scored
+from tasks.report_blocks import Block, Figure, Line, Panel, Table, Text, Value, counted, percent, scored
 from tasks.report_records import PRETRAINING, Artefact, Collected, Score
 
 NAN = math.nan
@@ -128,7 +126,7 @@ def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
             rows: list[list[Value]] = []
             for language, members in sorted(languages.items()):
                 named = [(found.arms.get(run.lineage, run.shown), run) for run in members]
-                panels.append(_loss_panel(language, named, styles, "update" if axis == "updates" else "tokens"))
+                panels.append(loss_panel(language, named, styles, "update" if axis == "updates" else "tokens"))
                 rows += [[language, line.name, Text(f"{point[0]:,.0f}", point[0]), Text(f"{point[1]:.3f}", point[1])]
                          for line in panels[-1].lines for point in line.points]
             if rows:
@@ -141,59 +139,18 @@ def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
     return blocks
 
 
-def _loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update") -> Panel:
+def loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update",
+               key: str = "loss", training: bool = False) -> Panel:
+    """A line a run, and the mean of each arm's runs; of held-out curves, or of what was logged in training."""
     count = {arm: sum(other == arm for other, _ in runs) for arm, _ in runs}
     lines = []
     for arm in sort_arms(list(count)):
-        own = [[(float(point[axis]), float(point["loss"]), NAN, NAN) for point in run.curve if point.get(axis) is not None]
-               for other, run in runs if other == arm]
+        own = [[(float(point[axis]), float(point[key]), NAN, NAN) for point in (run.training if training else run.curve)
+                if point.get(axis) is not None and point.get(key) is not None] for other, run in runs if other == arm]
         lines += [Line(arm, styles.setdefault(arm, len(styles)), points, thin=count[arm] > 1) for points in own]
         if count[arm] > 1:
             lines.append(Line(arm, styles[arm], _pooled(own)))
     return Panel(title, [line for line in lines if line.points])
-
-
-def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
-    """Held-out loss of the bodies along pre-training, with a vertical line where an episode begins."""
-    bodies: dict[str, list[Artefact]] = {}
-    for one in found.artefacts:
-        if one.kind == "body" and one.curve:
-            bodies.setdefault(found.arms.get(one.fingerprint, one.shown), []).append(one)
-    if not bodies:
-        return [Paragraph("No curve of a pre-training lies below these folders.")]
-    panels, rows, told = [], [], []
-    for arm in sort_arms(list(bodies)):
-        panel = _loss_panel(arm, [(arm, body) for body in bodies[arm]], styles)
-        panel.marks, text = episodes(bodies[arm][0].made)
-        told.append(f"{arm}: {text}.")
-        panels.append(panel)
-        for body in bodies[arm]:
-            per_update = body.made.get("tokens_per_update")
-            rows += [[arm, str(body.made.get("seed")), Text(f"{point['update']:,}", point["update"]),
-                      Text(f"{point['update'] * per_update:,}", point["update"] * per_update) if per_update else "–",
-                      Text(f"{point['loss']:.3f}", point["loss"])] for point in body.curve]
-    return [Figure("pretraining", "Held-out loss of the bodies along pre-training", "updates", "held-out loss, bits", panels,
-                   Table("Pre-training: every point", ["arm", "seed", "updates", "tokens seen", "bits per hidden token"], rows),
-                   {arm: styles[arm] for arm in sort_arms(list(bodies))},
-                   note="Vertical lines: where the embedding was reset. " + " ".join(told) + " A loss at an episode's end was "
-                        "measured before the reset; between the points nothing was, so the rise after a reset need not show.")]
-
-
-def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
-    """The updates at which a body's embedding was reset (or, in the matched control, an episode began), and that in words."""
-    settings = made.get("forgetting")
-    total = made.get("updates")
-    if not isinstance(settings, dict) or not isinstance(total, int):
-        return [], "its record says nothing of forgetting"
-    known = {key: settings[key] for key in ("every", "start", "until", "reset", "scope", "std") if key in settings}
-    forgetting = Forgetting(**known)
-    if not forgetting.every:
-        return [], "never reset"
-    at = [float(update) for update in range(forgetting.every, total, forgetting.every) if forgetting.begins_episode(update)]
-    if not at:
-        return [], "no episode began"
-    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.scope} is reset"
-    return at, f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
 
 
 def speed(found: Collected) -> Table | None:

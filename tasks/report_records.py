@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, require_folder
+from pretrain.stage import read_training
 from tasks.statistics import Estimate
 
 NAMES = ("results.json", "curves.json", "body.json", "embedding.json", "prepare.json", "commands.sh")
-LOGS = ("training.json", "train.log")
-"""Where the losses of a pre-training stand: beside its artefact, and in its training folder."""
 PRETRAINING = "pre-training"
 """The initialiser that the record of a source embedding names."""
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0)
@@ -47,6 +46,8 @@ class Artefact:
         shown: its path as the report shows it.
         record: its body.json or embedding.json.
         curve: the points of its curves.json; empty where there is none.
+        training: of a body, the losses that were logged in training; from its training.json, else from the log of its training
+            folder where that still stands beside it.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Artefact:
     shown: str
     record: dict[str, Any]
     curve: list[dict[str, Any]] = field(default_factory=list)
+    training: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -78,7 +80,8 @@ class Score:
         final: not an embedding of an earlier update.
         updates: of the adaptation; None for an embedding that was not adapted.
         tokens: that it had seen; None where nothing says it.
-        arm, condition: see `tasks.report_arms`.
+        arm, condition: see `tasks.report_arms`; `besides_text` is the condition without the amount of text.
+        text: tokens of text it was adapted on where the text was cut to a number; None where it was not, or of earlier points.
         examples: one score per example [N], or numerator and denominator [N, 2] where the score is a ratio of sums, where
             predictions and gold were found; else `unpaired` says why not.
         estimate: score as a share, with the interval over examples; `interval` names how it was computed.
@@ -94,6 +97,8 @@ class Score:
     tokens: int | None = None
     arm: str = ""
     condition: str = ""
+    besides_text: str = ""
+    text: int | None = None
     examples: NDArray[np.float64] | None = None
     unpaired: str = ""
     estimate: Estimate = UNKNOWN
@@ -244,15 +249,27 @@ def _artefact(found: Collected, path: Path) -> None:
         return
     kind = "embedding" if path.name == "embedding.json" else "task body" if record.get("task") else "body"
     folder = path.parent
-    curves = next((place for place in (folder / "curves.json", *([folder.parent / "curves.json"] if folder.name == "body"
-                                                                 else [])) if place.is_file()), None)
-    curve = _read(found, curves) if curves else []
-    if curves and (not isinstance(curve, list) or not all(
-            isinstance(point, dict) and _number(point.get("update")) and _number(point.get("loss")) for point in curve)):
-        if curve is not None:
-            found.problems.append(Problem(found.shown(curves), "expected a list of points with update and loss; left out"))
-        curve = []
-    found.add(Artefact(kind, folder, found.shown(folder), record, curve))
+    places = [folder, *([folder.parent] if folder.name == "body" else [])]
+    training: list[dict[str, Any]] = []
+    if kind == "body":
+        training = _points_of(found, places, "training.json")
+        log = places[-1].with_name(places[-1].name + ".training")
+        if not training and (log / "train.log").is_file():
+            training = read_training(log)
+    found.add(Artefact(kind, folder, found.shown(folder), record, _points_of(found, places, "curves.json"), training))
+
+
+def _points_of(found: Collected, places: Sequence[Path], name: str) -> list[dict[str, Any]]:
+    """A curve from the first of the folders that has such a file."""
+    path = next((place / name for place in places if (place / name).is_file()), None)
+    curve = _read(found, path) if path else []
+    if path is None or curve is None:
+        return []
+    if not isinstance(curve, list) or not all(
+            isinstance(point, dict) and _number(point.get("update")) and _number(point.get("loss")) for point in curve):
+        found.problems.append(Problem(found.shown(path), "expected a list of points with update and loss; left out"))
+        return []
+    return curve
 
 
 def _number(value: Any) -> TypeGuard[int | float]:
@@ -328,6 +345,21 @@ def _score(found: Collected, run: Path, path: Path, record: dict[str, Any]) -> S
     return score
 
 
+def _one_base(found: Collected) -> None:
+    """Scores of one adaptation run have one base, though only some of its embeddings lie below the run: where the record says
+    the same place, the folder that was found stands for the path that was typed."""
+    def typed(score: Score) -> tuple[Any, ...]:
+        path = str((score.record.get("embedding") or {}).get("path", ""))
+        step = STEP.match(path)
+        return step["base"] if step else path.rstrip("/"), score.lineage, score.seeds[:2]
+
+    present = {one.folder.as_posix() for one in found.artefacts}
+    bases = {typed(score): score.base for score in found.scores if score.base in present}
+    for score in found.scores:
+        if score.base not in present:
+            score.base = bases.get(typed(score), score.base)
+
+
 def _saved_at(folder: Path) -> int | None:
     step = STEP.match(folder.as_posix())
     return int(step["updates"]) if step else None
@@ -335,6 +367,7 @@ def _saved_at(folder: Path) -> int | None:
 
 def _points(found: Collected) -> None:
     """Tokens seen of every score, and which is the last of its adaptation run where the finished embedding was not scored."""
+    _one_base(found)
     folders = {one.folder.as_posix(): one for one in found.artefacts if one.kind == "embedding"}
     for score in found.scores:
         if not score.adapted or score.updates is None:

@@ -110,7 +110,7 @@ def test_one_seed_is_said(page):
 def test_several_seeds_are_summed_up_over_seeds(tmp_path):
     text = Page(render(build([make_run(tmp_path / f"seed-{seed}", seed) for seed in (1, 2)]))).text
     assert "pre-training seeds 1, 2." in text and "One seed" not in text
-    assert "points; over seeds marked better in 0, worse in 0 of 2 languages." in text  # without spread there is no test
+    assert "over seeds marked better in 0 and worse in 0 of 2 languages." in text  # without spread there is no test
     assert re.search(r"△\s*60\s*2 seeds", text)
 
 

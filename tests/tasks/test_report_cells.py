@@ -12,7 +12,8 @@ from tasks.paper_tables import paper_tables
 from tasks.report import load
 from tasks.report_cells import matrices
 from tasks.report_commands import parse, trace
-from tasks.report_curves import episodes, pooled_scores, speed
+from tasks.report_curves import pooled_scores, speed
+from tasks.report_pretraining import episodes
 from tasks.report_svg import ticks
 from tests.tasks.report_world import RIGHT, body_made, make_run, record, write_gold, write_scores
 
