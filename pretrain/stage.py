@@ -6,6 +6,7 @@ existing OUTPUT is always whole. A second run with the same settings goes on whe
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
@@ -43,6 +44,18 @@ def command_line(user_dir: str, data: str | Path, options: Mapping[str, Any]) ->
         if value is not True:
             words.append(str(value))
     return words
+
+
+def tensorboard_folder(folder: str) -> str | None:
+    """The value of `--tensorboard-logdir`; None where no folder is named.
+
+    Raises:
+        UserError: nothing is installed that could write there; fairseq itself would train on without a log.
+    """
+    if folder and not any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")):
+        raise UserError(f"tensorboard {folder}: writing TensorBoard logs needs a package that is not installed; run "
+                        "`pip install tensorboardX` (or `relexify[tensorboard]`), or leave the setting out")
+    return folder or None
 
 
 @dataclass

@@ -22,13 +22,14 @@ from tasks.report_pretraining import pretraining, training
 from tasks.report_records import Collected, collect
 from tasks.report_tables import (
     artefact_table,
+    cell_table,
     comparison_table,
     data_table,
+    environment_table,
     gain_table,
     matrix_table,
     record_table,
     settings_table,
-    software_table,
     stage_table,
     unit,
 )
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 PAGES = ("report.html", "report.md")
 AVERAGES = ("Two averages that need not agree: the mean of relative gains averages each language's own gain and is what Chen et "
             "al. (2023) print; languages near chance inflate it. The relative gain of means compares the two averages.")
+ERRORS = ("Over seeds: how far the mean of other trainings would lie off. Over examples: how far the score of these very "
+          "trainings would on other test examples; of several seeds it is that of their mean. Examples of tagging are sentences.")
 READING = [
     "A score is zero-shot: the task was learnt from labelled examples of the source language only, and the embedding of the "
     "language named was put in its place. Accuracy and F1 are in percent, differences in points.",
@@ -75,12 +78,13 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
         Section("curves", "Along the adaptation", _curves(found, styles)),
         Section("pretraining-loss", "Pre-training", [*pretraining(found, styles), *training(found, styles)]),
         Section("settings", "Settings", _settings(found), "how bodies and embeddings were made"),
-        Section("software", "Software", [software_table(found)]),
+        Section("environment", "Environment", [environment_table(found)]),
         Section("commands", "Commands", [
             Paragraph("In the order in which they were planned; the list of all records says which lead to a number. Paths are "
                       "as they were typed, so they hold in the folder they were typed in."),
             Commands([(number, known.line, known.source) for number, known in enumerate(commands, 1)])],
             f"the {len(commands)} commands that reproduce the numbers"),
+        Section("cells", "Errors", [Paragraph(ERRORS), *(cell_table(matrix) for matrix in tables)], "both errors of every cell"),
         Section("records", "All records", [record_table(found, chains), data_table(found)],
                 f"the {len(found.scores)} records, each with its commands and its test data"),
         Section("artefacts", "Artefacts", [

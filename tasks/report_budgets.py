@@ -30,13 +30,15 @@ from tasks.report_blocks import (
 )
 from tasks.report_cells import MARKS, Comparison, Matrix, Mean, matrix_of, pick_baseline
 from tasks.report_records import Score
+from tasks.report_tables import unit
 from tasks.statistics import Estimate
 
 UPDATES, TEXT = "updates", "text"
 AXES = {"updates": "adaptation updates", "tokens": "tokens seen (with repetition)", TEXT: "tokens of text"}
-NOTE = ("Left: mean over the languages named, with its 95 % interval. Right: difference from {baseline} on the same seeds, with "
-        "its 95 % interval; above 0 the arm is better. Intervals are Student's t over seeds; with one seed they are over "
-        "examples and say nothing of other trainings. Arms stand a little beside each other so that their bars can be seen.")
+NOTE = ("In each pair of plots, left: mean over the languages named, with its 95 % interval; right: difference from {baseline} "
+        "on the same seeds, with its 95 % interval; above 0 the arm is better. Intervals are Student's t over seeds; with one "
+        "seed they are over examples and say nothing of other trainings. Arms stand a little beside each other so that their "
+        "bars can be seen.")
 
 
 @dataclass
@@ -221,7 +223,7 @@ def _told(growth: Growth) -> list[str]:
 
 def blocks(found: Sequence[Growth], styles: dict[str, int]) -> list[Block]:
     """Figures, means by arm and budget, differences with their tests, and every language by itself."""
-    made: list[Block] = []
+    made: list[Block] = [Paragraph(NOTE.format(baseline=" or ".join(dict.fromkeys(growth.baseline for growth in found))))]
     for number, growth in enumerate(found):
         axes = [UPDATES, "tokens"] if growth.kind == UPDATES else [TEXT]
         made += [one for axis in axes if (one := figure(growth, styles, axis, number)) is not None]
@@ -274,8 +276,8 @@ def figure(growth: Growth, styles: dict[str, int], axis: str, number: int) -> Fi
     if not drawn:
         return None
     return Figure(f"budget-{number}-{axis}", f"{growth.name}: mean over {', '.join(growth.languages)} by budget", AXES[axis],
-                  f"{growth.metric}, %", drawn, language_table(growth), {arm: styles[arm] for arm in growth.arms},
-                  "" if axis == TEXT else axis, NOTE.format(baseline=growth.baseline), own=True)
+                  unit(growth.metric), drawn, language_table(growth), {arm: styles[arm] for arm in growth.arms},
+                  "" if axis == TEXT else axis, own=True)
 
 
 def mean_table(growth: Growth) -> Table:
@@ -292,7 +294,7 @@ def mean_table(growth: Growth) -> Table:
         rows.append([Text(label(growth, budget), budget.at), *([tokens] if seen else []), *cells,
                      " / ".join(dict.fromkeys(budget.mean.bases.values()))])
     chance = growth.budgets[0].matrix.chance
-    return Table(f"{growth.name}: {growth.metric}, %, mean over {', '.join(growth.languages)} [95 %], by budget"
+    return Table(f"{growth.name}: {unit(growth.metric)}, mean over {', '.join(growth.languages)} [95 %], by budget"
                  + (f"; chance {percent(chance)}" if chance else ""),
                  ["budget", *(["tokens seen"] if seen else []), *growth.arms, "interval over"], rows)
 

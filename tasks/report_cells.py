@@ -44,6 +44,25 @@ class Cell:
         return f"{len(self.scores)} seeds" if len(self.scores) > 1 else f"examples, {self.scores[0].interval}"
 
     @property
+    def over_examples(self) -> tuple[float, Estimate] | None:
+        """Standard error and bootstrap interval over examples of the mean over seeds; None where examples are not at hand, or
+        where seeds were scored on other ones."""
+        examples = [score.examples for score in self.scores if score.examples is not None]
+        if len({score.data_sha256 for score in self.scores}) > 1 or len(examples) < len(self.scores):
+            return None
+        total = np.sum(examples, axis=0)
+        if len(total) < 2 or (total.ndim == 2 and not total[:, 1].any()):
+            return None
+        if total.ndim == 2:
+            return statistics.ratio_standard_error(*total.T), statistics.bootstrap_ratio(*total.T)
+        return statistics.standard_error(total / len(self.scores)), statistics.bootstrap(total / len(self.scores))
+
+    @property
+    def error_over_seeds(self) -> float:
+        """Standard error of the mean over seeds; NaN for one."""
+        return statistics.standard_error([score.record["score"] for score in self.scores]) if len(self.scores) > 1 else math.nan
+
+    @property
     def count(self) -> str:
         """Examples per seed."""
         counts = sorted({int(score.record["n"]) for score in self.scores})

@@ -74,20 +74,21 @@ def training(found: Collected, styles: dict[str, int]) -> list[Block]:
         panel.marks = episodes(bodies[arm][0].made)[0]
         losses.append(panel)
         first = bodies[arm][0].training
-        lines = [Line(name, style, [(float(point["update"]), float(point[key]), math.nan, math.nan) for point in first if key in point])
+        lines = [Line(name, style, [(float(point["update"]), float(point[key]), math.nan, math.nan)
+                                    for point in first if key in point])
                  for style, (name, key) in enumerate((("body", "lr"), ("embedding", "lr_embedding")))]
         if any(line.points for line in lines):
             rates.append(Panel(arm, [line for line in lines if line.points], marks=panel.marks))
     told = episode_table(bodies)
     made: list[Block] = [Figure(
         "training-loss", "Training loss along pre-training", "updates", "training loss", losses, told,
-        {arm: styles[arm] for arm in arms}, note="As logged: the mean over the updates since the point before. Vertical lines: where "
-        "an episode begins. With several seeds: thin lines are seeds, the thick one their mean. For an ELECTRA pair the loss is the "
-        "weighted sum of generator's and discriminator's.")]
+        {arm: styles[arm] for arm in arms}, note="As logged: the mean over the updates since the point before. Vertical lines: "
+        "where an episode begins. With several seeds: thin lines are seeds, the thick one their mean. For an ELECTRA pair the "
+        "loss is the weighted sum of generator's and discriminator's.")]
     if rates:
         made.append(Figure("learning-rate", "Learning rates along pre-training", "updates", "learning rate", rates,
-                           rate_table(bodies), {"body": 0, "embedding": 1}, note="Of the first seed. In an episode the embedding's "
-                           "rate runs through the whole schedule, the body's does not."))
+                           rate_table(bodies), {"body": 0, "embedding": 1}, note="Of the first seed. In an episode the "
+                           "embedding's rate runs through the whole schedule, the body's does not."))
     return made
 
 
@@ -139,4 +140,5 @@ def rate_table(bodies: dict[str, list[Artefact]]) -> Table:
                 rates = [point[key] for point in body.training if key in point]
                 cells += [Text(f"{rate:.3g}", rate) for rate in (max(rates), rates[-1])] if rates else [NOTHING, NOTHING]
             rows.append([arm, str(body.made.get("seed")), *cells])
-    return Table("Learning rates as logged", ["arm", "seed", "body, peak", "body, last", "embedding, peak", "embedding, last"], rows)
+    head = ["arm", "seed", "body, peak", "body, last", "embedding, peak", "embedding, last"]
+    return Table("Learning rates as logged", head, rows)

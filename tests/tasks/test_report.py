@@ -93,7 +93,8 @@ def test_the_page_asks_for_nothing(page, html):
 
 def test_every_plot_has_a_title_a_description_and_its_numbers(page):
     plots = [found for tag, found in page.tags if found.get("class") == "plot"]
-    assert len(plots) == 2 * 2 + 2 * 2 + 2  # scores and losses of two languages over updates and tokens; two bodies
+    # mean and difference by budget, scores and losses of two languages, each over updates and tokens; two bodies
+    assert len(plots) == 2 * 2 + 2 * 2 + 2 * 2 + 2
     assert all(found["role"] == "img" and len(found["aria-labelledby"].split()) == 2 for found in plots)
     assert all(f"{found['id']}-table" in page.ids for tag, found in page.tags if tag == "figure")
 

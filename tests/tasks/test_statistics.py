@@ -153,6 +153,39 @@ def test_paired_bootstrap_keeps_pairs_together():
     assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
 
 
+def test_no_spread_but_that_of_arithmetic_is_none():
+    assert math.isnan(s.paired_t([0.1 + 0.2, 0.3, 0.3])) and s.paired_t([0.1 + 0.2 - 0.3, 0.0]) == 1.0
+
+
+ONE, TWO = [[1, 1], [0, 1], [0, 2]], [[1, 1], [1, 1], [2, 2]]
+"""Ratios 1/4 and 4/4; the first example is the same in both."""
+
+
+def test_swap_test_by_hand():
+    # the two that differ, swapped or not: ratios (1/4, 1), (2/4, 3/4), (3/4, 2/4), (1, 1/4): |difference| >= 3/4 in 2 of 4
+    assert s.swap_test(ONE, TWO) == s.swap_test(TWO, ONE) == 0.5
+    assert s.swap_test(ONE, ONE) == 1.0
+
+
+def test_swap_test_of_equal_denominators_is_the_sign_flip_test(monkeypatch):
+    draw = np.random.default_rng(1)
+    one, two = draw.binomial(5, 0.5, 60), draw.binomial(5, 0.58, 60)
+    five = np.full(60, 5)
+    p = s.swap_test(np.stack([one, five], 1), np.stack([two, five], 1))
+    assert 0.005 < p < 0.6 and p == pytest.approx(s.sign_flip(two - one), abs=0.015)
+    monkeypatch.setattr(s, "BLOCK", 200)
+    assert s.swap_test(np.stack([one, five], 1), np.stack([two, five], 1)) == p
+
+
+def test_paired_ratio_bootstrap_keeps_pairs_together():
+    below = np.random.default_rng(2).integers(1, 9, 50)
+    found = s.paired_ratio_bootstrap(np.stack([0 * below, below], 1), np.stack([below // 1, 2 * below], 1))
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))  # 0 and 1/2 in whatever is drawn
+    assert s.paired_ratio_bootstrap([[1, 2]], [[1, 1]]) == s.Estimate(0.5, 0.5, 0.5, 1)
+    with pytest.raises(ValueError, match="not paired"):
+        s.paired_ratio_bootstrap([[1, 2]], [[1, 1], [1, 1]])
+
+
 def test_holm_by_hand():
     # sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, then never falling: .04 .06 .06 .06
     assert s.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
