@@ -234,6 +234,8 @@ def swap_test(first: ArrayLike, second: ArrayLike, flips: int = FLIPS, seed: int
     one, two = _ratio_pair(first, second, "swap test")
     observed = abs(float(_ratios(two.sum(0)) - _ratios(one.sum(0)))) * (1 - 1e-12)
     change = (two - one)[(one != two).any(1)]
+    if not len(change):
+        return 1.0
 
     def as_large(swapped: NDArray[Any]) -> int:
         moved = swapped @ change

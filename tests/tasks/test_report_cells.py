@@ -66,6 +66,19 @@ def test_several_seeds_are_pooled_and_tested_over_seeds(tmp_path):
     assert compared.test == "sign flips"
 
 
+def test_both_errors_of_a_cell_by_hand(tmp_path):
+    cell = seeds(tmp_path, {"standard": (18, 24, 30)}).cells["standard"]
+    assert cell.error_over_seeds == pytest.approx(0.1 / math.sqrt(3))  # .3 .4 .5
+    # over seeds 18 examples are right in all, 6 in two, 6 in one of three: mean .4, squares 18 + 6 * 4/9 + 6 * 1/9 = 21.3333
+    error, interval = cell.over_examples
+    assert error == pytest.approx(math.sqrt((64 / 3 - 60 * 0.16) / 59 / 60))
+    assert interval.value == pytest.approx(0.4) and interval.low < 0.4 - error < 0.4 + error < interval.high
+
+
+def test_one_seed_has_no_error_over_seeds(tmp_path):
+    assert math.isnan(seeds(tmp_path, {"standard": (18,)}).cells["standard"].error_over_seeds)
+
+
 def test_seeds_that_one_arm_lacks_are_not_compared(tmp_path):
     row = seeds(tmp_path, {"standard": (18, 24, None), "forgetting": (None, 38, 42)})
     assert row.comparisons["forgetting"].seeds == 1 and row.comparisons["forgetting"].difference.value == pytest.approx(14 / 60)
