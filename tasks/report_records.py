@@ -253,7 +253,8 @@ def _artefact(found: Collected, path: Path) -> None:
     training: list[dict[str, Any]] = []
     if kind == "body":
         training = _points_of(found, places, "training.json")
-        log = places[-1].with_name(places[-1].name + ".training")
+        real = places[-1].resolve()  # a run may hold links to a store
+        log = real.with_name(real.name + ".training")
         if not training and (log / "train.log").is_file():
             training = read_training(log)
     found.add(Artefact(kind, folder, found.shown(folder), record, _points_of(found, places, "curves.json"), training))

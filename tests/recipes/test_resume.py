@@ -38,7 +38,8 @@ def pretrain(data: Path, output: Path) -> list[object]:
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "en"
-    done = relexify(*pretrain(data, output), f"tensorboard={output.parent / 'tb'}")
+    verb, recipe, *rest = pretrain(data, output)
+    done = relexify(verb, recipe, f"tensorboard={output.parent / 'tb'}", *rest)
     assert done.returncode == 0, done.stderr
     return output
 

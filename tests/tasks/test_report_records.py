@@ -212,7 +212,7 @@ def tagged(run, arm, predicted):
     from tests.tasks.tagging_world import write_sentences
 
     write_gold(run / "data", "de")
-    gold = write_sentences(run / "panx" / "test-de.tsv", [[(f"w{place}", tag) for place, tag in enumerate(tags)] for tags in TAGS])
+    gold = write_sentences(run / "panx" / "test-de.tsv", [[(f"w{n}", tag) for n, tag in enumerate(tags)] for tags in TAGS])
     content, _ = record(run, arm, "de", range(9))
     del content["correct"], content["chance"]
     content.update(figures(TAGS, predicted, "f1"), task="panx", metric="f1", predictions="panx/test-de.tsv", data={
