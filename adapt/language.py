@@ -14,10 +14,11 @@ from adapt.settings import AdaptSettings
 from adapt.tokenizer import Tokenizer
 from pretrain.body import ELECTRA, Body
 from pretrain.compat import load_checkpoint
+from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, sha256_file, write_json
 from pretrain.schedule import Polynomial
-from pretrain.stage import Stage, command_line, common_options, read_curve
+from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
 
 
 def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
@@ -47,7 +48,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
         "mask_prob": settings.mask_prob, "mask_policy": mask_policy(settings, body),
         "dropout": settings.dropout, "attention_dropout": settings.attention_dropout,
         "precision": settings.precision, "compile": settings.compile,
-        "tensorboard_logdir": settings.tensorboard or None,
+        "tensorboard_logdir": tensorboard_folder(settings.tensorboard),
     }
     if settings.save_embeddings_at:
         options.update(save_embeddings_at=settings.save_embeddings_at,
@@ -99,7 +100,7 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
         "updates": updates, "planned_updates": settings.updates, "tokens_per_update": settings.tokens_per_update,
         "tokens_seen": updates * settings.tokens_per_update, "lr": settings.lr, "warmup": settings.warmup,
         "held_out_loss_bits": held_out.get("loss"),
-        "data_sha256": sha256_file(Path(settings.data) / "train.bin"),
+        "data_sha256": sha256_file(Path(settings.data) / "train.bin"), "environment": environment(training=True),
     }
     if body.backbone == ELECTRA:
         objective = resolve(settings.objective, settings.disentangle, body, settings.body)

@@ -19,7 +19,8 @@ from pretrain.pair import pair_body, sort_tensors
 
 
 def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, made: dict[str, Any] | None = None,
-          curve: list[dict[str, float]] | None = None, force: bool = False, overwrite: bool = False) -> Body:
+          curve: list[dict[str, float]] | None = None, force: bool = False, overwrite: bool = False,
+          training: list[dict[str, float]] | None = None) -> Body:
     """Writes `OUTPUT/body` and `OUTPUT/embedding` from a checkpoint of `fairseq-train … --user-dir pretrain`.
 
     Args:
@@ -27,6 +28,7 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         data: the prepared text of the run; default: the path that the checkpoint records.
         made: provenance to record; what the checkpoint itself says where None.
         curve: held-out curve, written as `OUTPUT/curves.json`.
+        training: losses and learning rates as logged, written as `OUTPUT/training.json`.
         force: export although the embedding was reset only a moment ago.
 
     Raises:
@@ -73,6 +75,8 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         embedding.save(target / "embedding")
         if curve:
             write_json(target / "curves.json", curve)
+        if training:
+            write_json(target / "training.json", training)
     return body
 
 

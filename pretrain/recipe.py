@@ -11,11 +11,12 @@ from omegaconf import MISSING
 from pretrain.electra import NORM_EPS, SOURCES, ElectraConfig, generator_config
 from pretrain.electra import SIZES as SIZES_OF_PAIRS
 from pretrain.encoder import EncoderConfig
+from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import read_json, require_folder, sha256_file
 from pretrain.forgetting import Forgetting
 from pretrain.schedule import Polynomial
-from pretrain.stage import Stage, command_line, common_options
+from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 
 SIZES = {"roberta": ("tiny", "mini", "small", "base", "large"), "electra": ("tiny", "small", "base", "large")}
 
@@ -215,7 +216,7 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
         "decay_all": recipe.decay_all,
         "adam_betas": recipe.adam_betas,
         "adam_eps": recipe.adam_eps,
-        "tensorboard_logdir": recipe.tensorboard or None,
+        "tensorboard_logdir": tensorboard_folder(recipe.tensorboard),
     }
     if electra:
         options.update({name: getattr(recipe, name) for name in ELECTRA_ONLY})
@@ -247,4 +248,5 @@ def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
         "tokens_per_update": recipe.batch_size * recipe.tokens_per_sample * recipe.update_freq * recipe.processes,
         "forgetting": forgetting(recipe).to_dict(),
         "data_sha256": data_hash(recipe.data),
+        "environment": environment(training=True),
     }

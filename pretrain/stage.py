@@ -6,6 +6,7 @@ existing OUTPUT is always whole. A second run with the same settings goes on whe
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
@@ -43,6 +44,18 @@ def command_line(user_dir: str, data: str | Path, options: Mapping[str, Any]) ->
         if value is not True:
             words.append(str(value))
     return words
+
+
+def tensorboard_folder(folder: str) -> str | None:
+    """The value of `--tensorboard-logdir`; None where no folder is named.
+
+    Raises:
+        UserError: nothing is installed that could write there; fairseq itself would train on without a log.
+    """
+    if folder and not any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")):
+        raise UserError(f"tensorboard {folder}: writing TensorBoard logs needs a package that is not installed; run "
+                        "`pip install tensorboardX` (or `relexify[tensorboard]`), or leave the setting out")
+    return folder or None
 
 
 @dataclass
@@ -217,6 +230,27 @@ def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, floa
                 values = {k.removeprefix(f"{subset}_"): _number(v) for k, v in stats.items()}
                 points[update] = {"update": update, **{k: v for k, v in values.items() if k in CURVE and v is not None}}
     return [points[key] for key in sorted(points)]
+
+
+def read_training(folder: str | Path, most: int = 600) -> list[dict[str, float]]:
+    """What was logged while a stage trained: `{update, loss, lr}`, with forgetting also `lr_embedding`; figures of a repeated
+    update keep their last value.
+
+    Args:
+        most: points to keep; of more, neighbours are averaged and stand at the last update of theirs.
+    """
+    points: dict[int, dict[str, float]] = {}
+    with open(Path(folder) / "train.log", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            tag, stats = parse_log_line(line)
+            if tag == "train_inner" and (loss := _number(stats.get("loss"))) is not None and "num_updates" in stats:
+                rates = {key: rate for key in ("lr", "lr_embedding") if (rate := _number(stats.get(key))) is not None}
+                update = int(float(stats["num_updates"]))
+                points[update] = {"update": update, "loss": loss, **rates}
+    every = [points[key] for key in sorted(points)]
+    size = max(1, -(-len(every) // most))
+    groups = [every[start:start + size] for start in range(0, len(every), size)]
+    return [{**group[-1], "loss": sum(point["loss"] for point in group) / len(group)} for group in groups]
 
 
 def _number(value: Any) -> float | None:

@@ -5,10 +5,8 @@ Works without fairseq.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from adapt.resources import locate
 from adapt.windows import batched
 from pretrain.body import Body
 from pretrain.encoder import PRECISIONS
+from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.tensors import fingerprint
@@ -92,14 +91,8 @@ class Cell:
 
 
 def software() -> dict[str, str]:
-    """Versions of everything that computes a score."""
-    versions = {"python": platform.python_version()}
-    for name in ("relexify", "torch", "numpy", "sentencepiece", "safetensors"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed as a package"
-    return versions
+    """Versions of everything that computes a score, and the machine."""
+    return environment()
 
 
 def embedding_language(path: Path) -> str:

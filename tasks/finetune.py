@@ -16,11 +16,12 @@ from adapt.embedding import Embedding
 from adapt.resources import embedding_of, locate
 from pretrain.body import HEADS, Body
 from pretrain.compat import load_checkpoint
+from pretrain.environment import environment
 from pretrain.errors import UserError
 from pretrain.files import atomic_folder, refuse_existing, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
-from pretrain.stage import Stage, command_line, common_options, read_curve
+from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
 from tasks.base import Definition, Examples
 from tasks.evaluate import choose_device
 from tasks.families import Family, family_of
@@ -83,7 +84,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         "layer_decay": settings.layer_decay if settings.layer_decay != 1 else None,
         "layer_decay_variant": settings.layer_decay_variant if settings.layer_decay != 1 else None,
         "adam_betas": settings.adam_betas, "adam_eps": settings.adam_eps,
-        "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": settings.tensorboard or None,
+        "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": tensorboard_folder(settings.tensorboard),
     }
     options.update(common_options(
         updates=updates, batch_size=settings.batch_size, lr=lr, warmup=warmup, seed=settings.seed,
@@ -197,6 +198,7 @@ def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple
         "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,
         "train_files": planned.train.files, "train_examples": len(planned.train),
         "train_dropped": planned.train.dropped, "data_sha256": planned.train.sha256(), "body_made": start.made,
+        "environment": environment(training=True),
     }
     record = {"name": task.name, "version": task.version, "metric": task.metric, **planned.family.record()}
     body = Body(start.config, tensors, start.lineage, start.backbone, made, record)

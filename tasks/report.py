@@ -11,23 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pretrain.errors import UserError, unknown
-from pretrain.files import atomic_folder, refuse_existing
-from tasks import report_arms, report_examples
+from pretrain.files import atomic_file, atomic_folder, refuse_existing
+from tasks import report_arms, report_budgets, report_examples
 from tasks.report_blocks import Block, Commands, Items, Paragraph, Section, interval, percent
 from tasks.report_cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
 from tasks.report_commands import trace
-from tasks.report_curves import loss_figures, pretraining, score_figures, speed
+from tasks.report_curves import loss_figures, score_figures, speed
 from tasks.report_layout import Report
+from tasks.report_pretraining import pretraining, training
 from tasks.report_records import Collected, collect
 from tasks.report_tables import (
     artefact_table,
+    cell_table,
     comparison_table,
     data_table,
+    environment_table,
     gain_table,
     matrix_table,
     record_table,
     settings_table,
-    software_table,
     stage_table,
     unit,
 )
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 PAGES = ("report.html", "report.md")
 AVERAGES = ("Two averages that need not agree: the mean of relative gains averages each language's own gain and is what Chen et "
             "al. (2023) print; languages near chance inflate it. The relative gain of means compares the two averages.")
+ERRORS = ("Over seeds: how far the mean of other trainings would lie off. Over examples: how far the score of these very "
+          "trainings would on other test examples; of several seeds it is that of their mean. Examples of tagging are sentences.")
 READING = [
     "A score is zero-shot: the task was learnt from labelled examples of the source language only, and the embedding of the "
     "language named was put in its place. Accuracy and F1 are in percent, differences in points.",
@@ -67,17 +71,20 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
     tables = matrices(found.scores, baseline)
     styles = {arm: place for place, arm in enumerate(report_arms.sort_arms(list(found.arms.values())))}
     commands, chains = trace(found)
+    grown = report_budgets.growths(found.scores, baseline)
     sections = [
         Section("results", "Results", _results(tables)),
+        *([Section("budgets", "By budget", report_budgets.blocks(grown, styles))] if grown else []),
         Section("curves", "Along the adaptation", _curves(found, styles)),
-        Section("pretraining-loss", "Pre-training", pretraining(found, styles)),
+        Section("pretraining-loss", "Pre-training", [*pretraining(found, styles), *training(found, styles)]),
         Section("settings", "Settings", _settings(found), "how bodies and embeddings were made"),
-        Section("software", "Software", [software_table(found)]),
+        Section("environment", "Environment", [environment_table(found)]),
         Section("commands", "Commands", [
             Paragraph("In the order in which they were planned; the list of all records says which lead to a number. Paths are "
                       "as they were typed, so they hold in the folder they were typed in."),
             Commands([(number, known.line, known.source) for number, known in enumerate(commands, 1)])],
             f"the {len(commands)} commands that reproduce the numbers"),
+        Section("cells", "Errors", [Paragraph(ERRORS), *(cell_table(matrix) for matrix in tables)], "both errors of every cell"),
         Section("records", "All records", [record_table(found, chains), data_table(found)],
                 f"the {len(found.scores)} records, each with its commands and its test data"),
         Section("artefacts", "Artefacts", [
@@ -88,7 +95,8 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
     for problem in problems:
         logger.warning(problem)
     named = ", ".join(run.resolve().name for run in found.runs)
-    return Report(title or f"relexify: {named}", _summary(found, tables), problems, sections)
+    return Report(title or f"relexify: {named}", _summary(found, tables, grown), problems, sections,
+                  report_budgets.main_curve(grown, styles))
 
 
 def load(runs: Sequence[str | Path]) -> Collected:
@@ -132,7 +140,7 @@ def _settings(found: Collected) -> list[Block]:
     return blocks or [Paragraph("The records say nothing about how the bodies were made.")]
 
 
-def _summary(found: Collected, tables: Sequence[Matrix]) -> list[str]:
+def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_budgets.Growth]) -> list[str]:
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
     sentences = [
         f"{len(found.scores)} records: arms {', '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "
@@ -140,6 +148,7 @@ def _summary(found: Collected, tables: Sequence[Matrix]) -> list[str]:
     for matrix in tables:
         for mean in matrix.means:
             sentences += [_sentence(matrix, mean)]
+    sentences += report_budgets.sentences(grown)
     if len(seeds) == 1:
         sentences.append("One seed: the intervals are over test examples and say nothing about the spread between trainings.")
     if found.repeated:
@@ -153,14 +162,17 @@ def _sentence(matrix: Matrix, mean: Mean) -> str:
     values = "; ".join(f"{arm} {interval(value)}" for arm, value in mean.values.items())
     languages = f"mean of {', '.join(mean.languages)}" if len(mean.languages) > 1 else mean.languages[0]
     text = f"{where}, {unit(matrix.metric)}, {languages} (n = {' or '.join(counts)} each): {values}."
+    told = []
     for arm, (gap, _, _) in mean.gains.items():
         compared = [row.comparisons[arm] for row in matrix.rows
                     if row.condition == mean.condition and row.adapted and arm in row.comparisons]
         over_seeds = any(one.seeds > 1 for one in compared)
         up, down = (SEEDS_UP, SEEDS_DOWN) if over_seeds else (EXAMPLES_UP, EXAMPLES_DOWN)
         better, worse = (sum(one.mark == mark for one in compared) for mark in (up, down))
-        text += (f" {arm} − {matrix.baseline}: {interval(gap, signed=True)} points; over {'seeds' if over_seeds else 'examples'} "
-                 f"marked better in {better}, worse in {worse} of {len(compared)} languages.")
+        told.append(f"{arm} {interval(gap, signed=True)}, over {'seeds' if over_seeds else 'examples'} marked better in {better} "
+                    f"and worse in {worse} of {len(compared)} languages")
+    if told:
+        text += f" Against {matrix.baseline}, in points: {'; '.join(told)}."
     if matrix.chance:
         text += f" Chance is {percent(matrix.chance)}."
     return text
@@ -180,19 +192,43 @@ def write(report: Report, output: str | Path, overwrite: bool = False) -> None:
             (folder / name).write_text(text, encoding="utf-8")
 
 
-def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", title: str = "",
-           overwrite: bool = False) -> Report:
-    """Builds and writes a report.
+def write_curve(report: Report, path: str | Path) -> None:
+    """Writes the score by budget of every task, with the differences from the baseline, as one SVG picture.
 
     Raises:
-        UserError: existing output, or one that holds something else than a report; see `build`.
+        UserError: nothing was scored at two budgets.
+    """
+    from tasks.report_svg import standalone
+
+    if not report.curve:
+        raise UserError("--curve: nothing was scored at two budgets or more; `relexify adapt --save-embeddings-at` keeps the "
+                        "embeddings of earlier updates, `relexify evaluate` scores them")
+    with atomic_file(path) as temporary:
+        temporary.write_text(standalone(report.curve), encoding="utf-8")
+
+
+def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", title: str = "",
+           overwrite: bool = False, curve: str | Path = "") -> Report:
+    """Builds and writes a report.
+
+    Args:
+        curve: a file for the main curve too, see `write_curve`; empty: none.
+
+    Raises:
+        UserError: existing output, or one that holds something else than a report; see `build` and `write_curve`.
     """
     refuse_existing(output, overwrite)
+    if curve:
+        refuse_existing(curve, overwrite)
+        if Path(curve).suffix.lower() != ".svg":
+            raise UserError(f"--curve {curve}: the picture is SVG; give it a name that ends in .svg")
     folder = Path(output)
     other = sorted(path.name for path in folder.iterdir() if path.name not in PAGES) if folder.is_dir() else []
     if other:
         raise UserError(f"{output}: holds {other[0]!r}, which is no part of a report, and would be lost; name another --output")
     made = build(runs, baseline, title)
+    if curve:
+        write_curve(made, curve)
     write(made, output, overwrite)
     return made
 

@@ -115,10 +115,22 @@ def text_size(score: Score, found: Collected) -> str:
     return f"about {float(f'{tokens:.1g}'):,.0f} tokens of text" if tokens else f"text {str(digest)[:8]}"
 
 
+def text_budget(score: Score, found: Collected) -> int | None:
+    """How many tokens of text an embedding was adapted on where the text was cut to a number (`prepare --tokens`)."""
+    budget = (found.prepared.get(str(score.made.get("data_sha256")), {}).get("settings") or {}).get("tokens")
+    return int(budget) if budget else None
+
+
+def _objective(score: Score) -> str:
+    tying = score.made.get("tying")
+    return " ".join([str(score.made.get("objective", "")), *([] if tying in (None, "", "embedding") else [str(tying)])])
+
+
 def _fields(found: Collected) -> list[Callable[[Score], str]]:
     """What may tell two records of one arm, language and seed apart, the most telling first."""
     return [
         lambda score: str(score.made.get("initialiser", "")),
+        _objective,
         lambda score: text_size(score, found),
         lambda score: f"special rows {score.made.get('special_rows', 'not recorded')}",
         lambda score: f"head {(score.record.get('head') or {}).get('kind', '')}",
@@ -148,6 +160,7 @@ def label(found: Collected) -> None:
     for score in found.scores:
         drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
         score.arm, score.condition = found.arms[score.lineage], "head not trained" if drawn else ""
+        score.besides_text, score.text = score.condition, text_budget(score, found)
     for test in sorted({score.test for score in found.scores}):
         members = [score for score in found.scores if score.test == test]
         for describe in _fields(found):
@@ -162,6 +175,8 @@ def label(found: Collected) -> None:
                 for score in members:
                     told = describe(score) if score.adapted or not any(s.adapted for g in clashes for s in g) else ""
                     score.condition = ", ".join(part for part in (score.condition, told) if part)
+                    if told != text_size(score, found):
+                        score.besides_text = ", ".join(part for part in (score.besides_text, told) if part)
     ends = {(*score.test, *score.languages, score.lineage, score.base, score.seeds): score.condition
             for score in found.scores if score.final}
     for score in found.scores:

@@ -60,6 +60,8 @@ class Panel:
         level: a horizontal line and its name, as chance.
         marks: x positions of vertical lines.
         share: y is a share from 0 to 1, printed in percent.
+        ticks: where x is labelled; given, x is logarithmic. Empty: round numbers, linear from 0.
+        y: what y is, where it is another than the figure's.
     """
 
     title: str
@@ -67,6 +69,8 @@ class Panel:
     level: tuple[float, str] | None = None
     marks: list[float] = field(default_factory=list)
     share: bool = False
+    ticks: list[float] = field(default_factory=list)
+    y: str = ""
 
 
 @dataclass
@@ -75,6 +79,7 @@ class Figure:
 
     Attributes:
         axis: `updates` or `tokens` where the reader chooses between two figures that differ in x alone; else empty.
+        own: every panel has axes of its own, rather than the same for all.
     """
 
     id: str
@@ -86,6 +91,7 @@ class Figure:
     names: dict[str, int]
     axis: str = ""
     note: str = ""
+    own: bool = False
 
 
 @dataclass

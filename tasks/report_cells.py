@@ -44,6 +44,25 @@ class Cell:
         return f"{len(self.scores)} seeds" if len(self.scores) > 1 else f"examples, {self.scores[0].interval}"
 
     @property
+    def over_examples(self) -> tuple[float, Estimate] | None:
+        """Standard error and bootstrap interval over examples of the mean over seeds; None where examples are not at hand, or
+        where seeds were scored on other ones."""
+        examples = [score.examples for score in self.scores if score.examples is not None]
+        if len({score.data_sha256 for score in self.scores}) > 1 or len(examples) < len(self.scores):
+            return None
+        total = np.sum(examples, axis=0)
+        if len(total) < 2 or (total.ndim == 2 and not total[:, 1].any()):
+            return None
+        if total.ndim == 2:
+            return statistics.ratio_standard_error(*total.T), statistics.bootstrap_ratio(*total.T)
+        return statistics.standard_error(total / len(self.scores)), statistics.bootstrap(total / len(self.scores))
+
+    @property
+    def error_over_seeds(self) -> float:
+        """Standard error of the mean over seeds; NaN for one."""
+        return statistics.standard_error([score.record["score"] for score in self.scores]) if len(self.scores) > 1 else math.nan
+
+    @property
     def count(self) -> str:
         """Examples per seed."""
         counts = sorted({int(score.record["n"]) for score in self.scores})
@@ -57,7 +76,7 @@ class Comparison:
     Attributes:
         difference: arm - baseline, as a share.
         basis: what its interval was taken over.
-        p_examples: of McNemar's exact test or the sign-flip test; NaN where examples are not at hand.
+        p_examples: of McNemar's exact test, the sign-flip test or the swap test; NaN where examples are not at hand.
         p_seeds: of a paired t test over matched seeds; NaN for fewer than two. `_holm`: corrected over the rows.
     """
 
@@ -104,6 +123,7 @@ class Mean:
 
     Attributes:
         gains: arm -> (mean difference, mean of relative gains, relative gain of means) against the baseline.
+        gaps: arm -> the mean difference of each matched seed that all languages have.
     """
 
     condition: str
@@ -111,6 +131,7 @@ class Mean:
     values: dict[str, Estimate]
     bases: dict[str, str]
     gains: dict[str, tuple[Estimate, float, float]]
+    gaps: dict[str, list[float]]
 
 
 @dataclass
@@ -130,7 +151,7 @@ class Matrix:
 def matrices(scores: Sequence[Score], baseline: str = "") -> list[Matrix]:
     """One matrix a task and split, from final scores."""
     finals = [score for score in scores if score.final]
-    return [_matrix(test, [score for score in finals if score.test == test], baseline)
+    return [matrix_of(test, [score for score in finals if score.test == test], baseline)
             for test in sorted({score.test for score in finals})]
 
 
@@ -141,7 +162,8 @@ def pick_baseline(arms: Sequence[str], wanted: str = "") -> str:
     return next((arm for arm in arms if arm.split(" (")[0] == STANDARD), arms[0])
 
 
-def _matrix(test: tuple[str, str], scores: Sequence[Score], baseline: str) -> Matrix:
+def matrix_of(test: tuple[str, str], scores: Sequence[Score], baseline: str) -> Matrix:
+    """The matrix of these scores, which are all of one task and split."""
     arms = sort_arms([score.arm for score in scores])
     baseline = pick_baseline(arms, baseline)
     rows: dict[tuple[tuple[str, str], str], Row] = {}
@@ -193,32 +215,39 @@ def compare(baseline: Cell, arm: Cell) -> Comparison | None:
     if not pairs:
         return None
     gaps = [float(two.record["score"]) - float(one.record["score"]) for one, two in pairs]
-    differences = _example_differences(pairs)
-    p_examples, test = math.nan, "examples not at hand"
-    if differences is not None:
-        whole = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
-        test = "McNemar, exact" if whole and pairs[0][0].record.get("metric") == "accuracy" else "sign flips"
-        p_examples = statistics.mcnemar((differences < 0).astype(float), (differences > 0).astype(float)) \
-            if test.startswith("McNemar") else statistics.sign_flip(differences)
+    p_examples, test = _test_examples(pairs)
     if len(pairs) > 1:
         return Comparison(arm.arm, statistics.over_seeds(gaps), f"{len(pairs)} matched seeds", len(pairs), test, p_examples,
                           statistics.paired_t(gaps))
-    if differences is not None:
-        return Comparison(arm.arm, statistics.bootstrap(differences), "examples, paired bootstrap", 1, test, p_examples, math.nan)
     one, two = pairs[0]
+    if one.examples is not None and two.examples is not None:
+        paired = statistics.paired_bootstrap if one.examples.ndim == 1 else statistics.paired_ratio_bootstrap
+        return Comparison(arm.arm, paired(one.examples, two.examples), "examples, paired bootstrap", 1, test, p_examples,
+                          math.nan)
     half = math.hypot(one.estimate.high - one.estimate.low, two.estimate.high - two.estimate.low) / 2
     return Comparison(arm.arm, Estimate(gaps[0], gaps[0] - half, gaps[0] + half, two.estimate.count),
                       "examples, not paired", 1, test, math.nan, math.nan)
 
 
-def _example_differences(pairs: Sequence[tuple[Score, Score]]) -> NDArray[np.float64] | None:
-    """Arm - baseline of each distinct example, averaged over the seeds that were scored on it."""
-    by_data: dict[str, list[NDArray[np.float64]]] = {}
+def _test_examples(pairs: Sequence[tuple[Score, Score]]) -> tuple[float, str]:
+    """p over examples, and of which test; NaN where examples are not at hand.
+
+    Each distinct example counts once: what several seeds give on it is averaged (for ratios of sums: summed) first.
+    """
+    by_data: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
     for one, two in pairs:
         if one.examples is None or two.examples is None:
-            return None
-        by_data.setdefault(one.data_sha256, []).append(two.examples - one.examples)
-    return np.concatenate([np.mean(each, axis=0) for each in by_data.values()])
+            return math.nan, "examples not at hand"
+        by_data.setdefault(one.data_sha256, []).append((one.examples, two.examples))
+    below, above = (np.concatenate([np.sum([pair[side] for pair in each], axis=0) / (len(each) if each[0][0].ndim == 1 else 1)
+                                    for each in by_data.values()]) for side in (0, 1))
+    if below.ndim == 2:
+        return statistics.swap_test(below, above), "swapped sentences"
+    differences = above - below
+    whole = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
+    if whole and pairs[0][0].record.get("metric") == "accuracy":
+        return statistics.mcnemar((differences < 0).astype(float), (differences > 0).astype(float)), "McNemar, exact"
+    return statistics.sign_flip(differences), "sign flips"
 
 
 def _mean(matrix: Matrix, condition: str) -> Mean | None:
@@ -227,7 +256,7 @@ def _mean(matrix: Matrix, condition: str) -> Mean | None:
     rows = [row for row in rows if all(arm in row.cells for arm in arms)]
     if not rows or not arms:
         return None
-    values, bases, gains = {}, {}, {}
+    values, bases, gains, gaps = {}, {}, {}, {}
     for arm in arms:
         values[arm], bases[arm] = _over_rows([row.cells[arm] for row in rows])
     if matrix.baseline in arms:
@@ -236,9 +265,10 @@ def _mean(matrix: Matrix, condition: str) -> Mean | None:
             if arm == matrix.baseline or not all(arm in row.comparisons for row in rows):
                 continue
             above = {row.name: row.cells[arm].estimate.value for row in rows}
-            gains[arm] = (_gap_over_rows(rows, matrix.baseline, arm), statistics.mean_of_relative_gains(below, above),
+            gaps[arm] = _gaps(rows, matrix.baseline, arm)
+            gains[arm] = (_gap_over_rows(rows, arm, gaps[arm]), statistics.mean_of_relative_gains(below, above),
                           statistics.relative_gain_of_means(below, above))
-    return Mean(condition, [row.name for row in rows], values, bases, gains)
+    return Mean(condition, [row.name for row in rows], values, bases, gains, gaps)
 
 
 def _over_rows(cells: Sequence[Cell]) -> tuple[Estimate, str]:
@@ -253,12 +283,17 @@ def _over_rows(cells: Sequence[Cell]) -> tuple[Estimate, str]:
     return _widest([cell.estimate for cell in cells], value), "examples, widest case"
 
 
-def _gap_over_rows(rows: Sequence[Row], baseline: str, arm: str) -> Estimate:
+def _gaps(rows: Sequence[Row], baseline: str, arm: str) -> list[float]:
+    """Mean over the rows of arm - baseline, for each matched seed that all rows have."""
     pairs = [{two.seeds: float(two.record["score"]) - float(one.record["score"])
               for one, two in matched(row.cells[baseline], row.cells[arm])} for row in rows]
     shared = set.intersection(*(set(one) for one in pairs))
-    if len(shared) > 1:
-        return statistics.over_seeds([float(np.mean([one[seeds] for one in pairs])) for seeds in sorted(shared, key=str)])
+    return [float(np.mean([one[seeds] for one in pairs])) for seeds in sorted(shared, key=str)]
+
+
+def _gap_over_rows(rows: Sequence[Row], arm: str, gaps: Sequence[float]) -> Estimate:
+    if len(gaps) > 1:
+        return statistics.over_seeds(gaps)
     estimates = [row.comparisons[arm].difference for row in rows]
     return _widest(estimates, float(np.mean([one.value for one in estimates])))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from pretrain.forgetting import Forgetting
 from tasks import statistics
 from tasks.report_arms import sort_arms
-from tasks.report_blocks import Block, Figure, Line, Panel, Paragraph, Table, Text, Value, counted, percent, scored
+from tasks.report_blocks import Block, Figure, Line, Panel, Table, Text, Value, counted, percent, scored
+from tasks.report_cells import Cell
 from tasks.report_records import PRETRAINING, Artefact, Collected, Score
 
 NAN = math.nan
@@ -21,9 +20,10 @@ def _at(score: Score, axis: str) -> float | None:
 
 
 def series_of(scores: Sequence[Score]) -> dict[str, dict[str, list[Score]]]:
-    """Arm -> adaptation run -> its scores in the order of updates; of one test, language and condition."""
+    """Arm -> adaptation run -> its scores in the order of updates, the finished one last; of one test, language and
+    condition."""
     found: dict[str, dict[str, list[Score]]] = {}
-    for score in sorted(scores, key=lambda score: (str(score.seeds), score.updates or 0)):
+    for score in sorted(scores, key=lambda score: (str(score.seeds), score.final, score.updates or 0)):
         found.setdefault(score.arm, {}).setdefault(f"{score.base} {score.lineage} {score.seeds}", []).append(score)
     return {arm: found[arm] for arm in sort_arms(list(found))}
 
@@ -57,7 +57,7 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                     for run in runs.values():
                         points = [(float(at), *_bounds(score)) for score in run if (at := _at(score, axis)) is not None]
                         lines.append(Line(arm, styles[arm], points, thin=len(runs) > 1))
-                        rows += [_score_row(names, arm, score, at) for score in run if (at := _at(score, axis)) is not None]
+                    rows += _score_rows(names, arm, list(runs.values()), axis)
                     if len(runs) > 1:
                         lines.append(Line(arm, styles[arm], pooled_scores([line.points for line in lines if line.name == arm])))
                 if any(line.points for line in lines):
@@ -66,7 +66,8 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                 blocks.append(Figure(
                     f"score-{number}-{axis}", _caption(f"{task}, split {split}: score along the adaptation", condition),
                     AXES[axis], f"{first.get('metric', 'score')}, %", panels,
-                    Table(f"{task}, {split}: every point", ["language", "arm", AXES[axis], "score, % [95 %]", "n", "seed"], rows),
+                    Table(f"{task}, {split}: every point", ["language", "arm", AXES[axis], "score, % [95 %]", "n", "each seed, %",
+                                                            "seeds"], rows),
                     {line.name: line.style for panel in panels for line in panel.lines}, axis,
                     "Bars: 95 % interval over examples. With several seeds: thin lines are seeds, the thick one their mean with "
                     "its interval over seeds. The last point is the finished embedding: the one with the lowest held-out loss, "
@@ -82,9 +83,21 @@ def _bounds(score: Score) -> tuple[float, float, float]:
     return score.estimate.value, score.estimate.low, score.estimate.high
 
 
-def _score_row(name: str, arm: str, score: Score, at: float) -> list[Value]:
-    return [name, arm, Text(f"{at:,}", at), scored(score.estimate),
-            counted(score.estimate.count), str(score.seeds[0])]
+def _score_rows(name: str, arm: str, runs: Sequence[Sequence[Score]], axis: str) -> list[list[Value]]:
+    """A row a point of an arm's curve; runs of several seeds share one where they were scored at the same place."""
+    together: dict[tuple[float, bool], list[Score]] = {}
+    for run in runs:
+        for score in run:
+            if (at := _at(score, axis)) is not None:
+                together.setdefault((float(at), score.final), []).append(score)
+    rows: list[list[Value]] = []
+    for (at, final), scores in sorted(together.items(), key=lambda item: (item[0][1], item[0][0])):
+        cell = Cell(arm, scores)
+        counts = sorted({score.estimate.count for score in scores})
+        rows.append([name, arm, Text(f"{at:,.0f}" + (", finished" if final else ""), at), scored(cell.estimate),
+                     counted(counts[-1]), " ".join(percent(float(score.record["score"])) for score in scores),
+                     " ".join(str(score.seeds[0]) for score in scores)])
+    return rows
 
 
 Point = tuple[float, float, float, float]
@@ -128,72 +141,43 @@ def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
             rows: list[list[Value]] = []
             for language, members in sorted(languages.items()):
                 named = [(found.arms.get(run.lineage, run.shown), run) for run in members]
-                panels.append(_loss_panel(language, named, styles, "update" if axis == "updates" else "tokens"))
-                rows += [[language, line.name, Text(f"{point[0]:,.0f}", point[0]), Text(f"{point[1]:.3f}", point[1])]
-                         for line in panels[-1].lines for point in line.points]
+                panels.append(loss_panel(language, named, styles, "update" if axis == "updates" else "tokens"))
+                rows += _loss_rows(language, panels[-1])
             if rows:
                 blocks.append(Figure(
                     f"loss-{number}-{axis}", _caption("Held-out loss of the new embeddings", condition), AXES[axis],
                     "held-out loss, bits", panels,
-                    Table("Held-out loss: every point", ["language", "arm", AXES[axis], "bits per hidden token"], rows),
+                    Table("Held-out loss: every point", ["language", "arm", AXES[axis], "bits per hidden token", "each seed"],
+                          rows),
                     {line.name: line.style for panel in panels for line in panel.lines}, axis,
                     "Bits per hidden token of a language's held-out text; lower is better. It wavers: few tokens are hidden."))
     return blocks
 
 
-def _loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update") -> Panel:
+def _loss_rows(language: str, panel: Panel) -> list[list[Value]]:
+    """A row an arm and place: the mean over its runs, and each of them."""
+    together: dict[tuple[str, float], list[float]] = {}
+    several = {line.name for line in panel.lines if line.thin}
+    for line in panel.lines:
+        if line.thin or line.name not in several:  # the thick line of several seeds is their mean
+            for point in line.points:
+                together.setdefault((line.name, point[0]), []).append(point[1])
+    return [[language, arm, Text(f"{at:,.0f}", at), Text(f"{sum(each) / len(each):.3f}", sum(each) / len(each)),
+             " ".join(f"{loss:.3f}" for loss in each)] for (arm, at), each in together.items()]
+
+
+def loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update",
+               key: str = "loss", training: bool = False) -> Panel:
+    """A line a run, and the mean of each arm's runs; of held-out curves, or of what was logged in training."""
     count = {arm: sum(other == arm for other, _ in runs) for arm, _ in runs}
     lines = []
     for arm in sort_arms(list(count)):
-        own = [[(float(point[axis]), float(point["loss"]), NAN, NAN) for point in run.curve if point.get(axis) is not None]
-               for other, run in runs if other == arm]
+        own = [[(float(point[axis]), float(point[key]), NAN, NAN) for point in (run.training if training else run.curve)
+                if point.get(axis) is not None and point.get(key) is not None] for other, run in runs if other == arm]
         lines += [Line(arm, styles.setdefault(arm, len(styles)), points, thin=count[arm] > 1) for points in own]
         if count[arm] > 1:
             lines.append(Line(arm, styles[arm], _pooled(own)))
     return Panel(title, [line for line in lines if line.points])
-
-
-def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
-    """Held-out loss of the bodies along pre-training, with a vertical line where an episode begins."""
-    bodies: dict[str, list[Artefact]] = {}
-    for one in found.artefacts:
-        if one.kind == "body" and one.curve:
-            bodies.setdefault(found.arms.get(one.fingerprint, one.shown), []).append(one)
-    if not bodies:
-        return [Paragraph("No curve of a pre-training lies below these folders.")]
-    panels, rows, told = [], [], []
-    for arm in sort_arms(list(bodies)):
-        panel = _loss_panel(arm, [(arm, body) for body in bodies[arm]], styles)
-        panel.marks, text = episodes(bodies[arm][0].made)
-        told.append(f"{arm}: {text}.")
-        panels.append(panel)
-        for body in bodies[arm]:
-            per_update = body.made.get("tokens_per_update")
-            rows += [[arm, str(body.made.get("seed")), Text(f"{point['update']:,}", point["update"]),
-                      Text(f"{point['update'] * per_update:,}", point["update"] * per_update) if per_update else "–",
-                      Text(f"{point['loss']:.3f}", point["loss"])] for point in body.curve]
-    return [Figure("pretraining", "Held-out loss of the bodies along pre-training", "updates", "held-out loss, bits", panels,
-                   Table("Pre-training: every point", ["arm", "seed", "updates", "tokens seen", "bits per hidden token"], rows),
-                   {arm: styles[arm] for arm in sort_arms(list(bodies))},
-                   note="Vertical lines: where the embedding was reset. " + " ".join(told) + " A loss at an episode's end was "
-                        "measured before the reset; between the points nothing was, so the rise after a reset need not show.")]
-
-
-def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
-    """The updates at which a body's embedding was reset (or, in the matched control, an episode began), and that in words."""
-    settings = made.get("forgetting")
-    total = made.get("updates")
-    if not isinstance(settings, dict) or not isinstance(total, int):
-        return [], "its record says nothing of forgetting"
-    known = {key: settings[key] for key in ("every", "start", "until", "reset", "scope", "std") if key in settings}
-    forgetting = Forgetting(**known)
-    if not forgetting.every:
-        return [], "never reset"
-    at = [float(update) for update in range(forgetting.every, total, forgetting.every) if forgetting.begins_episode(update)]
-    if not at:
-        return [], "no episode began"
-    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.scope} is reset"
-    return at, f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
 
 
 def speed(found: Collected) -> Table | None:
@@ -203,8 +187,9 @@ def speed(found: Collected) -> Table | None:
         for pair, scores in languages.items():
             for arm, runs in series_of(scores).items():
                 grown = [run for run in runs.values() if len(run) > 1]
-                rows += [_speed_row(" / ".join(dict.fromkeys(pair)), f"{task}, {split}", condition, arm, run) for run in grown]
-    head = ["language", "task, split", "condition", "arm", "seed", "n", "final score, % [95 %]", "first scored at, updates",
+                if grown:
+                    rows.append(_speed_row(" / ".join(dict.fromkeys(pair)), f"{task}, {split}", condition, arm, grown))
+    head = ["language", "task, split", "condition", "arm", "seeds", "n", "final score, % [95 %]", "first scored at, updates",
             "that is % of the final score", "updates to 90 % of the score", "updates to 90 % of what is above chance"]
     if not rows:
         return None
@@ -213,14 +198,25 @@ def speed(found: Collected) -> Table | None:
                  [[row[place] for place in keep] for row in rows])
 
 
-def _speed_row(language: str, test: str, condition: str, arm: str, run: Sequence[Score]) -> list[Value]:
-    curve = [(float(score.updates or 0), score.estimate.value) for score in run]
-    final, chance = run[-1].estimate, float(run[-1].record.get("chance") or 0)
-    soon = statistics.updates_to_share(curve)
-    # at chance there is nothing to reach: the interval of the final score must lie above it
-    above = statistics.updates_to_share(curve, floor=chance) if final.low > chance else None
-    return [language, test, condition, arm, str(run[-1].seeds[0]), counted(final.count),
-            scored(final), Text(f"{curve[0][0]:,.0f}", curve[0][0]),
-            Text(percent(curve[0][1] / final.value), curve[0][1] / final.value) if final.value else "–",
-            Text(f"{soon:,.0f}", soon) if soon is not None else "–",
-            Text(f"{above:,.0f}", above) if above is not None else "not above chance"]
+def _speed_row(language: str, test: str, condition: str, arm: str, runs: Sequence[Sequence[Score]]) -> list[Value]:
+    """One arm in one language; of several seeds every one's own figure, and all sorted by their mean."""
+    finals, soon, above, first, shares = [run[-1] for run in runs], [], [], [], []
+    for run in runs:
+        final, chance = run[-1].estimate, float(run[-1].record.get("chance") or 0)
+        curve = [(float(score.updates or 0), score.estimate.value) for score in run
+                 if (score.updates or 0) <= (run[-1].updates or 0)]
+        soon.append(statistics.updates_to_share(curve))
+        # at chance there is nothing to reach: the interval of the final score must lie above it
+        above.append(statistics.updates_to_share(curve, floor=chance) if final.low > chance else None)
+        first.append(min(curve)[0])
+        shares.append(min(curve)[1] / final.value if final.value else None)
+    return [language, test, condition, arm, " ".join(str(final.seeds[0]) for final in finals),
+            counted(max(final.estimate.count for final in finals)), scored(Cell(arm, finals).estimate), _each(first, "–"),
+            _each(shares, "–", percent), _each(soon, "–"), _each(above, "not above chance")]
+
+
+def _each(values: Sequence[float | None], nothing: str, shown: Callable[[float], str] = lambda value: f"{value:,.0f}") -> Text:
+    """The figure of every run, once where all are the same; sorted by the mean of those that have one."""
+    told = [nothing if value is None else shown(value) for value in values]
+    known = [value for value in values if value is not None]
+    return Text(" / ".join(told if len(set(told)) > 1 else told[:1]), sum(known) / len(known) if known else None)

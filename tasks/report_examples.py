@@ -15,8 +15,9 @@ from pretrain.errors import UserError
 from tasks.base import Task
 from tasks.registry import get_task
 from tasks.report_records import Collected, Problem, Score
-from tasks.statistics import Estimate, bootstrap, bootstrap_share
+from tasks.statistics import Estimate, bootstrap, bootstrap_ratio, bootstrap_share
 from tasks.tagging import TaggingTask
+from tasks.tagging_scores import ratio_parts
 
 HUB = "hf:"
 
@@ -67,14 +68,13 @@ class Gold:
 
 
 def example_scores(score: Score, gold: Gold) -> NDArray[np.float64]:
-    """The score of each example, in the order of the gold data: 0 or 1 for classification, F1 for question answering.
+    """The score of each example [N], in the order of the gold data: 0 or 1 for classification, F1 for question answering. For
+    tagging, whose score is a ratio of sums over sentences, what each adds to the two sums [N, 2].
 
     Raises:
         UserError: predictions or gold data that are missing, or that do not give the recorded score again.
     """
     task = get_task(score.test[0])
-    if isinstance(task, TaggingTask):
-        raise UserError("a score of tagging is no mean over sentences")
     file = score.file.parent / str(score.record.get("predictions", ""))
     if not file.is_file():
         raise UserError(f"the predictions {score.record.get('predictions')} are not there")
@@ -84,17 +84,33 @@ def example_scores(score: Score, gold: Gold) -> NDArray[np.float64]:
         right = [task.labels[item.label] for item in examples.examples if item.label is not None]
         if len(names) != len(right):
             raise UserError(f"{len(names):,} predictions for {len(right):,} examples")
-        values = [float(name == label) for name, label in zip(names, right, strict=True)]
+        result = np.array([float(name == label) for name, label in zip(names, right, strict=True)])
+    elif isinstance(task, TaggingTask):
+        result = _tagged(file, examples, task)
     else:
         from tasks.qa_predictions import read_predictions
         from tasks.qa_scores import score_each
 
         pairs = score_each(examples.questions, read_predictions(file), task.name, score.languages[0])
-        values = [f1 for _, f1 in pairs.values()]
-    result = np.array(values)
-    if abs(float(result.mean()) - float(score.record["score"])) > 1e-9:
-        raise UserError(f"the predictions give {result.mean():.6f}, the record says {score.record['score']:.6f}")
+        result = np.array([f1 for _, f1 in pairs.values()])
+    again = result.mean() if result.ndim == 1 else result[:, 0].sum() / max(1, result[:, 1].sum())
+    if abs(float(again) - float(score.record["score"])) > 1e-9:
+        raise UserError(f"the predictions give {again:.6f}, the record says {score.record['score']:.6f}")
     return result
+
+
+def _tagged(file: Path, examples: Any, task: TaggingTask) -> NDArray[np.float64]:
+    """Numerator and denominator of each sentence of a file of predicted tags."""
+    predicted: list[list[str]] = [[]]
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line:
+            predicted[-1].append(line)
+        else:
+            predicted.append([])
+    gold = examples.named(task.labels)
+    if [len(tags) for tags in predicted[:-1]] != [len(tags) for tags in gold] or predicted[-1]:
+        raise UserError(f"{sum(map(len, predicted)):,} predictions for {sum(map(len, gold)):,} words, or other sentences")
+    return ratio_parts(gold, predicted[:-1], task.metric).astype(np.float64)
 
 
 def fill(found: Collected) -> None:
@@ -115,7 +131,7 @@ def _interval(score: Score) -> tuple[Estimate, str]:
     if isinstance(correct, int) and 0 <= correct <= count and abs(correct / count - share) < 1e-9:
         return bootstrap_share(correct, count), "bootstrap"
     if score.examples is not None and len(score.examples) > 1:
-        return bootstrap(score.examples), "bootstrap"
+        return (bootstrap(score.examples) if score.examples.ndim == 1 else bootstrap_ratio(*score.examples.T)), "bootstrap"
     try:
         low, high = (float(value) for value in score.record["interval_95"])
     except (KeyError, TypeError, ValueError):

@@ -70,8 +70,8 @@ def _section(section: Section) -> str:
     choice = ""
     if len(names) > 1:
         choice = ('<fieldset class="axis" hidden><legend>Plots over</legend>'
-                  '<label><input type="radio" name="axis" value="updates" checked> updates</label>'
-                  '<label><input type="radio" name="axis" value="tokens"> tokens</label></fieldset>')
+                  f'<label><input type="radio" name="{section.id}-axis" value="updates" checked> updates</label>'
+                  f'<label><input type="radio" name="{section.id}-axis" value="tokens"> tokens</label></fieldset>')
     blocks = "\n".join(_block(block, f"{section.id}-{number}") for number, block in enumerate(section.blocks))
     heading = f'<h2 id="{section.id}">{escape(section.title)}</h2>'
     if section.folded:

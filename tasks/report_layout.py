@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tasks.report_blocks import Section
+from tasks.report_blocks import Figure, Section
 
 
 @dataclass
@@ -13,9 +13,11 @@ class Report:
 
     Attributes:
         summary: one sentence a result; the first thing on the page.
+        curve: the main figures, which can also be written as a picture.
     """
 
     title: str
     summary: list[str]
     problems: list[str]
     sections: list[Section]
+    curve: list[Figure] = field(default_factory=list)

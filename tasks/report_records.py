@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pretrain.errors import UserError
 from pretrain.files import read_json, require_folder
+from pretrain.stage import read_training
 from tasks.statistics import Estimate
 
 NAMES = ("results.json", "curves.json", "body.json", "embedding.json", "prepare.json", "commands.sh")
@@ -45,6 +46,8 @@ class Artefact:
         shown: its path as the report shows it.
         record: its body.json or embedding.json.
         curve: the points of its curves.json; empty where there is none.
+        training: of a body, the losses that were logged in training; from its training.json, else from the log of its training
+            folder where that still stands beside it.
     """
 
     kind: str
@@ -52,6 +55,7 @@ class Artefact:
     shown: str
     record: dict[str, Any]
     curve: list[dict[str, Any]] = field(default_factory=list)
+    training: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -76,8 +80,10 @@ class Score:
         final: not an embedding of an earlier update.
         updates: of the adaptation; None for an embedding that was not adapted.
         tokens: that it had seen; None where nothing says it.
-        arm, condition: see `tasks.report_arms`.
-        examples: one score per example, where predictions and gold were found; else `unpaired` says why not.
+        arm, condition: see `tasks.report_arms`; `besides_text` is the condition without the amount of text.
+        text: tokens of text it was adapted on where the text was cut to a number; None where it was not, or of earlier points.
+        examples: one score per example [N], or numerator and denominator [N, 2] where the score is a ratio of sums, where
+            predictions and gold were found; else `unpaired` says why not.
         estimate: score as a share, with the interval over examples; `interval` names how it was computed.
     """
 
@@ -91,6 +97,8 @@ class Score:
     tokens: int | None = None
     arm: str = ""
     condition: str = ""
+    besides_text: str = ""
+    text: int | None = None
     examples: NDArray[np.float64] | None = None
     unpaired: str = ""
     estimate: Estimate = UNKNOWN
@@ -154,6 +162,7 @@ class Collected:
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
     arms: dict[str, str] = field(default_factory=dict)
+    _embeddings: dict[str, list[Artefact]] = field(default_factory=dict)
 
     def shown(self, path: Path) -> str:
         """`path` as seen from the folder that holds the run, so that a report says the same wherever the run lies; from the
@@ -166,9 +175,17 @@ class Collected:
         above = run.resolve().parent if unique else Path(os.path.commonpath([other.resolve().parent for other in self.runs]))
         return str(run.resolve().relative_to(above) / path.relative_to(run))
 
-    def embedding(self, fingerprint: str) -> Artefact | None:
-        """The embedding of that fingerprint."""
-        return next((one for one in self.artefacts if one.kind == "embedding" and one.fingerprint == fingerprint), None)
+    def embedding(self, fingerprint: str, updates: int | None) -> Artefact | None:
+        """The embedding of that fingerprint, saved after so many updates; None: a finished one. Where a run's best embedding is
+        one that was also saved on the way, both folders hold the same tensors; either serves where the other is not there."""
+        same = self._embeddings.get(fingerprint, [])
+        return next((one for one in same if _saved_at(one.folder) == updates), next(iter(same), None))
+
+    def add(self, artefact: Artefact) -> None:
+        """Takes an artefact in."""
+        self.artefacts.append(artefact)
+        if artefact.kind == "embedding":
+            self._embeddings.setdefault(artefact.fingerprint, []).append(artefact)
 
 
 def _files(run: Path) -> dict[str, list[Path]]:
@@ -190,6 +207,7 @@ def collect(runs: Sequence[str | Path]) -> Collected:
     folders = list(dict.fromkeys(require_folder(run, "the folder of a run") for run in runs))
     found = Collected(folders)
     seen: set[Path] = set()
+    known: set[tuple[Any, ...]] = set()
     for run in folders:
         files = {name: [path for path in paths if path.resolve() not in seen] for name, paths in _files(run).items()}
         seen |= {path.resolve() for paths in files.values() for path in paths}
@@ -203,7 +221,7 @@ def collect(runs: Sequence[str | Path]) -> Collected:
             found.commands[path.parent] = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
                                            if line.strip() and not line.lstrip().startswith("#")]
         for path in files["results.json"]:
-            _results(found, run, path)
+            _results(found, run, path, known)
     if not found.scores:
         named = ", ".join(map(str, runs))
         reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
@@ -231,22 +249,35 @@ def _artefact(found: Collected, path: Path) -> None:
         return
     kind = "embedding" if path.name == "embedding.json" else "task body" if record.get("task") else "body"
     folder = path.parent
-    curves = next((place for place in (folder / "curves.json", *([folder.parent / "curves.json"] if folder.name == "body"
-                                                                 else [])) if place.is_file()), None)
-    curve = _read(found, curves) if curves else []
-    if curves and (not isinstance(curve, list) or not all(
-            isinstance(point, dict) and _number(point.get("update")) and _number(point.get("loss")) for point in curve)):
-        if curve is not None:
-            found.problems.append(Problem(found.shown(curves), "expected a list of points with update and loss; left out"))
-        curve = []
-    found.artefacts.append(Artefact(kind, folder, found.shown(folder), record, curve))
+    places = [folder, *([folder.parent] if folder.name == "body" else [])]
+    training: list[dict[str, Any]] = []
+    if kind == "body":
+        training = _points_of(found, places, "training.json")
+        real = places[-1].resolve()  # a run may hold links to a store
+        log = real.with_name(real.name + ".training")
+        if not training and (log / "train.log").is_file():
+            training = read_training(log)
+    found.add(Artefact(kind, folder, found.shown(folder), record, _points_of(found, places, "curves.json"), training))
+
+
+def _points_of(found: Collected, places: Sequence[Path], name: str) -> list[dict[str, Any]]:
+    """A curve from the first of the folders that has such a file."""
+    path = next((place / name for place in places if (place / name).is_file()), None)
+    curve = _read(found, path) if path else []
+    if path is None or curve is None:
+        return []
+    if not isinstance(curve, list) or not all(
+            isinstance(point, dict) and _number(point.get("update")) and _number(point.get("loss")) for point in curve):
+        found.problems.append(Problem(found.shown(path), "expected a list of points with update and loss; left out"))
+        return []
+    return curve
 
 
 def _number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _results(found: Collected, run: Path, path: Path) -> None:
+def _results(found: Collected, run: Path, path: Path, known: set[tuple[Any, ...]]) -> None:
     content = _read(found, path)
     if content is None or (isinstance(content, dict) and "arms" in content):  # a demo's own summary of its records
         return
@@ -259,9 +290,11 @@ def _results(found: Collected, run: Path, path: Path) -> None:
             found.problems.append(Problem(found.shown(path), f"record {number}: {wrong}; left out"))
             continue
         score = _score(found, run, path, record)
-        if any(_identity(score) == _identity(other) for other in found.scores):
+        identity = _identity(score)
+        if identity in known:
             found.repeated += 1
         else:
+            known.add(identity)
             found.scores.append(score)
 
 
@@ -295,29 +328,53 @@ def _identity(score: Score) -> tuple[Any, ...]:
     prints = [(record.get(part) or {}).get("fingerprint") for part in ("body", "embedding", "question_embedding")]
     return (*score.test, *score.languages, *prints, score.data_sha256, record.get("max_length"), record.get("precision"),
             record["score"], (record.get("head") or {}).get("trained_on"),
-            score.base if prints[1] is None else "", score.updates)
+            score.base if prints[1] is None else "", score.updates, score.final)
 
 
 def _score(found: Collected, run: Path, path: Path, record: dict[str, Any]) -> Score:
     embedding = record.get("embedding") or {}
-    here = found.embedding(str(embedding.get("fingerprint")))
-    place = here.folder.as_posix() if here else str(embedding.get("path", ""))
-    step = STEP.match(place) or STEP.match(str(embedding.get("path", "")))
+    recorded = str(embedding.get("path", ""))
+    saved = _saved_at(Path(recorded))
+    here = found.embedding(str(embedding.get("fingerprint")), saved)
+    place = here.folder.as_posix() if here else recorded
+    step = STEP.match(place)
     made = embedding.get("made") or {}
     updates = made.get("updates")
-    score = Score(path, run, found.shown(path), record, base=step["base"] if step else place, final=step is None, updates=None)
+    score = Score(path, run, found.shown(path), record, base=step["base"] if step else place, final=saved is None, updates=None)
     if score.adapted:
-        score.updates = int(updates) if _number(updates) else int(step["updates"]) if step else None
+        score.updates = int(updates) if _number(updates) else saved
     return score
+
+
+def _one_base(found: Collected) -> None:
+    """Scores of one adaptation run have one base, though only some of its embeddings lie below the run: where the record says
+    the same place, the folder that was found stands for the path that was typed."""
+    def typed(score: Score) -> tuple[Any, ...]:
+        path = str((score.record.get("embedding") or {}).get("path", ""))
+        step = STEP.match(path)
+        return step["base"] if step else path.rstrip("/"), score.lineage, score.seeds[:2]
+
+    present = {one.folder.as_posix() for one in found.artefacts}
+    bases = {typed(score): score.base for score in found.scores if score.base in present}
+    for score in found.scores:
+        if score.base not in present:
+            score.base = bases.get(typed(score), score.base)
+
+
+def _saved_at(folder: Path) -> int | None:
+    step = STEP.match(folder.as_posix())
+    return int(step["updates"]) if step else None
 
 
 def _points(found: Collected) -> None:
     """Tokens seen of every score, and which is the last of its adaptation run where the finished embedding was not scored."""
+    _one_base(found)
+    folders = {one.folder.as_posix(): one for one in found.artefacts if one.kind == "embedding"}
     for score in found.scores:
         if not score.adapted or score.updates is None:
             continue
         own = score.made.get("tokens_seen")
-        run = next((one for one in found.artefacts if one.kind == "embedding" and one.folder.as_posix() == score.base), None)
+        run = folders.get(score.base)
         point = next((one for one in run.curve if _number(one.get("tokens"))), None) if run else None
         last = run.made if run else {}
         if _number(own):

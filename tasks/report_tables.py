@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from tasks.report_arms import VOLATILE, sort_arms
 from tasks.report_blocks import Table, Text, Value, code, counted, percent, probability, scored, sort_key
 from tasks.report_cells import MARKS, Matrix
 from tasks.report_records import Collected
+from tasks.statistics import Estimate
 
 
 def unit(metric: str) -> str:
@@ -42,6 +44,34 @@ def matrix_table(matrix: Matrix) -> Table:
                          " / ".join(dict.fromkeys(mean.bases.values()))])
     return Table(f"{matrix.task}, split {matrix.split}: {unit(matrix.metric)} [95 % interval]"
                  + (f"; chance {percent(matrix.chance)}" if matrix.chance else ""), head, rows)
+
+
+def cell_table(matrix: Matrix) -> Table:
+    """Every cell with both kinds of error: over seeds, and over examples."""
+    conditions = any(row.condition for row in matrix.rows)
+    rows: list[list[Value]] = []
+    for row in matrix.rows:
+        for arm in matrix.arms:
+            if arm not in row.cells:
+                continue
+            cell, examples = row.cells[arm], row.cells[arm].over_examples
+            own = cell.scores[0].record.get("standard_error") if len(cell.scores) == 1 else None
+            error = examples[0] if examples else float(own) if isinstance(own, int | float) else math.nan
+            value = cell.estimate.value
+            rows.append([row.name, *([row.condition] if conditions else []), arm, Text(percent(value), value),
+                         counted(len(cell.scores)), _error(cell.error_over_seeds), _error(error),
+                         Text(_bounds(examples[1])) if examples else "–", cell.count])
+    head = ["language", *(["condition"] if conditions else []), "arm", "score, %", "seeds", "standard error over seeds",
+            "standard error over examples", "bootstrap over examples, 95 %", "n"]
+    return Table(f"{matrix.task}, split {matrix.split}: every cell with its errors, in points", head, rows)
+
+
+def _error(value: float) -> Text:
+    return Text("–" if math.isnan(value) else f"{100 * value:.2f}", sort_key(value))
+
+
+def _bounds(estimate: Estimate) -> str:
+    return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
 
 
 def comparison_table(matrix: Matrix) -> Table | None:
@@ -81,11 +111,12 @@ def record_table(found: Collected, chains: Mapping[Path, Sequence[int]]) -> Tabl
         rows.append([" / ".join(dict.fromkeys(score.languages)), *score.test, score.arm,
                      " ".join(map(str, dict.fromkeys(score.seeds))),
                      counted(score.updates) if score.updates is not None else "not adapted",
-                     scored(score.estimate), counted(score.estimate.count),
+                     scored(score.estimate), _error(float(score.record.get("standard_error") or math.nan)),
+                     counted(score.estimate.count),
                      Text("", chain[-1], links=tuple((f"[{number}]", f"command-{number}") for number in chain)),
                      code(score.shown)])
-    return Table("All records", ["language", "task", "split", "arm", "seeds", "adaptation updates", "score, % [95 %]", "n",
-                                 "commands, in order", "file"], rows)
+    return Table("All records", ["language", "task", "split", "arm", "seeds", "adaptation updates", "score, % [95 %]",
+                                 "standard error", "n", "commands, in order", "file"], rows)
 
 
 def _joined(values: Sequence[Any]) -> str:
@@ -124,6 +155,8 @@ def _flat(made: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     if record.get("parameters"):
         flat["parameters of the body"] = f"{record['parameters']:,}"
     for key, value in made.items():
+        if key == "environment":
+            continue
         if isinstance(value, dict) and key != "recipe":
             flat = {f"{key.replace('forgetting', 'forget')}_{name}": each for name, each in value.items()} | flat
         elif key != "recipe":
@@ -149,14 +182,24 @@ def stage_table(found: Collected) -> Table | None:
     return Table("Task and language adaptation, as recorded", head, rows) if rows else None
 
 
-def software_table(found: Collected) -> Table:
-    """Versions that the scores were computed with; more than one value where runs differ."""
-    names = list(dict.fromkeys(name for score in found.scores for name in score.record.get("software") or {}))
-    rows: list[list[Value]] = [[name, _joined([score.record["software"].get(name) for score in found.scores
-                                               if score.record.get("software")])] for name in names]
-    for key in ("device", "precision"):
-        rows.append([key, _joined([score.record.get(key) for score in found.scores])])
-    return Table("Software that computed the scores", ["what", "version"], rows)
+def environment_table(found: Collected) -> Table:
+    """Versions and machines, a column a stage that records them; more than one value where runs differ."""
+    stages: dict[str, list[dict[str, Any]]] = {
+        "pre-training": [score.body_made for score in found.scores],
+        "language adaptation": [score.made for score in found.scores], "task adaptation": []}
+    names = {"body": "pre-training", "embedding": "language adaptation", "task body": "task adaptation"}
+    for artefact in found.artefacts:
+        stages[names[artefact.kind]].append(artefact.made)
+    recorded = {stage: [made["environment"] for made in each if isinstance(made.get("environment"), dict)]
+                for stage, each in stages.items()}
+    recorded["evaluation"] = [{**(score.record.get("software") or {}), "device": score.record.get("device"),
+                               "precision": score.record.get("precision")} for score in found.scores]
+    columns = [stage for stage, each in recorded.items() if each]
+    keys = list(dict.fromkeys(key for stage in columns for one in recorded[stage] for key in one))
+    rows: list[list[Value]] = [[key, *(_joined([one[key] for one in recorded[stage] if one.get(key) is not None]) or "–"
+                                       for stage in columns)] for key in keys]
+    return Table("What the stages ran with" + ("" if len(columns) > 1 else " (only evaluations recorded it)"), ["what", *columns],
+                 rows)
 
 
 def artefact_table(found: Collected) -> Table:

@@ -65,6 +65,16 @@ def precision_recall_f1(right: int, predicted: int, gold: int) -> tuple[float, f
             2 * right / (predicted + gold) if predicted + gold else 0.0)
 
 
+def ratio_parts(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> NDArray[np.int64]:
+    """What each sentence adds to the two sums whose ratio is the score [S, 2]: for `accuracy` right tags and words, for `f1`
+    twice the right entities, and predicted and gold ones together."""
+    if metric == "f1":
+        counts = count_entities(gold, predicted)
+        return np.stack([2 * counts[:, 0], counts[:, 1] + counts[:, 2]], axis=1)
+    return np.array([(sum(a == b for a, b in zip(one, two, strict=True)), len(one))
+                     for one, two in zip(gold, predicted, strict=True)], dtype=np.int64).reshape(-1, 2)
+
+
 def figures(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dict[str, Any]:
     """`score` (a share) with its standard error and 95 % interval, n, and further figures in percent.
 
@@ -79,15 +89,11 @@ def figures(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dic
         Also `n` (sentences), `words`, `tag_accuracy` (percent); for `f1` precision, recall, F1 (percent) and counts of all
         `entities` and of each of their `types`.
     """
-    words = np.array([len(tags) for tags in gold], dtype=np.int64)
-    right = np.array([sum(a == b for a, b in zip(one, two, strict=True)) for one, two in zip(gold, predicted, strict=True)],
-                     dtype=np.int64)
+    right, words = ratio_parts(gold, predicted, "accuracy").T
     result: dict[str, Any] = {"n": len(gold), "words": int(words.sum()), "tag_accuracy": 100 * float(right.sum() / words.sum())}
-    numerator, denominator = right, words
+    numerator, denominator = ratio_parts(gold, predicted, metric).T
     if metric == "f1":
-        counts = count_entities(gold, predicted)
-        numerator, denominator = 2 * counts[:, 0], counts[:, 1] + counts[:, 2]
-        result["entities"] = _percent(counts)
+        result["entities"] = _percent(count_entities(gold, predicted))
         kinds = sorted({kind for tags in (*gold, *predicted) for kind, _, _ in entities(tags)})
         result["types"] = {kind: _percent(count_entities(gold, predicted, kind)) for kind in kinds}
     if not denominator.any():  # neither gold nor predicted entities

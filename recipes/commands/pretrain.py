@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from pretrain.config import load_recipe
     from pretrain.files import refuse_existing
     from pretrain.recipe import PretrainRecipe, check, provenance, stage
-    from pretrain.stage import read_curve
+    from pretrain.stage import read_curve, read_training
 
     recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)
     refuse_existing(recipe.output, args.overwrite)
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     folder = training.run()
     body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe), read_curve(folder),
-                 overwrite=args.overwrite)
+                 overwrite=args.overwrite, training=read_training(folder))
     print(f"{Path(recipe.output) / 'body'}: body {body.fingerprint[:12]}, "
           f"{sum(t.numel() for t in body.tensors.values()):,} parameters; checkpoints and log stay in {folder}")
     return 0

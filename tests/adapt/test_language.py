@@ -25,6 +25,7 @@ from adapt.task import FrozenBody, ModularAdaptTask
 from pretrain.body import Body
 from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from tests.events import scalars
 from tests.training import state, train
 
 ADAPT = {
@@ -134,8 +135,13 @@ def settings(journey) -> AdaptSettings:
 @pytest.fixture(scope="module")
 def adapted(settings, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("out") / "qab"
-    adapt(replace(settings, output=str(output)), quiet=True)
+    adapt(replace(settings, output=str(output), tensorboard=str(output.parent / "tb")), quiet=True)
     return output
+
+
+def test_adaptation_writes_tensorboard_logs(adapted):
+    curve = {point["update"]: point["loss"] for point in json.loads((adapted / "curves.json").read_text())}
+    assert scalars(adapted.parent / "tb")["valid/loss"] == pytest.approx(curve, abs=1e-3) and len(curve) == 4
 
 
 def test_artefact_records_how_it_was_made(adapted, body):
@@ -144,6 +150,7 @@ def test_artefact_records_how_it_was_made(adapted, body):
     made = embedding.made
     assert made["initialiser"] == "random" and made["seed"] == 1
     assert made["tokens_seen"] == made["updates"] * 4 * 32 and made["tokens_per_update"] == 4 * 32
+    assert made["environment"]["torch"] == torch.__version__
     assert made["lr"] == 1e-2 and made["planned_updates"] >= made["updates"]
     curve = {p["update"]: p["loss"] for p in json.loads((adapted / "curves.json").read_text())}
     assert made["held_out_loss_bits"] == curve[made["updates"]] == min(curve.values())

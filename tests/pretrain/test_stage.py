@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pretrain.errors import UserError
-from pretrain.stage import Stage, command_line, parse_log_line, read_curve
+from pretrain.stage import Stage, command_line, parse_log_line, read_curve, read_training, tensorboard_folder
 
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"valid_loss": "%s", "valid_accuracy": "10", "valid_num_updates": "%d"}\n'
 
@@ -27,6 +27,30 @@ def test_log_lines_are_told_apart():
 def test_curve_keeps_the_last_value_of_a_repeated_update(tmp_path):
     (tmp_path / "train.log").write_text(VALID % ("3", 10) + VALID % ("2", 20) + VALID % ("2.5", 20))
     assert [(p["update"], p["loss"]) for p in read_curve(tmp_path)] == [(10, 3.0), (20, 2.5)]
+
+
+INNER = '2026-01-01 00:00:00 | INFO | train_inner | {"loss": "%s", "num_updates": "%d", "lr": "0.1", "lr_embedding": "0.05"}\n'
+
+
+def test_training_keeps_the_last_value_of_a_repeated_update_and_leaves_out_what_is_no_number(tmp_path):
+    (tmp_path / "train.log").write_text(INNER % ("3", 25) + VALID % ("9", 25) + INNER % ("nan?", 50) + INNER % ("2", 25))
+    assert read_training(tmp_path) == [{"update": 25, "loss": 2.0, "lr": 0.1, "lr_embedding": 0.05}]
+
+
+def test_long_trainings_are_kept_as_means_of_neighbours(tmp_path):
+    (tmp_path / "train.log").write_text("".join(INNER % (loss, 25 * (number + 1)) for number, loss in enumerate((6, 4, 3, 1, 5))))
+    assert [(point["update"], point["loss"]) for point in read_training(tmp_path, most=3)] == [(50, 5.0), (100, 2.0), (125, 5.0)]
+
+
+@pytest.mark.parametrize("installed", ["tensorboard", "tensorboardX", ""])
+def test_tensorboard_needs_something_that_writes(installed, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == installed or None)
+    assert tensorboard_folder("") is None
+    if installed:
+        assert tensorboard_folder("logs") == "logs"
+    else:
+        with pytest.raises(UserError, match="pip install tensorboardX"):
+            tensorboard_folder("logs")
 
 
 def test_users_mistake_in_the_training_process_stays_one_line(tmp_path):

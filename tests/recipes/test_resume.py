@@ -10,6 +10,7 @@ import pytest
 from adapt.embedding import Embedding
 from adapt.prepare import prepare
 from pretrain.body import Body
+from tests.events import scalars
 from tests.killing import ROOT, kill_at, relexify
 
 pytest.importorskip("fairseq")
@@ -37,9 +38,33 @@ def pretrain(data: Path, output: Path) -> list[object]:
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "en"
-    done = relexify(*pretrain(data, output))
+    verb, recipe, *rest = pretrain(data, output)
+    done = relexify(verb, recipe, f"tensorboard={output.parent / 'tb'}", *rest)
     assert done.returncode == 0, done.stderr
     return output
+
+
+def test_pretrain_writes_tensorboard_logs(whole):
+    logged = scalars(whole.parent / "tb")
+    curve = {point["update"]: point["loss"] for point in json.loads((whole / "curves.json").read_text())}
+    assert logged["valid/loss"] == pytest.approx(curve, abs=1e-3) and len(curve) == 6
+    assert set(logged["train_inner/lr_embedding"]) == {25, 50} <= set(logged["train_inner/loss"])
+
+
+def test_pretrain_keeps_the_losses_and_rates_of_its_training(whole):
+    logged = scalars(whole.parent / "tb")
+    points = json.loads((whole / "training.json").read_text())
+    assert [(point["update"], pytest.approx(point["loss"], abs=1e-3)) for point in points] == \
+        [(update, logged["train_inner/loss"][update]) for update in (25, 50)]
+    assert all(point["lr_embedding"] != point["lr"] for point in points)  # in the middle of an episode
+
+
+def test_a_body_records_what_it_was_trained_with(whole):
+    made = Body.load(whole / "body").made["environment"]
+    import torch
+
+    assert made["torch"] == torch.__version__ and {"python", "system", "processor"} <= set(made)
+    assert {"ve-fairseq", "fairseq"} & set(made)
 
 
 def test_pretrain_killed_between_two_resets_resumes_exactly(data, whole, tmp_path):

@@ -87,7 +87,7 @@ def finetuned(world: Path) -> Path:
     from tasks.finetune import finetune
 
     output = world / "runs" / "xnli"
-    finetune(settings_for(world, output), quiet=True, keep=True)
+    finetune(settings_for(world, output, tensorboard=str(world / "runs" / "tb")), quiet=True, keep=True)
     return output
 
 

@@ -79,18 +79,20 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def write_artefacts(run: Path, arm: str, language: str, seed: int = 1) -> None:
-    """The records of a body and of an embedding with its saved steps, and their curves."""
-    write_json(run / arm / "en" / "body" / "body.json", {
+def write_artefacts(run: Path, arm: str, language: str, seed: int = 1, place: str = "") -> None:
+    """The records of a body and of an embedding with its saved steps, and their curves; in folder `place`, default that of the
+    arm."""
+    folder = run / (place or arm)
+    write_json(folder / "en" / "body" / "body.json", {
         "kind": "body", "fingerprint": f"body-{arm}-{seed}", "lineage": f"body-{arm}-{seed}", "task": None, "parameters": 1000,
         "architecture": {"layers": 4, "width": 128}, "made": body_made(arm, seed)})
-    write_json(run / arm / "en" / "curves.json", [{"update": 500, "loss": 3.0}, {"update": 1000, "loss": 2.0}])
-    for place, updates in (("", 600), ("at/000150", 150)):
-        write_json(run / arm / language / place / "embedding.json", {
+    write_json(folder / "en" / "curves.json", [{"update": 500, "loss": 3.0}, {"update": 1000, "loss": 2.0}])
+    for step, updates in (("", 600), ("at/000150", 150)):
+        write_json(folder / language / step / "embedding.json", {
             "fingerprint": f"embedding-{arm}-{language}-{seed}-{updates}", "lineage": f"body-{arm}-{seed}", "language": language,
             "made": {"initialiser": "random", "seed": seed, "updates": updates, "data_sha256": f"text-{language}",
                      **({"tokens_seen": 614400} if updates == 600 else {})}})
-    write_json(run / arm / language / "curves.json", [
+    write_json(folder / language / "curves.json", [
         {"update": 150, "loss": 4.0, "tokens": 153600}, {"update": 600, "loss": 2.5, "tokens": 614400}])
 
 

@@ -22,6 +22,7 @@ from pretrain.errors import UserError
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from tasks.commands import finetune as command
 from tasks.finetune import default_lr, finetune, plan
+from tests.events import scalars
 from tests.killing import ROOT, kill_finetune_at
 
 from .conftest import settings_for
@@ -47,6 +48,18 @@ def test_best_checkpoint_is_taken_and_the_curve_kept(finetuned: Path) -> None:
     best = max(point["accuracy"] for point in curve)
     assert best == pytest.approx(100 * body.task["dev"]["score"], abs=1e-3)
     assert body.made["updates"] == max(p["update"] for p in curve if p["accuracy"] == best)
+
+
+def test_task_adaptation_writes_tensorboard_logs(finetuned: Path) -> None:
+    logged = scalars(finetuned.parent / "tb")
+    curve = {point["update"]: point["accuracy"] for point in json.loads((finetuned / "curves.json").read_text())}
+    assert logged["valid/accuracy"] == pytest.approx(curve, abs=0.01) and len(curve) == 6
+
+
+def test_a_log_that_nothing_can_write_is_refused_in_one_line(world: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"tensorboard logs: .* run `pip install tensorboardX`"):
+        plan(settings_for(world, tmp_path / "x", tensorboard="logs"))
 
 
 def test_body_learns_embedding_and_lm_head_do_not(finetuned: Path, world: Path) -> None:

@@ -93,7 +93,8 @@ def test_the_page_asks_for_nothing(page, html):
 
 def test_every_plot_has_a_title_a_description_and_its_numbers(page):
     plots = [found for tag, found in page.tags if found.get("class") == "plot"]
-    assert len(plots) == 2 * 2 + 2 * 2 + 2  # scores and losses of two languages over updates and tokens; two bodies
+    # mean and difference by budget, scores and losses of two languages, each over updates and tokens; two bodies
+    assert len(plots) == 2 * 2 + 2 * 2 + 2 * 2 + 2
     assert all(found["role"] == "img" and len(found["aria-labelledby"].split()) == 2 for found in plots)
     assert all(f"{found['id']}-table" in page.ids for tag, found in page.tags if tag == "figure")
 
@@ -110,7 +111,7 @@ def test_one_seed_is_said(page):
 def test_several_seeds_are_summed_up_over_seeds(tmp_path):
     text = Page(render(build([make_run(tmp_path / f"seed-{seed}", seed) for seed in (1, 2)]))).text
     assert "pre-training seeds 1, 2." in text and "One seed" not in text
-    assert "points; over seeds marked better in 0, worse in 0 of 2 languages." in text  # without spread there is no test
+    assert "over seeds marked better in 0 and worse in 0 of 2 languages." in text  # without spread there is no test
     assert re.search(r"△\s*60\s*2 seeds", text)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tasks.report import report
 from tests.browser import Browser, find
+from tests.tasks.report_budget_world import make_replication
 from tests.tasks.report_world import make_run
 
 pytestmark = pytest.mark.skipif(find() is None, reason="no Chromium: apt-get install chromium, or set RELEXIFY_CHROMIUM")
@@ -79,10 +80,13 @@ def test_enter_sorts_and_tab_reaches_the_next_heading(browser, page):
 
 def test_the_reader_chooses_the_axis(browser, page):
     browser.open(page, 1280)
-    shown = "[...document.querySelectorAll('figure[data-axis]')].filter(f => f.offsetHeight > 0).map(f => f.dataset.axis)"
-    assert set(browser.value(shown)) == {"updates"}
-    browser.click("input[value=tokens]")
-    assert set(browser.value(shown)) == {"tokens"}
+    shown = "[...document.querySelectorAll('section[aria-labelledby=%s] figure[data-axis]')]" \
+        ".filter(f => f.offsetHeight > 0).map(f => f.dataset.axis)"
+    for section in ("budgets", "curves"):
+        assert set(browser.value(shown % section)) == {"updates"}
+    browser.click("input[name=curves-axis][value=tokens]")
+    assert set(browser.value(shown % "curves")) == {"tokens"} and set(browser.value(shown % "budgets")) == {"updates"}
+    assert browser.value("document.querySelector('input[name=budgets-axis][value=updates]').checked")
 
 
 def test_a_link_opens_the_folded_command(browser, page):
@@ -101,6 +105,31 @@ def test_it_prints_with_everything_unfolded(browser, page):
     browser.do("Emulation.setEmulatedMedia", media="print")
     assert browser.value("document.querySelector('#command-1').getBoundingClientRect().height") > 0
     assert browser.value("document.querySelector('nav').offsetHeight") == 0
+
+
+@pytest.fixture(scope="module")
+def replication(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replication")
+    report([make_replication(folder / "run")], folder / "out", curve=folder / "curve.svg")
+    return folder
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_replication_of_four_arms_stays_inside_the_window(browser, replication, width):
+    browser.open(replication / "out" / "report.html", width)
+    assert browser.value("document.documentElement.scrollWidth") <= width and browser.complaints() == []
+    wide = "[...document.querySelectorAll('#budgets ~ * .panel svg')].every(s => s.getBoundingClientRect().right <= innerWidth)"
+    assert browser.value(wide)
+
+
+def test_the_curve_of_a_readme_is_a_picture_in_light_and_dark(browser, replication):
+    colours = []
+    for dark in (False, True):
+        browser.open(replication / "curve.svg", 760, dark=dark)
+        colours.append([browser.value(f"getComputedStyle(document.querySelector('{what}')).{style}")
+                        for what, style in (("rect", "fill"), ("text", "fill"), (".s1 path", "stroke"))])
+    assert colours[0][0] == "rgb(255, 255, 255)" and colours[1][0] == "rgb(22, 24, 27)"
+    assert all(light != night for light, night in zip(*colours, strict=True)) and browser.complaints() == []
 
 
 def test_nothing_is_requested_and_nothing_complains(browser, page):

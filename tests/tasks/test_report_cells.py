@@ -12,7 +12,8 @@ from tasks.paper_tables import paper_tables
 from tasks.report import load
 from tasks.report_cells import matrices
 from tasks.report_commands import parse, trace
-from tasks.report_curves import episodes, pooled_scores, speed
+from tasks.report_curves import pooled_scores, speed
+from tasks.report_pretraining import episodes
 from tasks.report_svg import ticks
 from tests.tasks.report_world import RIGHT, body_made, make_run, record, write_gold, write_scores
 
@@ -63,6 +64,19 @@ def test_several_seeds_are_pooled_and_tested_over_seeds(tmp_path):
     assert compared.difference.value == pytest.approx(0.211111, abs=1e-6)
     assert compared.p_seeds == pytest.approx(0.002759, abs=1e-6) and compared.mark == "▲" and compared.seeds == 3
     assert compared.test == "sign flips"
+
+
+def test_both_errors_of_a_cell_by_hand(tmp_path):
+    cell = seeds(tmp_path, {"standard": (18, 24, 30)}).cells["standard"]
+    assert cell.error_over_seeds == pytest.approx(0.1 / math.sqrt(3))  # .3 .4 .5
+    # over seeds 18 examples are right in all, 6 in two, 6 in one of three: mean .4, squares 18 + 6 * 4/9 + 6 * 1/9 = 21.3333
+    error, interval = cell.over_examples
+    assert error == pytest.approx(math.sqrt((64 / 3 - 60 * 0.16) / 59 / 60))
+    assert interval.value == pytest.approx(0.4) and interval.low < 0.4 - error < 0.4 + error < interval.high
+
+
+def test_one_seed_has_no_error_over_seeds(tmp_path):
+    assert math.isnan(seeds(tmp_path, {"standard": (18,)}).cells["standard"].error_over_seeds)
 
 
 def test_seeds_that_one_arm_lacks_are_not_compared(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from pretrain.errors import UserError
 from tasks.report import load
 from tasks.report_arms import arms_of
+from tasks.report_cells import matrices
 from tasks.report_records import collect
 from tests.tasks.report_world import COUNT, body_made, make_run, record, write_gold, write_json, write_scores
 
@@ -197,6 +198,54 @@ def test_answers_are_scored_by_their_f1(tmp_path):
     write_json(run / "scores" / "squad" / "test-qab.json", {"0": "big cat", "1": "cat"})
     score = load([run]).scores[0]
     assert list(score.examples) == [1.0, pytest.approx(2 / 3)] and score.interval == "bootstrap"
+
+
+TAGS = [["B-PER", "I-PER", "O"], ["B-LOC", "O"], ["O", "B-ORG"]]
+"""Three sentences with one entity each."""
+
+
+def tagged(run, arm, predicted):
+    """A record of PAN-X as evaluate writes it."""
+    from tasks.tagging import PANX
+    from tasks.tagging_evaluate import write_tags
+    from tasks.tagging_scores import figures
+    from tests.tasks.tagging_world import write_sentences
+
+    write_gold(run / "data", "de")
+    gold = write_sentences(run / "panx" / "test-de.tsv", [[(f"w{n}", tag) for n, tag in enumerate(tags)] for tags in TAGS])
+    content, _ = record(run, arm, "de", range(9))
+    del content["correct"], content["chance"]
+    content.update(figures(TAGS, predicted, "f1"), task="panx", metric="f1", predictions="panx/test-de.tsv", data={
+        "files": ["run/panx/test-de.tsv"], "sha256": PANX.read("", "test", "de", [gold]).sha256()})
+    write_json(run / arm / "results.json", [content])
+    (run / arm / "panx").mkdir()
+    write_tags(run / arm / "panx" / "test-de.tsv", predicted)
+
+
+def test_entities_are_paired_over_sentences(tmp_path):
+    run = tmp_path / "run"
+    tagged(run, "standard", [["O", "O", "O"], ["B-LOC", "O"], ["O", "B-PER"]])
+    tagged(run, "forgetting", TAGS)
+    found = load([run])
+    assert found.problems == [] and {score.unpaired for score in found.scores} == {""}
+    by_arm = {score.arm: score for score in found.scores}
+    assert by_arm["standard"].examples.tolist() == [[0, 1], [2, 2], [0, 2]]  # twice the right ones, predicted and gold ones
+    assert by_arm["standard"].estimate.value == pytest.approx(2 / 5) and by_arm["standard"].interval == "bootstrap"
+    row = matrices(found.scores)[0].rows[0]
+    # two sentences differ: F1 pairs (2/5, 1), (4/6, 4/5), (2/3 …): |difference| >= 3/5 only as it is and all swapped: 2 of 4
+    compared = row.comparisons["forgetting"]
+    assert (compared.test, compared.p_examples) == ("swapped sentences", 0.5)
+    assert compared.difference.value == pytest.approx(0.6)
+    error, interval = row.cells["standard"].over_examples
+    assert error > 0 and interval.low < 0.4 < interval.high
+
+
+def test_tags_that_do_not_fit_the_sentences_are_a_problem(tmp_path):
+    run = tmp_path / "run"
+    tagged(run, "standard", TAGS)
+    (run / "standard" / "panx" / "test-de.tsv").write_text("O\nO\n\n")
+    found = load([run])
+    assert found.scores[0].examples is None and "2 predictions for 7 words" in found.problems[0].text
 
 
 def record_of_answers(run, digest):

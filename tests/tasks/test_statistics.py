@@ -37,6 +37,15 @@ def test_bootstrap_of_a_share_equals_that_of_its_examples():
     assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=0.011)  # one example more or less
 
 
+def test_counts_of_few_values_are_the_same_bootstrap_and_the_same_flips(monkeypatch):
+    values = np.random.default_rng(4).choice([-1, -1 / 3, 0, 1 / 3, 2 / 3], 400, p=[0.1, 0.2, 0.3, 0.3, 0.1])
+    counted, flipped = s.bootstrap(values, resamples=20_000), s.sign_flip(values)
+    monkeypatch.setattr(s, "FEW", 0)
+    drawn = s.bootstrap(values, resamples=20_000)
+    assert (counted.low, counted.high) == pytest.approx((drawn.low, drawn.high), abs=0.003)
+    assert 0.001 < flipped < 0.9 and flipped == pytest.approx(s.sign_flip(values), rel=0.3)
+
+
 def test_ratio_of_sums_of_two_examples_has_the_interval_of_its_four_resamples():
     # 1/1 twice, 1/4 once each way (that is 1/4 = (1 + 0) / (1 + 3)), 0/3: the 2.5 % and 97.5 % points are 0 and 1
     assert s.bootstrap_ratio([1, 0], [1, 3]) == s.Estimate(0.25, 0.0, 1.0, 2)
@@ -67,7 +76,7 @@ def test_resamples_without_a_denominator_do_not_count():
 
 
 def test_bootstrap_ignores_the_global_generators_and_the_size_of_its_blocks(monkeypatch):
-    values = [0.1, 0.9, 0.4, 0.3, 0.6]
+    values = np.random.default_rng(4).random(s.FEW + 5)
     first = s.bootstrap(values)
     np.random.seed(5)
     random.seed(5)
@@ -142,6 +151,39 @@ def test_paired_bootstrap_keeps_pairs_together():
     one = np.random.default_rng(2).random(50)
     found = s.paired_bootstrap(one, one + 0.1)  # the difference has no spread at all, though the scores have
     assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_no_spread_but_that_of_arithmetic_is_none():
+    assert math.isnan(s.paired_t([0.1 + 0.2, 0.3, 0.3])) and s.paired_t([0.1 + 0.2 - 0.3, 0.0]) == 1.0
+
+
+ONE, TWO = [[1, 1], [0, 1], [0, 2]], [[1, 1], [1, 1], [2, 2]]
+"""Ratios 1/4 and 4/4; the first example is the same in both."""
+
+
+def test_swap_test_by_hand():
+    # the two that differ, swapped or not: ratios (1/4, 1), (2/4, 3/4), (3/4, 2/4), (1, 1/4): |difference| >= 3/4 in 2 of 4
+    assert s.swap_test(ONE, TWO) == s.swap_test(TWO, ONE) == 0.5
+    assert s.swap_test(ONE, ONE) == 1.0
+
+
+def test_swap_test_of_equal_denominators_is_the_sign_flip_test(monkeypatch):
+    draw = np.random.default_rng(1)
+    one, two = draw.binomial(5, 0.5, 60), draw.binomial(5, 0.58, 60)
+    five = np.full(60, 5)
+    p = s.swap_test(np.stack([one, five], 1), np.stack([two, five], 1))
+    assert 0.005 < p < 0.6 and p == pytest.approx(s.sign_flip(two - one), abs=0.015)
+    monkeypatch.setattr(s, "BLOCK", 200)
+    assert s.swap_test(np.stack([one, five], 1), np.stack([two, five], 1)) == p
+
+
+def test_paired_ratio_bootstrap_keeps_pairs_together():
+    below = np.random.default_rng(2).integers(1, 9, 50)
+    found = s.paired_ratio_bootstrap(np.stack([0 * below, below], 1), np.stack([below // 1, 2 * below], 1))
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))  # 0 and 1/2 in whatever is drawn
+    assert s.paired_ratio_bootstrap([[1, 2]], [[1, 1]]) == s.Estimate(0.5, 0.5, 0.5, 1)
+    with pytest.raises(ValueError, match="not paired"):
+        s.paired_ratio_bootstrap([[1, 2]], [[1, 1], [1, 1]])
 
 
 def test_holm_by_hand():
