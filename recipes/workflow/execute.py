@@ -22,6 +22,8 @@ from recipes.workflow.settings import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = REPOSITORY / "recipes" / "run" / "Snakefile"
+PROGRAM = (sys.executable, "-m", "recipes.cli")
+"""What runs a stage's command."""
 PROFILES = REPOSITORY / "recipes" / "run" / "profiles"
 LOCAL = "local"
 LOCK_WAIT = 10.0
@@ -76,7 +78,8 @@ def snakemake_arguments(profile: str, cores: int | None, jobs: int | None, keep_
         raise UserError(f"--cores {cores}: expected at least 1")
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: expected at least 1")
-    found = ["--scheduler", "greedy", "--nolock", "--rerun-triggers", "mtime", "--rerun-incomplete", "--drop-metadata",
+    found = ["--scheduler", "greedy", "--scheduler-greedy-omit-prioritize-by-temp-and-input",
+             "--scheduler-subsample", "200", "--nolock", "--rerun-triggers", "mtime", "--rerun-incomplete", "--drop-metadata",
              "--quiet", "rules", "host", *(["--keep-going"] if keep_going else [])]
     if profile == LOCAL:
         if jobs is not None:
@@ -161,7 +164,7 @@ def _write_job(job: Job, plan: Plan, root: Path) -> None:
     file = here / ".jobs" / f"{job.id}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({
-        "stage": job.stage, "words": job.words, "line": job.line, "folder": str(Path.cwd()), "output": str(job.output.absolute()),
+        "program": list(PROGRAM), "stage": job.stage, "words": job.words, "line": job.line, "folder": str(Path.cwd()), "output": str(job.output.absolute()),
         "record": str(job.record.absolute()), "log": str(here / "logs" / f"{job.id}.log"), "link": str(here / job.id),
         "lock": str(plan.store.absolute() / ".locks" / job.id), "stamp": str(here / ".stamps" / job.id),
         "failed": str(here / ".failed" / job.id),

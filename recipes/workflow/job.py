@@ -63,9 +63,9 @@ def wait_for(lock: IO[Any], log: IO[str]) -> None:
             time.sleep(POLL)
 
 
-def run_command(words: list[str], environment: dict[str, str], folder: str, lock: IO[Any], log: IO[str]) -> int:
+def run_command(command: list[str], environment: dict[str, str], folder: str, lock: IO[Any], log: IO[str]) -> int:
     """Runs the relexify command to its end; it inherits the lock, so that it is held as long as anything is at work."""
-    child = subprocess.Popen([sys.executable, "-m", "recipes.cli", *words], stdin=subprocess.DEVNULL, stdout=log,
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                              stderr=subprocess.STDOUT, env={**os.environ, **environment}, cwd=folder, pass_fds=[lock.fileno()])
     while True:
         try:
@@ -89,7 +89,7 @@ def run_job(run: Path, name: str) -> int:
         if not record.exists():
             print(f"$ {job['line']}", file=log, flush=True)
             quiet = ["--quiet"] if job["stage"] in QUIET else []
-            code = run_command([*job["words"], *quiet], job["environment"], job["folder"], lock, log)
+            code = run_command([*job["program"], *job["words"], *quiet], job["environment"], job["folder"], lock, log)
             if not code and not record.exists():
                 print(f"the command ended well, but {record} is not there", file=log)
                 code = 1

@@ -280,7 +280,7 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
     if kind == TEXT and not tokens:
         source.wrong("budgets", "budget_is: text wants tokens, the amounts of text")
     if kind == SEEN and tokens:
-        names = ("batch_size", "update_freq", "tokens_per_sample")
+        names = ("batch_size", "update_freq", "tokens_per_sample", "processes", "nodes")
         size = AdaptSettings("", "", "", **{name: adapt[name] for name in names if name in adapt}).tokens_per_update
         points = [(label, max(1, round(count / size))) for label, count in tokens]
         if len({point for _, point in points}) < len(points):
