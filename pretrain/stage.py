@@ -113,9 +113,9 @@ class Stage:
         """
         refuse_existing(self.output, self.overwrite)
         if self.nodes > 1 and int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) < self.nodes:
-            raise UserError(f"nodes={self.nodes}: expected a Slurm allocation of {self.nodes} nodes, found "
-                            f"{os.environ.get('SLURM_JOB_NUM_NODES', 'none')}; start it through sbatch --nodes={self.nodes}, or set "
-                            "nodes=1")
+            found = os.environ.get("SLURM_JOB_NUM_NODES", "none")
+            raise UserError(f"nodes={self.nodes}: expected a Slurm allocation of {self.nodes} nodes, found {found}; start it by "
+                            f"sbatch --nodes={self.nodes}, or set nodes=1")
         self._check_settings()
         words = self.words()
         env = {**os.environ, **self.environment}

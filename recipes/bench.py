@@ -19,7 +19,8 @@ EXAMPLE = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("what", nargs="?", choices=("steps", "prepare", "qa", "compute", "run"), default="steps", help="(default steps)")
+    parser.add_argument("what", nargs="?", choices=("steps", "prepare", "qa", "compute", "run"), default="steps",
+                        help="(default steps)")
     parser.add_argument("options", nargs=argparse.REMAINDER, help="options of that benchmark")
 
 

@@ -121,12 +121,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows.append(measured(cells, args.cores))
     for row in rows:
         more = f"{1000 * (row['run'] - rows[0]['run']) / row['cells']:.1f}" if row is not rows[0] else "start"
-        figures = (f"{row['cells']:,}", f"{row['plan']:.2f}", f"{row['dry']:.1f}", f"{row['run']:.1f}", f"{row['wall']:.0f}", more)
+        figures = (f"{row['cells']:,}", f"{row['plan']:.2f}", f"{row['dry']:.1f}", f"{row['run']:.1f}", f"{row['wall']:.0f}",
+                   more)
         print(edge + between.join(f"{figure:>14}" for figure in figures) + edge[::-1], flush=True)
     if len(rows) > 2:
         fits = {name: exponent([row["cells"] for row in rows[1:]], [max(row[name] - rows[0][name], 1e-3) for row in rows[1:]])
                 for name in ("plan", "dry", "run")}
-        print("\nexponent b of (seconds - start) = a cells^b: " + ", ".join(f"{name} {value:.2f}" for name, value in fits.items()))
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in fits.items())
+        print(f"\nexponent b of (CPU seconds - start) = a cells^b: {shown}")
     return 0
 
 

@@ -164,7 +164,8 @@ def _write_job(job: Job, plan: Plan, root: Path) -> None:
     file = here / ".jobs" / f"{job.id}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({
-        "program": list(PROGRAM), "stage": job.stage, "words": job.words, "line": job.line, "folder": str(Path.cwd()), "output": str(job.output.absolute()),
+        "program": list(PROGRAM), "stage": job.stage, "words": job.words, "line": job.line, "folder": str(Path.cwd()),
+        "output": str(job.output.absolute()),
         "record": str(job.record.absolute()), "log": str(here / "logs" / f"{job.id}.log"), "link": str(here / job.id),
         "lock": str(plan.store.absolute() / ".locks" / job.id), "stamp": str(here / ".stamps" / job.id),
         "failed": str(here / ".failed" / job.id),

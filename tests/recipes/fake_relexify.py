@@ -1,7 +1,7 @@
 """Stands in for the relexify command in tests of the workflow: writes the record of a stage at once.
 
-FAKE_FAIL: a word of the output's name; that command fails. FAKE_SLOW: a word; that command waits for the file FAKE_GO. FAKE_LOG: one
-line when a command begins and one when it ends.
+FAKE_FAIL: a word of the output's name; that command fails. FAKE_SLOW: a word; that command waits for the file FAKE_GO.
+FAKE_LOG: one line when a command begins and one when it ends.
 """
 
 import json

@@ -19,7 +19,8 @@ def content(root: Path) -> dict[str, Any]:
         (root / f"{code}.txt").write_text(code)
     (root / "task").mkdir(exist_ok=True)
     (root / "task" / "train-en.tsv").write_text("x")
-    return {"name": "small", "base": "en", "languages": {code: {"text": str(root / f"{code}.txt")} for code in ("en", "bg", "sw")},
+    return {"name": "small", "base": "en",
+            "languages": {code: {"text": str(root / f"{code}.txt")} for code in ("en", "bg", "sw")},
             "pretrain": {"updates": 800, "warmup": 10},
             "arms": {"standard": {"recipe": str(PRETRAINING / "demo-standard.yaml")},
                      "forgetting": {"recipe": str(PRETRAINING / "demo-forgetting.yaml"), "forget_every": 100, "forget_start": 0}},

@@ -81,7 +81,8 @@ def test_all_cells_run_once_after_what_they_need_two_at_a_time(tmp_path, log, mo
         else:
             ended.add(name)
     assert (root / "commands.sh").read_text().splitlines() == [job.line for job in made.jobs.values()]
-    assert {cell["folder"] for cell in json.loads((root / "cells.json").read_text())} == {str(job.output) for job in made.jobs.values()}
+    cells = json.loads((root / "cells.json").read_text())
+    assert {cell["folder"] for cell in cells} == {str(job.output) for job in made.jobs.values()}
     for name, job in made.jobs.items():
         assert (root / name).resolve() == job.output.resolve()
         assert (root / "logs" / f"{name}.log").read_text().startswith("$ relexify ")
@@ -221,8 +222,8 @@ def test_slurm_gets_one_job_a_cell_with_what_the_recipe_asks_for(tmp_path, log, 
     monkeypatch.setenv("SBATCH_LOG", str(tmp_path / "sbatch.log"))
     (tmp_path / "profile").mkdir()
     shipped = (ROOT / "recipes" / "run" / "profiles" / "slurm" / "config.yaml").read_text()
-    (tmp_path / "profile" / "config.yaml").write_text(shipped.replace("latency-wait: 60", "latency-wait: 5") +
-                                                      "slurm-init-seconds-before-status-checks: 1\nseconds-between-status-checks: 1\n")
+    (tmp_path / "profile" / "config.yaml").write_text(
+        shipped + "slurm-init-seconds-before-status-checks: 1\nseconds-between-status-checks: 1\n")
     resources = {"default": {"runtime": 90, "mem_mb": 1234, "extra": {"slurm_account": "me", "slurm_partition": "gpu"}},
                  "pretrain": {"threads": 3, "gpus": 2, "extra": {"nodes": 2}}}
     made = plan(tmp_path, seeds=[1], resources=resources,

