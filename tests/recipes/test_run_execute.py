@@ -23,12 +23,13 @@ from tests.recipes.run_world import plan, write
 
 pytest.importorskip("snakemake")
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_relexify.py")))
-START = """import sys
+START = """import signal, sys
 from pathlib import Path
 from recipes.workflow import execute as module
 from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 module.PROGRAM = (sys.executable, sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in a shell's background
 recipe, run, store = map(Path, sys.argv[2:5])
 sys.exit(module.execute(make_plan(load(recipe), store), run, cores=2, quiet=True))
 """
@@ -208,7 +209,7 @@ STUBS = {"sbatch": 'echo "$*" >> "$SBATCH_LOG"\nfor last; do :; done\neval "$(pr
                    '> "$SBATCH_LOG.out" 2>&1\necho 17$(wc -l < "$SBATCH_LOG")\n',
          "srun": 'while [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n',
          "sacct": 'n=$(wc -l < "$SBATCH_LOG")\nfor i in $(seq $n); do echo "17$i|COMPLETED"; done\n',
-         "sinfo": "exit 0\n", "squeue": "exit 0\n", "scontrol": "exit 0\n", "sacctmgr": "exit 0\n", "scancel": "exit 0\n"}
+         "sinfo": "exit 0\n", "squeue": "exit 0\n", "scontrol": "exit 0\n", "sacctmgr": "echo me\n", "scancel": "exit 0\n"}
 
 
 def test_slurm_gets_one_job_a_cell_with_what_the_recipe_asks_for(tmp_path, log, monkeypatch):
