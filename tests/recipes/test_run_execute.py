@@ -65,9 +65,11 @@ def wait_until(true, seconds: float = 120) -> None:
 
 
 def test_all_cells_run_once_after_what_they_need_two_at_a_time(tmp_path, log, monkeypatch, capfd):
-    monkeypatch.setenv("FAKE_SLOW", "-random-on-")  # both adaptations wait until both have begun
-    together = threading.Thread(target=lambda: (wait_until(lambda: sum(name.startswith("adapt/") for name in begun(log)) == 2),
-                                                (tmp_path / "go").touch()), daemon=True)
+    """The two longest cells wait until both have begun, and a while: then a third that the cores do not allow would begin too."""
+    monkeypatch.setenv("FAKE_SLOW", "-on-standard-s1")
+    together = threading.Thread(target=lambda: (
+        wait_until(lambda: sum(name.split("/")[0] in ("adapt", "finetune") for name in begun(log)) >= 2), time.sleep(3),
+        (tmp_path / "go").touch()), daemon=True)
     together.start()
     made, root = small(tmp_path), tmp_path / "run"
     assert execute(made, root, cores=2, quiet=True) == 0
