@@ -60,11 +60,14 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     identity = asdict(settings)
     for place in ("output", "threads", "tensorboard"):
         identity.pop(place)
+    for name in ("processes", "nodes"):
+        if identity[name] == 1:  # what was begun before there were these settings goes on
+            identity.pop(name)
     identity["objective"] = objective.name
     identity["body"] = body.fingerprint
     identity["data"] = sha256_file(Path(settings.data) / "train.bin")
     return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
-                 threads=settings.threads, overwrite=overwrite, quiet=quiet)
+                 threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes, nodes=settings.nodes)
 
 
 def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False) -> Embedding:

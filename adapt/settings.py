@@ -48,9 +48,13 @@ class AdaptSettings:
     precision: str = "fp32"
     compile: bool = False
     seed: int = 1
+    processes: int = 1
+    """GPUs of a machine (torchrun)."""
+    nodes: int = 1
+    """Machines of a Slurm allocation (srun starts torchrun on each)."""
     threads: int = 0
     tensorboard: str = ""
 
     @property
     def tokens_per_update(self) -> int:
-        return self.batch_size * self.update_freq * self.tokens_per_sample
+        return self.batch_size * self.update_freq * self.tokens_per_sample * self.processes * self.nodes

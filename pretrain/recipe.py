@@ -80,7 +80,9 @@ class PretrainRecipe:
     epoch_blocks: int = 0
     seed: int = 1
     processes: int = 1
-    """GPUs of this machine (torchrun); 1 starts no launcher."""
+    """GPUs of a machine (torchrun); 1 starts no launcher."""
+    nodes: int = 1
+    """Machines of a Slurm allocation (srun starts torchrun on each)."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch."""
     tensorboard: str = ""
@@ -175,6 +177,8 @@ def recorded(recipe: PretrainRecipe) -> dict[str, Any]:
             settings.pop(name)
     if not recipe.focal_gamma:
         settings.pop("focal_gamma")
+    if recipe.nodes == 1:
+        settings.pop("nodes")
     return settings
 
 
@@ -234,7 +238,8 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
         settings.pop(place)
     settings["data"] = data_hash(recipe.data)
     return Stage("pretrain", Path(recipe.output), command_line("pretrain", recipe.data, options), recipe.updates,
-                 settings, threads=recipe.threads, overwrite=overwrite, quiet=quiet, processes=recipe.processes)
+                 settings, threads=recipe.threads, overwrite=overwrite, quiet=quiet, processes=recipe.processes,
+                 nodes=recipe.nodes)
 
 
 def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
@@ -245,7 +250,7 @@ def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
         "seed": recipe.seed,
         "updates": recipe.updates,
         "language": prepared["language"],
-        "tokens_per_update": recipe.batch_size * recipe.tokens_per_sample * recipe.update_freq * recipe.processes,
+        "tokens_per_update": recipe.batch_size * recipe.tokens_per_sample * recipe.update_freq * recipe.processes * recipe.nodes,
         "forgetting": forgetting(recipe).to_dict(),
         "data_sha256": data_hash(recipe.data),
         "environment": environment(training=True),

@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -69,7 +70,8 @@ class Stage:
         updates: planned number of updates.
         settings: everything that decides the result; a resumed run must have the same.
         threads: CPU threads of the training process; 0 leaves the choice to torch.
-        processes: training processes (GPUs) on this machine, started by torchrun where more than one.
+        processes: training processes (GPUs) of a machine, started by torchrun where more than one.
+        nodes: machines; of more than one each runs torchrun, started by srun inside a Slurm allocation of that many.
         lock_wait: seconds to wait for another process to leave the training folder.
     """
 
@@ -84,6 +86,7 @@ class Stage:
     log_interval: int = 25
     environment: dict[str, str] = field(default_factory=dict)
     processes: int = 1
+    nodes: int = 1
     lock_wait: float = 10.0
 
     @property
@@ -99,9 +102,20 @@ class Stage:
     def printed(self) -> str:
         """The line as a shell takes it."""
         words = self.words()
-        if self.processes > 1:
-            words = ["torchrun", f"--nproc-per-node={self.processes}", "-m", "fairseq_cli.train", *words[1:]]
+        if self.processes * self.nodes > 1:
+            words = [*self.launcher("torchrun"), "-m", "fairseq_cli.train", *words[1:]]
         return shlex.join(words)
+
+    def launcher(self, *torchrun: str) -> list[str]:
+        """The words that start torchrun, here or once on each node of the Slurm allocation; the first node, where this runs,
+        is where the processes meet."""
+        local = [*torchrun, f"--nproc-per-node={self.processes}"]
+        if self.nodes == 1:
+            return local
+        port = 29500 + int(os.environ.get("SLURM_JOB_ID", "0")) % 1000
+        return ["srun", f"--nodes={self.nodes}", f"--ntasks={self.nodes}", "--ntasks-per-node=1", "--overlap",
+                "--kill-on-bad-exit=1", *local, f"--nnodes={self.nodes}", "--rdzv-backend=c10d",
+                f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={self.output.name}"]
 
     def run(self) -> Path:
         """Trains to the end and returns the training folder.
@@ -111,6 +125,10 @@ class Stage:
                 process reported.
         """
         refuse_existing(self.output, self.overwrite)
+        if self.nodes > 1 and int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) < self.nodes:
+            found = os.environ.get("SLURM_JOB_NUM_NODES", "none")
+            raise UserError(f"nodes={self.nodes}: expected a Slurm allocation of {self.nodes} nodes, found {found}; start it by "
+                            f"sbatch --nodes={self.nodes}, or set nodes=1")
         self._check_settings()
         words = self.words()
         env = {**os.environ, **self.environment}
@@ -122,8 +140,8 @@ class Stage:
         tail: deque[str] = deque(maxlen=25)
         with self._locked() as lock, open(log, "a", encoding="utf-8") as file:
             launch = [sys.executable, "-m", "fairseq_cli.train"]
-            if self.processes > 1:
-                launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={self.processes}", *launch[1:]]
+            if self.processes * self.nodes > 1:
+                launch = [*self.launcher(sys.executable, "-m", "torch.distributed.run"), *launch[1:]]
             child = subprocess.Popen([*launch, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                      encoding="utf-8", errors="replace", env=env, pass_fds=[lock.fileno()])
             try:

@@ -1,4 +1,4 @@
-"""`relexify bench [steps|prepare|qa|compute]`: the benchmarks behind docs/speed.md."""
+"""`relexify bench [steps|prepare|qa|compute|run]`: the benchmarks behind docs/speed.md."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ EXAMPLE = """examples:
   relexify bench steps --threads 1 --steps 15
   relexify bench prepare en.txt.gz --megabytes 20
   relexify bench qa xquad --questions 200 --threads 1
+  relexify bench run --cells 125 1000
   relexify bench compute recipes/pretrain/demo-standard.yaml recipes/pretrain/demo-electra-standard.yaml
 
 `relexify bench steps --help` (and so on) lists the options of each.
@@ -18,7 +19,8 @@ EXAMPLE = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("what", nargs="?", choices=("steps", "prepare", "qa", "compute"), default="steps", help="(default steps)")
+    parser.add_argument("what", nargs="?", choices=("steps", "prepare", "qa", "compute", "run"), default="steps",
+                        help="(default steps)")
     parser.add_argument("options", nargs=argparse.REMAINDER, help="options of that benchmark")
 
 

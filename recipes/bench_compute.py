@@ -50,7 +50,7 @@ def operations(recipe: PretrainRecipe, vocabulary_size: int) -> int:
                                    relative_buckets=recipe.relative_buckets)
             rows = masked.positions.view(len(tokens_BT), -1)
             MaskedLM(config, vocabulary_size)(masked.tokens, rows, full=True).sum().backward()
-    return int(counter.get_total_flops()) * recipe.update_freq * recipe.processes
+    return int(counter.get_total_flops()) * recipe.update_freq * recipe.processes * recipe.nodes
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ MEANING = {
     TEMPORARY: "the same, but only for the first part of the pre-training",
     CONTROL: "the learning rate of forgetting, but nothing was thrown away",
 }
-VOLATILE = {"data", "output", "seed", "threads", "processes", "tensorboard", "compile", "validate_every", "precision"}
+VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
 """Settings of a recipe that do not make another arm."""
 
 

@@ -189,9 +189,16 @@ class Collected:
 
 
 def _files(run: Path) -> dict[str, list[Path]]:
-    """Paths by name, sorted; hidden folders (unfinished outputs) and `.training` folders are passed over."""
+    """Paths by name, sorted; hidden folders (unfinished outputs) and `.training` folders are passed over. Links to folders are
+    followed (the outputs of `relexify run` stand in a store), each folder once."""
     found: dict[str, list[Path]] = {name: [] for name in NAMES}
-    for place, folders, files in os.walk(run):
+    visited: set[str] = set()
+    for place, folders, files in os.walk(run, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".training"))
         for name in set(files) & set(NAMES):
             found[name].append(Path(place) / name)

@@ -39,6 +39,8 @@ HELP = {
     "save_embeddings_at": "also save the embedding at these updates: 100,300,1000",
     "precision": "fp32, bf16 or fp16",
     "seed": "seed of draws, masks and order",
+    "processes": "GPUs of a machine, started by torchrun",
+    "nodes": "machines of a Slurm allocation, each with so many processes",
     "threads": "CPU threads; 0: torch's choice",
     "tensorboard": "folder for TensorBoard logs",
     "compile": "torch.compile the encoder",

@@ -1,4 +1,7 @@
 import json
+import os
+import shlex
+import socket
 
 import pytest
 
@@ -89,3 +92,29 @@ def test_truncated_checkpoint_is_named_before_anything_runs(tmp_path):
     last.write_bytes(last.read_bytes()[:-200])
     with pytest.raises(UserError, match=r"checkpoint_last.pt: the checkpoint is cut short"):
         one.run()
+
+
+def test_several_nodes_are_started_by_srun_which_starts_torchrun_on_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "70042")
+    words = shlex.split(stage(tmp_path, "x", processes=8, nodes=4).printed())
+    assert words[:4] == ["srun", "--nodes=4", "--ntasks=4", "--ntasks-per-node=1"]
+    torchrun = words[words.index("torchrun"):]
+    assert {"--nproc-per-node=8", "--nnodes=4", f"--rdzv-endpoint={socket.gethostname()}:29542"} <= set(torchrun)
+
+
+def test_several_nodes_without_an_allocation_are_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_NUM_NODES", raising=False)
+    with pytest.raises(UserError, match="expected a Slurm allocation of 4 nodes, found none"):
+        stage(tmp_path, "x", nodes=4).run()
+
+
+def test_srun_runs_the_training_on_every_node(tmp_path, monkeypatch):
+    """A stand-in for srun starts its command once a node, as Slurm does; torchrun is left out of it."""
+    (tmp_path / "srun").write_text("#!/bin/sh\nfor node in 0 1; do echo \"node $node: $*\" >> \"$NODES\"; done\n")
+    (tmp_path / "srun").chmod(0o755)
+    for name, value in (("SLURM_JOB_NUM_NODES", "2"), ("NODES", str(tmp_path / "nodes")),
+                        ("PATH", f"{tmp_path}:{os.environ['PATH']}")):
+        monkeypatch.setenv(name, value)
+    stage(tmp_path, "x", processes=2, nodes=2).run()
+    lines = (tmp_path / "nodes").read_text().splitlines()
+    assert len(lines) == 2 and all("torch.distributed.run --nproc-per-node=2 --nnodes=2" in line for line in lines)

@@ -1,0 +1,1 @@
+"""`relexify run`: a recipe of many cells -> a plan of relexify commands -> Snakemake."""

@@ -1,0 +1,127 @@
+"""A YAML file whose mistakes are collected, each with its place, instead of ending the reading at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pretrain.errors import UserError, nearest
+from pretrain.files import require_file
+
+WORDS = "command line"
+
+
+@dataclass
+class Source:
+    """The content of a recipe with the places of its keys.
+
+    Attributes:
+        lines: dotted key -> line of the file.
+        given: dotted keys of the `key=value` words.
+        problems: one line each.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    lines: dict[str, int] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    def wrong(self, key: str, text: str) -> None:
+        """Notes a mistake at a dotted key; the nearest key above it that has a line gives the line."""
+        if any(word == key or word.startswith(key + ".") or key.startswith(word + ".") for word in self.given):
+            place = WORDS
+        else:
+            above, number = key, self.lines.get(key)
+            while number is None and "." in above:
+                above = above.rpartition(".")[0]
+                number = self.lines.get(above)
+            place = f"{self.path}:{number}" if number else str(self.path)
+        self.problems.append(f"{place}: {key}: {text}" if key else f"{place}: {text}")
+
+    def table(self, key: str, value: Any, known: Iterable[str] | None = None) -> dict[str, Any]:
+        """`value` as a mapping with string keys of which all are `known`; what is not is noted and left out."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.wrong(key, f"expected `key: value` lines, got {value!r}")
+            return {}
+        found = {}
+        for name, item in value.items():
+            place = f"{key}.{name}" if key else str(name)
+            if not isinstance(name, str):
+                self.wrong(key, f"the key {name!r} is no text; write it in quotes")
+            elif known is not None and name not in known:
+                self.wrong(place, f"unknown key{nearest(name, known)}")
+            else:
+                found[name] = item
+        return found
+
+    def names(self, key: str, value: Any, kind: type = str) -> list[Any]:
+        """`value` as a list without repetitions of `kind`; a single one counts as a list of one."""
+        items = value if isinstance(value, list) else [value]
+        wanted = {str: "text", int: "whole number"}[kind]
+        for item in items:
+            if not isinstance(item, kind) or isinstance(item, bool):
+                self.wrong(key, f"got {item!r}, expected {wanted}s, as [a, b]" + ("; write it in quotes" if kind is str else ""))
+                return []
+        if not items:
+            self.wrong(key, "the list is empty")
+        repeated = sorted({item for item in items if items.count(item) > 1})
+        if repeated:
+            self.wrong(key, f"{', '.join(map(str, repeated))} stands twice")
+        return list(dict.fromkeys(items))
+
+    def finish(self) -> None:
+        """Raises all mistakes at once: UserError with one line each."""
+        if self.problems:
+            count = len(self.problems)
+            raise UserError(f"{self.path}: {count} mistake{'s' if count > 1 else ''}\n" + "\n".join(self.problems))
+
+
+def read(path: str | Path, words: Sequence[str] = ()) -> Source:
+    """The content of a recipe, changed by `key=value` words (`seeds=[1,2]`, `adapt.lr=1e-3`).
+
+    Raises:
+        UserError: no file, or no YAML.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = require_file(path, "a recipe (YAML)")
+    try:
+        config = OmegaConf.load(path)
+        content = OmegaConf.to_container(config, resolve=True)
+        node = yaml.compose(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected `key: value` lines, got a {type(content).__name__}")
+    source = Source(path, content)  # type: ignore[arg-type]
+    _lines(node, "", source.lines)
+    for word in words:
+        key, mark, _ = word.partition("=")
+        try:
+            if not mark or not key:
+                raise ValueError
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([word]))
+        except (ValueError, TypeError, OmegaConfBaseException, yaml.YAMLError):
+            source.problems.append(f"{WORDS}: {word!r} is not of the form key=value")
+            continue
+        source.given.add(key)
+    source.content = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return source
+
+
+def _lines(node: Any, above: str, found: dict[str, int]) -> None:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                place = f"{above}.{key.value}" if above else str(key.value)
+                found.setdefault(place, key.start_mark.line + 1)
+                _lines(value, place, found)
