@@ -117,6 +117,13 @@ def _planned(score: Score) -> int:
     return int(planned) if isinstance(planned, int) and planned else score.updates or 0
 
 
+def _tokens(score: Score) -> int | None:
+    """Tokens that an embedding cost: of a finished one, those of the whole adaptation."""
+    if not score.final or not score.tokens or not score.updates:
+        return score.tokens
+    return round(score.tokens * _planned(score) / score.updates)
+
+
 def _one_end(budgets: dict[tuple[int, bool], list[Score]]) -> dict[tuple[int, bool], list[Score]]:
     """Finished embeddings as one budget: where records do not tell what was planned, they ended at updates of their own."""
     ends = {at: scores for (at, finished), scores in budgets.items() if finished}
@@ -146,7 +153,7 @@ def _growth(kind: str, test: tuple[str, str], condition: str, budgets: dict[tupl
         matrix = matrix_of(test, [_unconditioned(score) for score in scores], baseline) if scores else None
         if matrix is None or not matrix.means:
             continue
-        tokens = [score.tokens for score in scores]
+        tokens = [_tokens(score) for score in scores]
         seen = round(sum(filter(None, tokens)) / len(tokens)) if kind == UPDATES and all(tokens) else None
         made.append(Budget(at, seen, finished, matrix, matrix.means[0]))
     if len(made) < 2:

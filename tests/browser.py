@@ -32,7 +32,7 @@ def find() -> str | None:
 
 
 class Browser:
-    """One page of a headless browser; `events` collects what the page did, the newest last."""
+    """One page of a headless browser; `events` collects what the page did since it was opened, the newest last."""
 
     def __init__(self, command: str):
         self._profile = tempfile.mkdtemp(prefix="relexify-chromium-")
@@ -93,6 +93,7 @@ class Browser:
         self.do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self.do("Emulation.setEmulatedMedia",
                 features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.events.clear()
         self.do("Page.navigate", url=path.resolve().as_uri())
         end = time.monotonic() + PATIENCE
         while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":

@@ -115,7 +115,8 @@ def test_a_finished_embedding_counts_what_was_planned_though_an_earlier_one_was_
                 content["embedding"]["made"]["planned_updates"] = 600
             write_scores(tmp_path / f"{seed}-{updates}", [(content, predictions)])
     growth, = growths(load([tmp_path]).scores)
-    assert [(budget.at, budget.finished) for budget in growth.budgets] == [(150, False), (600, True)]
+    assert [(budget.at, budget.finished, budget.tokens) for budget in growth.budgets] == \
+        [(150, False, 153_600), (600, True, 614_400)]
 
 
 def test_the_best_embedding_may_be_one_that_was_saved_on_the_way(tmp_path):
