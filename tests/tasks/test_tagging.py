@@ -218,7 +218,7 @@ def test_a_report_shows_tagging(panx: Path, world: Path, data: Path, tmp_path: P
     text = (tmp_path / "report" / "report.md").read_text()
     (record, _) = json.loads((tmp_path / "run" / "results.json").read_text())
     assert "panx, split test: F1, %" in text and f"{100 * record['score']:.1f}" in text
-    assert "a score of tagging is no mean over sentences" in text and not made.problems
+    assert text.count("| yes |") == 2 and not made.problems  # both languages' sentences were read for paired tests
 
 
 def test_labels_change_the_metric_of_a_family(world: Path) -> None:
