@@ -79,7 +79,7 @@ def snakemake_arguments(profile: str, cores: int | None, jobs: int | None, keep_
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: expected at least 1")
     found = ["--scheduler", "greedy", "--scheduler-greedy-omit-prioritize-by-temp-and-input",
-             "--scheduler-subsample", "200", "--nolock", "--rerun-triggers", "mtime", "--rerun-incomplete", "--drop-metadata",
+             "--scheduler-subsample", "50", "--nolock", "--rerun-triggers", "mtime", "--rerun-incomplete", "--drop-metadata",
              "--quiet", "rules", "host", *(["--keep-going"] if keep_going else [])]
     if profile == LOCAL:
         if jobs is not None:
