@@ -96,8 +96,9 @@ class Stage:
 
     def words(self) -> list[str]:
         """The full `fairseq-train` line."""
-        return [*self.command, "--save-dir", str(self.folder), "--log-format", "json",
-                "--log-interval", str(self.log_interval)]
+        total = self.processes * self.nodes  # said outright: where fairseq counts one GPU it looks no further
+        return [*self.command, *(["--distributed-world-size", str(total)] if total > 1 else []),
+                "--save-dir", str(self.folder), "--log-format", "json", "--log-interval", str(self.log_interval)]
 
     def printed(self) -> str:
         """The line as a shell takes it."""
@@ -117,6 +118,16 @@ class Stage:
                 "--kill-on-bad-exit=1", *local, f"--nnodes={self.nodes}", "--rdzv-backend=c10d",
                 f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={self.output.name}"]
 
+    def _check_devices(self) -> None:
+        """Refuses processes that fairseq would not connect: without a GPU each, every one would train for itself."""
+        if self.processes * self.nodes == 1:
+            return
+        import torch
+
+        if (found := torch.cuda.device_count()) < self.processes:
+            raise UserError(f"processes={self.processes}, nodes={self.nodes}: expected a GPU for each process of a machine, "
+                            f"found {found}; set processes=1 and nodes=1 (a larger update_freq makes the same batch)")
+
     def run(self) -> Path:
         """Trains to the end and returns the training folder.
 
@@ -125,6 +136,7 @@ class Stage:
                 process reported.
         """
         refuse_existing(self.output, self.overwrite)
+        self._check_devices()
         if self.nodes > 1 and int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) < self.nodes:
             found = os.environ.get("SLURM_JOB_NUM_NODES", "none")
             raise UserError(f"nodes={self.nodes}: expected a Slurm allocation of {self.nodes} nodes, found {found}; start it by "

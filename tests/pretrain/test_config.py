@@ -9,7 +9,7 @@ from pretrain.errors import UserError
 from pretrain.recipe import PretrainRecipe, check, stage
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+RECIPES = sorted((ROOT / "recipes" / "pretrain").glob("*.yaml"))
 
 
 def recipe(tmp_path: Path, text: str, *words: str) -> PretrainRecipe:

@@ -79,7 +79,15 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path):
 
 
 def test_several_processes_are_started_by_torchrun(tmp_path):
-    assert stage(tmp_path, "x", processes=4).printed().startswith("torchrun --nproc-per-node=4 -m fairseq_cli.train x")
+    line = stage(tmp_path, "x", processes=4).printed()
+    assert line.startswith("torchrun --nproc-per-node=4 -m fairseq_cli.train x") and "--distributed-world-size 4" in line
+    assert "--distributed-world-size" not in stage(tmp_path, "x").printed()
+
+
+def test_more_processes_than_gpus_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(UserError, match="processes=2, nodes=1: expected a GPU for each process of a machine, found 1"):
+        stage(tmp_path, "x", processes=2).run()
 
 
 def test_truncated_checkpoint_is_named_before_anything_runs(tmp_path):
@@ -103,6 +111,7 @@ def test_several_nodes_are_started_by_srun_which_starts_torchrun_on_each(tmp_pat
 
 
 def test_several_nodes_without_an_allocation_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.delenv("SLURM_JOB_NUM_NODES", raising=False)
     with pytest.raises(UserError, match="expected a Slurm allocation of 4 nodes, found none"):
         stage(tmp_path, "x", nodes=4).run()
@@ -115,6 +124,7 @@ def test_srun_runs_the_training_on_every_node(tmp_path, monkeypatch):
     for name, value in (("SLURM_JOB_NUM_NODES", "2"), ("NODES", str(tmp_path / "nodes")),
                         ("PATH", f"{tmp_path}:{os.environ['PATH']}")):
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     stage(tmp_path, "x", processes=2, nodes=2).run()
     lines = (tmp_path / "nodes").read_text().splitlines()
     assert len(lines) == 2 and all("torch.distributed.run --nproc-per-node=2 --nnodes=2" in line for line in lines)

@@ -52,11 +52,13 @@ def test_arms_are_trained_alike_but_for_forgetting(tmp_path):
     assert not one - two and all(word.startswith("forget_") for word in two - one)
 
 
-def test_an_electra_demo_differs_in_recipes_and_their_length_alone(tmp_path):
+def test_an_electra_demo_differs_in_recipes_their_length_and_the_objective_alone(tmp_path):
     roberta, electra = (plan(tmp_path, defaults(backbone)).steps for backbone in ("roberta", "electra"))
     assert set(roberta) == set(electra)
     changed = {name for name in roberta if roberta[name].words != electra[name].words}
-    assert changed == {"pretrain-standard", "pretrain-forgetting"}
+    adaptations = {name for name in electra if name.startswith("adapt-")}
+    assert changed == {"pretrain-standard", "pretrain-forgetting"} | adaptations
+    assert {tuple(electra[name].words[len(roberta[name].words):]) for name in adaptations} == {("--objective", "joint")}
     words = electra["pretrain-forgetting"].words
     assert words[1].endswith("demo-electra-forgetting.yaml") and "updates=1300" in words and "forget_every=260" in words
 

@@ -25,7 +25,9 @@ def test_shipped_recipes_are_valid_and_planned_though_their_data_is_missing(reci
     store = tmp_path / "store"
     assert main(["run", str(recipe), "--output", str(tmp_path / "run"), "--store", str(store), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "relexify pretrain" in out and "# missing: " in out and "relexify evaluate" in out
+    assert "relexify pretrain" in out and "relexify evaluate" in out
+    if not recipe.stem.startswith("replication"):  # its data may lie beside the checkout
+        assert "# missing: " in out
     assert not store.exists() and not (tmp_path / "run").exists()
 
 
