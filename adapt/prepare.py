@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pretrain.environment import available_cores
 from pretrain.errors import UserError
 from pretrain.files import atomic_folder, refuse_existing, sha256_file, write_json
 
@@ -78,8 +79,7 @@ def parse_count(text: str) -> int:
 
 def default_workers() -> int:
     """The cores that this process may use, at most 16: beyond that, reading the text is what takes the time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
+    return min(available_cores(), 16)
 
 
 # --- encoding, in this process or in workers -------------------------------------------------------------------------

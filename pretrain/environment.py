@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("relexify", "torch", "numpy", "sentencepiece", "safetensors")
 TRAINING = ("ve-fairseq", "fairseq")
+UNKNOWN = "not installed as a package"
 
 
-def versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Python's version and those of packages by name."""
-    found = {"python": platform.python_version()}
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those of the packages that are installed."""
+    found = {}
     for name in names:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed as a package"
     return found
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
@@ -36,8 +42,7 @@ def machine() -> dict[str, str]:
     """System, processor with the cores that this process may use, and GPUs."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"system": f"{platform.system()} {platform.machine()}", "processor": f"{processor()}, {cores} cores"}
+    found = {"system": f"{platform.system()} {platform.machine()}", "processor": f"{processor()}, {available_cores()} cores"}
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         found["gpus"] = ", ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names))
@@ -50,8 +55,8 @@ def environment(training: bool = False) -> dict[str, str]:
     Args:
         training: with fairseq's version, under the name of the package that brought it.
     """
-    found = versions()
+    known = installed(PACKAGES)
+    found = {"python": platform.python_version(), **{name: known.get(name, UNKNOWN) for name in PACKAGES}}
     if training:
-        known = {name: version for name, version in versions(TRAINING).items() if name in TRAINING and version[0].isdigit()}
-        found.update(known or {"fairseq": "not installed as a package"})
+        found.update(installed(TRAINING) or {"fairseq": UNKNOWN})
     return {**found, **machine()}

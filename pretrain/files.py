@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pretrain.errors import UserError
 
@@ -69,6 +70,33 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
             shutil.rmtree(old)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(path: str | Path, wait: float, busy: str) -> Iterator[IO[bytes]]:
+    """Holds the lock of a file, which is made if need be. A child that inherits the descriptor holds it too, so a process whose
+    parent was killed keeps others out; one killed a moment ago may need seconds to be gone, so the lock is waited for.
+
+    Args:
+        wait: seconds to wait for it.
+        busy: the error's text.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    import fcntl
+
+    with open(path, "ab") as lock:
+        limit = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= limit:
+                    raise UserError(busy) from None
+                time.sleep(0.05)
+        yield lock
 
 
 def refuse_existing(path: str | Path, overwrite: bool = False) -> None:

@@ -14,17 +14,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from zipfile import is_zipfile
 
 from pretrain.errors import UserError
-from pretrain.files import read_json, refuse_existing, write_json
+from pretrain.files import exclusive, read_json, refuse_existing, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl", "mlm_loss", "rtd_loss", "generator_accuracy", "sampled_accuracy",
@@ -90,20 +89,25 @@ class Stage:
     lock_wait: float = 10.0
 
     @property
+    def ranks(self) -> int:
+        """Training processes in all."""
+        return self.processes * self.nodes
+
+    @property
     def folder(self) -> Path:
         """Where the stage trains: checkpoints, log, settings."""
         return self.output.with_name(self.output.name + ".training")
 
     def words(self) -> list[str]:
         """The full `fairseq-train` line."""
-        total = self.processes * self.nodes  # said outright: where fairseq counts one GPU it looks no further
-        return [*self.command, *(["--distributed-world-size", str(total)] if total > 1 else []),
+        # the number of ranks is said outright: where fairseq counts one GPU it looks no further
+        return [*self.command, *(["--distributed-world-size", str(self.ranks)] if self.ranks > 1 else []),
                 "--save-dir", str(self.folder), "--log-format", "json", "--log-interval", str(self.log_interval)]
 
     def printed(self) -> str:
         """The line as a shell takes it."""
         words = self.words()
-        if self.processes * self.nodes > 1:
+        if self.ranks > 1:
             words = [*self.launcher("torchrun"), "-m", "fairseq_cli.train", *words[1:]]
         return shlex.join(words)
 
@@ -120,7 +124,7 @@ class Stage:
 
     def _check_devices(self) -> None:
         """Refuses processes that fairseq would not connect: without a GPU each, every one would train for itself."""
-        if self.processes * self.nodes == 1:
+        if self.ranks == 1:
             return
         import torch
 
@@ -152,7 +156,7 @@ class Stage:
         tail: deque[str] = deque(maxlen=25)
         with self._locked() as lock, open(log, "a", encoding="utf-8") as file:
             launch = [sys.executable, "-m", "fairseq_cli.train"]
-            if self.processes * self.nodes > 1:
+            if self.ranks > 1:
                 launch = [*self.launcher(sys.executable, "-m", "torch.distributed.run"), *launch[1:]]
             child = subprocess.Popen([*launch, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                      encoding="utf-8", errors="replace", env=env, pass_fds=[lock.fileno()])
@@ -174,24 +178,10 @@ class Stage:
         """Removes the training folder (after the artefact has been written)."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
-        """Keeps a second run out of the training folder. The training process inherits the lock, so it also holds while
-        a process whose parent was killed is still at work. A process killed a moment ago may need seconds to be gone, so
-        the lock is waited for that long."""
-        import fcntl
-
-        with open(self.folder / "lock", "ab") as lock:
-            limit = time.monotonic() + self.lock_wait
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if time.monotonic() >= limit:
-                        raise UserError(f"{self.folder}: another process is training there; wait for it, or stop it") from None
-                    time.sleep(0.05)
-            yield lock
+    def _locked(self) -> AbstractContextManager[IO[bytes]]:
+        """Keeps a second run out of the training folder."""
+        return exclusive(self.folder / "lock", self.lock_wait,
+                         f"{self.folder}: another process is training there; wait for it, or stop it")
 
     def _check_settings(self) -> None:
         path = self.folder / "settings.json"

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from pretrain.environment import installed
 from pretrain.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -270,7 +271,8 @@ def bench(sizes: Sizes | None = None, kinds: Sequence[str] = KINDS, sides: Seque
     result: dict[str, Any] = {
         "sizes": asdict(sizes), "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(), "warmup": warmup, "steps": steps, "precision": "fp32",
-        "versions": _versions(), "counted": "forward, loss, backward, optimizer step; masking on our side only"}
+        "versions": installed(("torch", "ve-fairseq", "fairseq", "transformers")),
+        "counted": "forward, loss, backward, optimizer step; masking on our side only"}
     try:
         for kind in kinds:
             result[kind] = _compare(sizes, kind, chosen, warmup, steps, device)
@@ -306,18 +308,6 @@ def _compare(sizes: Sizes, kind: str, chosen: list[str], warmup: int, steps: int
             ratio = found[side]["ms"] / found["ours"]["ms"]
             found[side] |= {"ratio": round(ratio, 2), "goal": goal, "met": ratio >= goal,
                             "cpu_ratio": round(found[side]["cpu_ms"] / max(found["ours"]["cpu_ms"], 1e-9), 2)}
-    return found
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in ("torch", "ve-fairseq", "fairseq", "transformers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 

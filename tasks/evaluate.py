@@ -5,10 +5,10 @@ Works without fairseq.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -24,10 +24,13 @@ from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.tensors import fingerprint
-from tasks.base import Loaded, Task, standard_error, wilson_interval
+from tasks.base import Task, standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, resolve_max_length
 from tasks.heads import TaskModel, task_model, task_of
 from tasks.registry import get_task
+
+if TYPE_CHECKING:
+    from tasks.tagging import TaggingTask
 
 DEVICES = ("auto", "cpu", "cuda")
 MAX_TOKENS = 8192
@@ -81,18 +84,37 @@ def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX
     return result
 
 
+def chosen_device(device: str, precision: str, max_tokens: int) -> torch.device:
+    """The device of an evaluation whose arithmetic and batches can be had.
+
+    Raises:
+        UserError: an unknown device or precision, or batches of no tokens.
+    """
+    target = choose_device(device)
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if max_tokens < 1:
+        raise UserError(f"--max-tokens {max_tokens}: expected at least 1")
+    return target
+
+
+def check_labels(place: str | Path, trained: Sequence[str], task: Task | TaggingTask) -> None:
+    """Refuses a task body whose head has other labels than the task."""
+    if sorted(trained) != sorted(task.labels):
+        raise UserError(f"{place}: was trained on the labels {trained}, {task.name} {task.version} has {list(task.labels)}; "
+                        "finetune it anew")
+
+
+Data = TypeVar("Data")
+
+
 @dataclass
-class Cell:
+class Cell(Generic[Data]):
     """One language of an evaluation before it is computed."""
 
     path: Path
     language: str
-    data: Loaded
-
-
-def software() -> dict[str, str]:
-    """Versions of everything that computes a score, and the machine."""
-    return environment()
+    data: Data
 
 
 def embedding_language(path: Path) -> str:
@@ -122,9 +144,28 @@ def by_language(embeddings: Sequence[str | Path]) -> dict[str, Path]:
     return paths
 
 
-def _cells(task: Task, embeddings: Sequence[str | Path], data: str | Path, split: str) -> list[Cell]:
+def cells_of(read: Callable[[str | Path, str, str], Data], embeddings: Sequence[str | Path], data: str | Path,
+             split: str) -> list[Cell[Data]]:
     """Checks every embedding's record and reads every language's examples before anything is computed."""
-    return [Cell(path, language, task.read(data, split, language)) for language, path in by_language(embeddings).items()]
+    return [Cell(path, language, read(data, split, language)) for language, path in by_language(embeddings).items()]
+
+
+def in_turn(body: Body, cells: Sequence[Cell[Data]], device: torch.device,
+            precision: str) -> Iterator[tuple[Cell[Data], Embedding, TaskModel]]:
+    """One model in memory, with the embedding of each cell in its place when that cell's turn comes.
+
+    Raises:
+        UserError: an embedding of another lineage.
+    """
+    model: TaskModel | None = None
+    for cell in cells:
+        embedding = Embedding.load(cell.path)
+        if model is None:
+            model = task_model(body, embedding, device, precision)
+        else:
+            check_compatible(body, embedding)
+            swap(model, embedding)
+        yield cell, embedding, model
 
 
 def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Task, data: str | Path, split: str,
@@ -151,29 +192,16 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
     if not isinstance(definition, Task):
         raise TypeError(f"{definition.name} is no classification task: see tasks.qa_evaluate")
     task = definition.name
-    target = choose_device(device)
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
-    if max_tokens < 1:
-        raise UserError(f"--max-tokens {max_tokens}: expected at least 1")
+    target = chosen_device(device, precision, max_tokens)
     loaded_body = Body.load(locate(body, "body"))
     trained = task_of(loaded_body, task)
-    if sorted(trained["labels"]) != sorted(definition.labels):
-        raise UserError(f"{body}: was trained on the labels {trained['labels']}, {task} {definition.version} has "
-                        f"{list(definition.labels)}; finetune it anew")
+    check_labels(body, trained["labels"], definition)
     max_length = resolve_max_length(max_length, loaded_body.config.max_positions)
-    cells = _cells(definition, embeddings, data, split)
-    model: TaskModel | None = None
+    cells = cells_of(definition.read, embeddings, data, split)
     records: list[dict[str, Any]] = []
     with atomic_folder(output, overwrite) as folder:
         (folder / task).mkdir()
-        for cell in cells:
-            embedding = Embedding.load(cell.path)
-            if model is None:
-                model = task_model(loaded_body, embedding, target, precision)
-            else:
-                check_compatible(loaded_body, embedding)
-                swap(model, embedding)
+        for cell, embedding, model in in_turn(loaded_body, cells, target, precision):
             encoded = encode_examples(embedding.tokenizer, cell.data.examples, max_length)
             predicted = predict(model, encoded, task, max_tokens, None if quiet else f"{task} {split} {cell.language}")
             names = [trained["labels"][index] for index in predicted]
@@ -187,7 +215,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
                 "embedding": embedding_record(cell.path, embedding),
                 "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "dropped": cell.data.dropped},
                 "max_length": max_length, "truncated": encoded.truncated, "precision": precision,
-                "device": str(target), "predictions": f"{task}/{split}-{cell.language}.tsv", "software": software(),
+                "device": str(target), "predictions": f"{task}/{split}-{cell.language}.tsv", "software": environment(),
             }
             write_json(stem.with_name(stem.name + ".json"), record)
             records.append(record)

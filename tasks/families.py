@@ -152,8 +152,6 @@ class QuestionAnswering:
         return {"no_answer_threshold": self.threshold} if self.task.unanswerable else {}
 
 
-
-
 @dataclass
 class Tagging:
     """A label for each word."""

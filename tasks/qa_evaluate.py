@@ -16,10 +16,10 @@ from adapt.embedding import Embedding
 from adapt.resources import locate
 from adapt.tokenizer import Tokenizer
 from pretrain.body import Body
-from pretrain.encoder import PRECISIONS
+from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, refuse_existing, write_json
-from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, choose_device, embedding_record, software
+from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, chosen_device, embedding_record
 from tasks.heads import TaskModel, task_model
 from tasks.qa import QATask
 from tasks.qa_data import Question, Questions
@@ -121,13 +121,11 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
         UserError: existing output, wrong artefact, missing or stripped data.
     """
     refuse_existing(output, overwrite)
-    target = choose_device(device)
-    for name, value, known in (("precision", precision, PRECISIONS), ("pairs", pairs, PAIRS)):
-        if value not in known:
-            raise unknown(name, value, known)
-    for name, number in (("max-tokens", max_tokens), ("max-answer-tokens", max_answer)):
-        if number < 1:
-            raise UserError(f"--{name} {number}: expected at least 1")
+    target = chosen_device(device, precision, max_tokens)
+    if pairs not in PAIRS:
+        raise unknown("pairs", pairs, PAIRS)
+    if max_answer < 1:
+        raise UserError(f"--max-answer-tokens {max_answer}: expected at least 1")
     loaded = Body.load(locate(body, "body"))
     if untrained_head:
         loaded = untrained(loaded)
@@ -172,7 +170,7 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
                 "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "misaligned": len(cell.data.misaligned)},
                 "windows": {**vars(settings), "count": len(windows), "cut_questions": windows.cut_questions},
                 "max_answer_tokens": max_answer, "precision": precision, "device": str(target),
-                "predictions": f"{stem}.json", "software": software(),
+                "predictions": f"{stem}.json", "software": environment(),
             }
             write_json(folder / f"{stem}.record.json", result)
             records.append(result)

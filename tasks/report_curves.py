@@ -167,13 +167,13 @@ def _loss_rows(language: str, panel: Panel) -> list[list[Value]]:
 
 
 def loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[str, int], axis: str = "update",
-               key: str = "loss", training: bool = False) -> Panel:
+               training: bool = False) -> Panel:
     """A line a run, and the mean of each arm's runs; of held-out curves, or of what was logged in training."""
     count = {arm: sum(other == arm for other, _ in runs) for arm, _ in runs}
     lines = []
     for arm in sort_arms(list(count)):
-        own = [[(float(point[axis]), float(point[key]), NAN, NAN) for point in (run.training if training else run.curve)
-                if point.get(axis) is not None and point.get(key) is not None] for other, run in runs if other == arm]
+        own = [[(float(point[axis]), float(point["loss"]), NAN, NAN) for point in (run.training if training else run.curve)
+                if point.get(axis) is not None and point.get("loss") is not None] for other, run in runs if other == arm]
         lines += [Line(arm, styles.setdefault(arm, len(styles)), points, thin=count[arm] > 1) for points in own]
         if count[arm] > 1:
             lines.append(Line(arm, styles[arm], _pooled(own)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pretrain.forgetting import Forgetting
@@ -16,12 +17,18 @@ MOST_EPISODES = 25
 """Episodes a body that the table shows; of more, evenly spaced ones."""
 
 
-def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
-    """Held-out loss of the bodies along pre-training, with a vertical line where an episode begins."""
+def _by_arm(found: Collected, points: Callable[[Artefact], Sequence[Any]]) -> dict[str, list[Artefact]]:
+    """The bodies of each arm that have such points."""
     bodies: dict[str, list[Artefact]] = {}
     for one in found.artefacts:
-        if one.kind == "body" and one.curve:
+        if one.kind == "body" and points(one):
             bodies.setdefault(found.arms.get(one.fingerprint, one.shown), []).append(one)
+    return bodies
+
+
+def pretraining(found: Collected, styles: dict[str, int]) -> list[Block]:
+    """Held-out loss of the bodies along pre-training, with a vertical line where an episode begins."""
+    bodies = _by_arm(found, lambda body: body.curve)
     if not bodies:
         return [Paragraph("No curve of a pre-training lies below these folders.")]
     panels, rows, told = [], [], []
@@ -61,10 +68,7 @@ def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
 
 def training(found: Collected, styles: dict[str, int]) -> list[Block]:
     """Loss and learning rates as logged in training, with a vertical line where an episode begins, and what each reset cost."""
-    bodies: dict[str, list[Artefact]] = {}
-    for one in found.artefacts:
-        if one.kind == "body" and one.training:
-            bodies.setdefault(found.arms.get(one.fingerprint, one.shown), []).append(one)
+    bodies = _by_arm(found, lambda body: body.training)
     if not bodies:
         return []
     arms = sort_arms(list(bodies))

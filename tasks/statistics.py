@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,13 @@ def _percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float
     return float(low), float(high)
 
 
+def _resamples(draw: np.random.Generator, count: int, resamples: int) -> Iterator[NDArray[np.int64]]:
+    """Which of `count` examples stand in each resample [R, count], some rows at a time."""
+    rows = max(1, BLOCK // count)
+    for start in range(0, resamples, rows):
+        yield draw.integers(0, count, (min(rows, resamples - start), count))
+
+
 def bootstrap(values: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 1) -> Estimate:
     """Mean with its percentile bootstrap interval over examples (Efron 1979).
 
@@ -75,9 +82,7 @@ def bootstrap(values: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLE
     if len(distinct) <= FEW:
         drawn = draw.multinomial(len(array), counts / len(array), resamples)
         return Estimate(float(array.mean()), *_percentiles(drawn @ distinct / len(array), level), len(array))
-    rows = max(1, BLOCK // len(array))
-    means = np.concatenate([array[draw.integers(0, len(array), (min(rows, resamples - start), len(array)))].mean(1)
-                            for start in range(0, resamples, rows)])
+    means = np.concatenate([array[drawn].mean(1) for drawn in _resamples(draw, len(array), resamples)])
     return Estimate(float(array.mean()), *_percentiles(means, level), len(array))
 
 
@@ -99,11 +104,8 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float
     above, below = _pair(numerators, denominators, "bootstrap of a ratio")
     if below.sum() == 0:
         raise ValueError("bootstrap of a ratio: all denominators are zero")
-    draw = np.random.default_rng(seed)
-    rows = max(1, BLOCK // len(above))
     ratios = []
-    for start in range(0, resamples, rows):
-        drawn = draw.integers(0, len(above), (min(rows, resamples - start), len(above)))
+    for drawn in _resamples(np.random.default_rng(seed), len(above), resamples):
         sums = below[drawn].sum(1)
         ratios.append(above[drawn].sum(1)[sums != 0] / sums[sums != 0])
     return Estimate(float(above.sum() / below.sum()), *_percentiles(np.concatenate(ratios), level), len(above))
@@ -212,12 +214,8 @@ def paired_ratio_bootstrap(first: ArrayLike, second: ArrayLike, level: float = L
         first, second: numerator and denominator of each example [N, 2].
     """
     one, two = _ratio_pair(first, second, "paired bootstrap of ratios")
-    draw = np.random.default_rng(seed)
-    rows = max(1, BLOCK // len(one))
-    gaps = []
-    for start in range(0, resamples, rows):
-        drawn = draw.integers(0, len(one), (min(rows, resamples - start), len(one)))
-        gaps.append(_ratios(two[drawn].sum(1)) - _ratios(one[drawn].sum(1)))
+    gaps = [_ratios(two[drawn].sum(1)) - _ratios(one[drawn].sum(1))
+            for drawn in _resamples(np.random.default_rng(seed), len(one), resamples)]
     value = float(_ratios(two.sum(0)) - _ratios(one.sum(0)))
     return Estimate(value, *_percentiles(np.concatenate(gaps), level), len(one))
 

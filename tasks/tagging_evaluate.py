@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adapt.assemble import check_compatible, swap
 from adapt.embedding import Embedding
 from adapt.resources import locate
 from pretrain.body import Body
-from pretrain.encoder import PRECISIONS
-from pretrain.errors import UserError, unknown
+from pretrain.environment import environment
+from pretrain.errors import UserError
 from pretrain.files import atomic_folder, refuse_existing, write_json
 from tasks.encoding import resolve_max_length
 from tasks.evaluate import (
     MAX_TOKENS,
     aligned,
     body_record,
-    by_language,
-    choose_device,
+    cells_of,
+    check_labels,
+    chosen_device,
     embedding_record,
+    in_turn,
     most_probable,
-    software,
 )
-from tasks.heads import TaskModel, task_model, task_of, with_drawn_head
+from tasks.heads import TaskModel, task_of, with_drawn_head
 from tasks.tagging import TaggingTask, with_labels
 from tasks.tagging_data import Sentences
 from tasks.tagging_features import Windows, encode_sentences
@@ -68,15 +67,6 @@ def tag(model: TaskModel, head: str, embedding: Embedding, sentences: Sentences,
     return [names[end - len(item.words):end] for end, item in zip(ends, sentences, strict=True)], windows
 
 
-@dataclass
-class Cell:
-    """One language of an evaluation before it is computed."""
-
-    path: Path
-    language: str
-    data: Sentences
-
-
 def prepare(body: Body, place: str | Path, task: TaggingTask, untrained_head: bool) -> tuple[Body, TaggingTask]:
     """The body with the head that is to be scored, and the task with that head's labels.
 
@@ -92,9 +82,7 @@ def prepare(body: Body, place: str | Path, task: TaggingTask, untrained_head: bo
     trained = task_of(body, task.name)["labels"]
     if not task.labels:
         return body, _labelled(task, trained)
-    if sorted(trained) != sorted(task.labels):
-        raise UserError(f"{place}: was trained on the labels {trained}, {task.name} {task.version} has {list(task.labels)}; "
-                        "finetune it anew")
+    check_labels(place, trained, task)
     return body, task
 
 
@@ -126,26 +114,15 @@ def evaluate_tagging(body: str | Path, embeddings: Sequence[str | Path], task: T
         UserError: existing output, wrong artefact, missing, malformed or stripped data.
     """
     refuse_existing(output, overwrite)
-    target = choose_device(device)
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
-    if max_tokens < 1:
-        raise UserError(f"--max-tokens {max_tokens}: expected at least 1")
+    target = chosen_device(device, precision, max_tokens)
     loaded, task = prepare(Body.load(locate(body, "body")), body, task, untrained_head)
     record = task_of(loaded)
     max_length = resolve_max_length(max_length, loaded.config.max_positions)
-    cells = [Cell(path, code, task.read(data, split, code)) for code, path in by_language(embeddings).items()]
-    model: TaskModel | None = None
+    cells = cells_of(task.read, embeddings, data, split)
     records: list[dict[str, Any]] = []
     with atomic_folder(output, overwrite) as folder:
         (folder / task.name).mkdir()
-        for cell in cells:
-            embedding = Embedding.load(cell.path)
-            if model is None:
-                model = task_model(loaded, embedding, target, precision)
-            else:
-                check_compatible(loaded, embedding)
-                swap(model, embedding)
+        for cell, embedding, model in in_turn(loaded, cells, target, precision):
             predicted, windows = tag(model, task.name, embedding, cell.data, record["labels"], max_length, max_tokens,
                                      None if quiet else f"{task.name} {split} {cell.language}")
             stem = f"{task.name}/{split}-{cell.language}"
@@ -159,7 +136,7 @@ def evaluate_tagging(body: str | Path, embeddings: Sequence[str | Path], task: T
                 "head": {"kind": record["head"], "trained_on": None if untrained_head else record["name"]},
                 "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "dropped": cell.data.dropped},
                 "max_length": max_length, "windows": len(windows), "unread_words": windows.unread, "precision": precision,
-                "device": str(target), "predictions": f"{stem}.tsv", "software": software(),
+                "device": str(target), "predictions": f"{stem}.tsv", "software": environment(),
             }
             write_json(folder / f"{stem}.json", result)
             records.append(result)

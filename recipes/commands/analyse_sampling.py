@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from adapt.assemble import assemble_pair
     from adapt.embedding import Embedding
     from pretrain.body import Body
+    from pretrain.environment import environment
     from pretrain.errors import UserError, unknown
     from pretrain.files import atomic_folder, refuse_existing, write_json
     from recipes.sampling.arms import TESTS, Result, by_arm, check_pairing, compare
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from recipes.sampling.observe import Settings, observe
     from recipes.sampling.page import page, record, verdict, write_csv
     from recipes.sampling.runs import load_blocks, load_runs
-    from tasks.evaluate import choose_device, software
+    from tasks.evaluate import choose_device
 
     refuse_existing(args.output, args.overwrite)
     if not args.no_picture and find_spec("matplotlib") is None:
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     said = {"data": str(args.data), "split": args.split, "blocks": count, "tokens_per_sample": blocks.block_size,
             "mask_prob": settings.mask_prob, "mask_policy": settings.mask_policy, "mixture": settings.mixture,
             "draws": settings.draws, "seed": settings.seed, "batch_size": settings.batch_size, "test": args.test,
-            "device": str(device), "software": software()}
+            "device": str(device), "software": environment()}
     comparisons = compare(results, args.test)
     with atomic_folder(args.output, args.overwrite) as folder:
         write_csv(results, folder)

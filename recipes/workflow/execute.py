@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from pretrain.environment import available_cores
 from pretrain.errors import UserError
-from pretrain.files import atomic_file, write_json
+from pretrain.files import atomic_file, exclusive, write_json
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.plan import Job, Plan
 from recipes.workflow.settings import STAGES
@@ -106,28 +107,9 @@ def _executor(profile: Path) -> str:
     return "" if executor in ("", "local", "dryrun", "touch") else executor
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def locked(root: Path) -> Iterator[IO[bytes]]:
-    """Keeps a second process of the same run out. Snakemake inherits the lock, so it also holds while one is at work whose
-    parent was killed."""
-    import fcntl
-
-    with open(root / ".lock", "ab") as lock:
-        limit = time.monotonic() + LOCK_WAIT
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= limit:
-                    raise UserError(f"{root}: another process is at work on this run; wait for it, or stop it") from None
-                time.sleep(0.1)
-        yield lock
+def locked(root: Path) -> AbstractContextManager[IO[bytes]]:
+    """Keeps a second process of the same run out; Snakemake inherits the lock."""
+    return exclusive(root / ".lock", LOCK_WAIT, f"{root}: another process is at work on this run; wait for it, or stop it")
 
 
 def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] = ()) -> None:
