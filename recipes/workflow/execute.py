@@ -177,7 +177,9 @@ def _run_engine(root: Path, arguments: list[str], lock: IO[bytes], total: int, l
         child = subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
                                  start_new_session=True, pass_fds=[lock.fileno()])
         try:
-            with tqdm(total=total, desc=root.name, unit="cell", disable=quiet, dynamic_ncols=True, smoothing=0.1) as bar:
+            # a terminal's clock ticks between cells, a log gets a line where a cell has ended
+            with tqdm(total=total, desc=root.name, unit="cell", disable=quiet, dynamic_ncols=True, smoothing=0.1, mininterval=1,
+                      miniters=0 if sys.stderr.isatty() else 1) as bar:
                 while child.poll() is None:
                     time.sleep(0.2)
                     _show(bar, root)
