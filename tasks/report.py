@@ -18,6 +18,7 @@ from tasks.report_cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SE
 from tasks.report_commands import trace
 from tasks.report_curves import loss_figures, score_figures, speed
 from tasks.report_layout import Report
+from tasks.report_losses import loss_tables
 from tasks.report_pretraining import pretraining, training
 from tasks.report_records import Collected, collect
 from tasks.report_tables import (
@@ -75,7 +76,7 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
     sections = [
         Section("results", "Results", _results(tables)),
         *([Section("budgets", "By budget", report_budgets.blocks(grown, styles))] if grown else []),
-        Section("curves", "Along the adaptation", _curves(found, styles)),
+        Section("curves", "Along the adaptation", _curves(found, styles, baseline)),
         Section("pretraining-loss", "Pre-training", [*pretraining(found, styles), *training(found, styles)]),
         Section("settings", "Settings", _settings(found), "how bodies and embeddings were made"),
         Section("environment", "Environment", [environment_table(found)]),
@@ -123,7 +124,7 @@ def _results(tables: Sequence[Matrix]) -> list[Block]:
     return blocks
 
 
-def _curves(found: Collected, styles: dict[str, int]) -> list[Block]:
+def _curves(found: Collected, styles: dict[str, int], baseline: str) -> list[Block]:
     quick = speed(found)
     blocks = [*score_figures(found, styles), *([quick] if quick else [])]
     if quick:
@@ -132,7 +133,7 @@ def _curves(found: Collected, styles: dict[str, int]) -> list[Block]:
     else:
         blocks.append(Paragraph("No adaptation run was scored at more than one update; `relexify adapt --save-embeddings-at` "
                                 "keeps the embeddings of earlier updates for that."))
-    return [*blocks, *loss_figures(found, styles)]
+    return [*blocks, *loss_figures(found, styles), *loss_tables(found, baseline)]
 
 
 def _settings(found: Collected) -> list[Block]:

@@ -125,17 +125,21 @@ def pooled_scores(runs: Sequence[Sequence[Point]]) -> list[Point]:
     return [(x, y, max(0.0, low), min(1.0, high)) for x, y, low, high in [*earlier, (at, last.value, last.low, last.high)]]
 
 
+def adaptations(found: Collected) -> dict[str, dict[str, list[Artefact]]]:
+    """Condition -> language -> the new embeddings whose loss was measured along the adaptation."""
+    conditions = {score.base: score.condition for score in found.scores if score.final}
+    groups: dict[str, dict[str, list[Artefact]]] = {}
+    for one in found.artefacts:
+        if one.kind == "embedding" and one.curve and one.made.get("initialiser") != PRETRAINING:
+            condition = conditions.get(one.folder.as_posix(), "")
+            groups.setdefault(condition, {}).setdefault(str(one.record.get("language")), []).append(one)
+    return groups
+
+
 def loss_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
     """Held-out loss of the growing embeddings against updates and against tokens, a panel a language."""
-    conditions = {score.base: score.condition for score in found.scores if score.final}
-    runs = [one for one in found.artefacts
-            if one.kind == "embedding" and one.curve and one.made.get("initialiser") != PRETRAINING]
-    groups: dict[str, dict[str, list[Artefact]]] = {}
-    for run in runs:
-        condition = conditions.get(run.folder.as_posix(), "")
-        groups.setdefault(condition, {}).setdefault(str(run.record.get("language")), []).append(run)
     blocks: list[Block] = []
-    for number, (condition, languages) in enumerate(sorted(groups.items())):
+    for number, (condition, languages) in enumerate(sorted(adaptations(found).items())):
         for axis in AXES:
             panels = []
             rows: list[list[Value]] = []
