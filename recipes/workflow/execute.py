@@ -17,6 +17,7 @@ from typing import IO, Any
 from pretrain.environment import available_cores
 from pretrain.errors import UserError
 from pretrain.files import atomic_file, exclusive, write_json
+from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.plan import Job, Plan
 from recipes.workflow.settings import STAGES
@@ -43,12 +44,16 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
                                    *(f"{path}: expected {what}" for path, what in plan.missing.items())]))
     pending = plan.pending(only)
     arguments = snakemake_arguments(profile, cores, jobs, keep_going) if pending else []
+    shared = gpus.to_share({stage: plan.recipe.resources[stage].get("gpus") or 0
+                            for stage in dict.fromkeys(plan.jobs[name].stage for name in pending)}) if profile == LOCAL else None
+    if shared is not None:
+        arguments += ["--resources", f"gpu={len(shared)}"]
     for text in plan.recipe.warnings:
         print(f"relexify: warning: {text}", file=sys.stderr)
     root.mkdir(parents=True, exist_ok=True)
     plan.store.mkdir(parents=True, exist_ok=True)
     with locked(root) as lock:
-        lay_out(plan, root, pending, only)
+        lay_out(plan, root, pending, only, shared)
         code = _run_engine(root, arguments, lock, len(pending), profile == LOCAL, quiet) if pending else 0
         failed = [name for name in pending if (root / ".failed" / name).exists()]
         left = [name for name in pending if not plan.jobs[name].done]
@@ -112,8 +117,12 @@ def locked(root: Path) -> AbstractContextManager[IO[bytes]]:
     return exclusive(root / ".lock", LOCK_WAIT, f"{root}: another process is at work on this run; wait for it, or stop it")
 
 
-def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] = ()) -> None:
-    """Writes everything that the run's folder says before anything runs."""
+def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] = (), shared: list[str] | None = None) -> None:
+    """Writes everything that the run's folder says before anything runs.
+
+    Args:
+        shared: the GPUs that the cells share; None: they see what they always would.
+    """
     from omegaconf import OmegaConf
 
     with atomic_file(root / "recipe.yaml") as file:
@@ -129,7 +138,7 @@ def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] 
     shutil.copyfile(RULES, root / "Snakefile")
     todo = set(pending)
     for name in pending:
-        _write_job(plan.jobs[name], plan, root)
+        _write_job(plan.jobs[name], plan, root, shared)
     write_json(root / "plan.json", {
         "command": shlex.join([sys.executable, "-m", "recipes.workflow.job", str(root.resolve())]),
         "wanted": [name for name in plan.wanted(only) if name in todo],
@@ -137,7 +146,7 @@ def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] 
         "stages": {stage: _resources(plan.recipe.resources[stage]) for stage in STAGES}})
 
 
-def _write_job(job: Job, plan: Plan, root: Path) -> None:
+def _write_job(job: Job, plan: Plan, root: Path, shared: list[str] | None) -> None:
     """What `recipes.workflow.job` reads: a file a job, so that no job reads the whole plan."""
     import json
 
@@ -151,6 +160,7 @@ def _write_job(job: Job, plan: Plan, root: Path) -> None:
         "record": str(job.record.absolute()), "log": str(here / "logs" / f"{job.id}.log"), "link": str(here / job.id),
         "lock": str(plan.store.absolute() / ".locks" / job.id), "stamp": str(here / ".stamps" / job.id),
         "failed": str(here / ".failed" / job.id),
+        "gpus": None if shared is None else {"names": shared, "count": plan.recipe.resources[job.stage].get("gpus") or 0},
         "environment": {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}}),
         encoding="utf-8")
 

@@ -13,8 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from recipes.workflow.gpus import taken
 
 POLL = 0.1
 LEADER = "RELEXIFY_RUN_LEADER"
@@ -63,16 +67,27 @@ def wait_for(lock: IO[Any], log: IO[str]) -> None:
             time.sleep(POLL)
 
 
-def run_command(command: list[str], environment: dict[str, str], folder: str, lock: IO[Any], log: IO[str]) -> int:
-    """Runs the relexify command to its end; it inherits the lock, so that it is held as long as anything is at work."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                             stderr=subprocess.STDOUT, env={**os.environ, **environment}, cwd=folder, pass_fds=[lock.fileno()])
+def run_command(command: list[str], environment: dict[str, str], folder: str, locks: Sequence[IO[Any]], log: IO[str]) -> int:
+    """Runs the relexify command to its end; it inherits the locks, so that they are held as long as anything is at work."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                             env={**os.environ, **environment}, cwd=folder, pass_fds=[lock.fileno() for lock in locks])
     while True:
         try:
             return child.wait(POLL)
         except subprocess.TimeoutExpired:
             if leaderless():
                 end_group()
+
+
+@contextmanager
+def gpus_of(job: dict[str, Any], run: Path) -> Iterator[tuple[dict[str, str], list[IO[Any]]]]:
+    """The environment that shows a cell its GPUs, and the locks that keep others from them."""
+    if job["gpus"] is None:
+        yield {}, []
+        return
+    with taken(run / ".gpus", job["gpus"]["names"], job["gpus"]["count"],
+               waiting=lambda: end_group() if leaderless() else None) as (names, locks):
+        yield {"CUDA_VISIBLE_DEVICES": ",".join(names)}, locks
 
 
 def run_job(run: Path, name: str) -> int:
@@ -89,7 +104,9 @@ def run_job(run: Path, name: str) -> int:
         if not record.exists():
             print(f"$ {job['line']}", file=log, flush=True)
             quiet = ["--quiet"] if job["stage"] in QUIET else []
-            code = run_command([*job["program"], *job["words"], *quiet], job["environment"], job["folder"], lock, log)
+            with gpus_of(job, run) as (environment, locks):
+                code = run_command([*job["program"], *job["words"], *quiet], {**job["environment"], **environment},
+                                   job["folder"], [lock, *locks], log)
             if not code and not record.exists():
                 print(f"the command ended well, but {record} is not there", file=log)
                 code = 1

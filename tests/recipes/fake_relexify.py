@@ -1,7 +1,7 @@
 """Stands in for the relexify command in tests of the workflow: writes the record of a stage at once.
 
 FAKE_FAIL: a word of the output's name; that command fails. FAKE_SLOW: a word; that command waits for the file FAKE_GO.
-FAKE_LOG: one line when a command begins and one when it ends.
+FAKE_LOG: one line when a command begins and one when it ends. The record holds the command's words and the GPUs that it sees.
 """
 
 import json
@@ -32,5 +32,5 @@ if os.environ.get("FAKE_FAIL") and os.environ["FAKE_FAIL"] in output.name:
     sys.exit(2)
 record = output / RECORDS[stage]
 record.parent.mkdir(parents=True)
-record.write_text(json.dumps({"words": words}))
+record.write_text(json.dumps({"words": words, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}))
 note("end")

@@ -1,0 +1,74 @@
+"""Which GPUs a cell on this machine sees: as many as its stage asks for, none that another cell of the run has."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from pretrain.errors import UserError
+
+POLL = 0.1
+
+
+def visible() -> list[str]:
+    """The GPUs of this machine by the names that CUDA_VISIBLE_DEVICES takes."""
+    import torch
+
+    count = torch.cuda.device_count()
+    given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return given[:count] or [str(number) for number in range(count)]
+
+
+def to_share(asked: Mapping[str, int]) -> list[str] | None:
+    """The GPUs that cells share; None where no stage asks for any, and every cell sees what it always would.
+
+    Args:
+        asked: stage -> GPUs, of the stages that are to run.
+
+    Raises:
+        UserError: a stage asks for more than there are.
+    """
+    if not any(asked.values()):
+        return None
+    found = visible()
+    for stage, count in asked.items():
+        if count > len(found):
+            raise UserError(f"resources.{stage}.gpus {count}: this machine shows {len(found)}; ask for fewer (0: on the CPU), or "
+                            "name a cluster's --profile")
+    return found
+
+
+@contextmanager
+def taken(folder: Path, names: Sequence[str], count: int,
+          waiting: Callable[[], None]) -> Iterator[tuple[list[str], list[IO[Any]]]]:
+    """Holds `count` of the GPUs; gives their names, and the locks for children to inherit.
+
+    Cells never wait for each other in a circle: Snakemake starts no more than ask for all GPUs together. A lock may be held a
+    moment longer than its cell by what that started.
+
+    Args:
+        waiting: called while there are too few.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        mine: dict[str, IO[Any]] = {}
+        while len(mine) < count:
+            for name in names:
+                if name in mine or len(mine) == count:
+                    continue
+                lock = open(folder / name.replace("/", "_"), "ab")  # noqa: SIM115  held beyond this block
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    lock.close()
+                    continue
+                mine[name] = held.enter_context(lock)
+            if len(mine) < count:
+                waiting()
+                time.sleep(POLL)
+        yield sorted(mine, key=list(names).index), list(mine.values())
