@@ -121,7 +121,7 @@ class Planner:
         body = self._body(arm, seed)
         adapted = {(initialiser, budget.label, code): self._embedding(arm, seed, body, code, initialiser, budget)
                    for initialiser in r.initialisers for budget in r.budgets for code in r.targets}
-        for task in r.tasks:
+        for task in (one for one in r.tasks if seed in one.seeds):
             learned = self._finetune(task, arm, seed, body)
             own = [body.embedding] if r.base in task.languages else []
             if own:

@@ -15,7 +15,7 @@ from recipes.workflow.reading import Source, read
 STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
 KEYS = ("name", "base", "languages", "prepare", "arms", "pretrain", "seeds", "initialisers", "budgets", "budget_is", "adapt",
         "tasks", "finetune", "evaluate", "resources", "store", "tensorboard", "finally")
-TASK_KEYS = ("data", "split", "languages", "train_task", "finetune", "evaluate")
+TASK_KEYS = ("data", "split", "languages", "seeds", "train_task", "finetune", "evaluate")
 RESOURCES = ("threads", "mem_mb", "gpus", "runtime", "extra")
 FINALLY = ("report", "paper-tables")
 SEEN, TEXT = "seen", "text"
@@ -65,12 +65,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """A task: where it is learned, where and in which languages it is tested."""
+    """A task: where it is learned, where, in which languages and with which of the run's seeds it is tested."""
 
     name: str
     data: str
     split: str
     languages: tuple[str, ...]
+    seeds: tuple[int, ...]
     train_task: str
     train_data: str
     finetune: dict[str, Any]
@@ -131,7 +132,7 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     arms, warnings = _arms(source, content)
     adapt = options.check(source, "adapt", "adapt", source.table("adapt", content.get("adapt")), ("data",))
     budgets = _budgets(source, content, adapt)
-    tasks = _tasks(source, content, list(languages))
+    tasks = _tasks(source, content, list(languages), seeds)
     finals = source.names("finally", content.get("finally", ["report"] if tasks else [])) if content.get("finally") != [] else []
     _known("finally", finals, FINALLY, source)
     for key, kind in (("store", str), ("tensorboard", bool)):
@@ -298,7 +299,7 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
                  for amount, _ in tokens for label, point in points)
 
 
-def _tasks(source: Source, content: dict[str, Any], languages: list[str]) -> tuple[TaskSettings, ...]:
+def _tasks(source: Source, content: dict[str, Any], languages: list[str], seeds: list[int]) -> tuple[TaskSettings, ...]:
     from tasks.registry import load_all
 
     registry = load_all()
@@ -325,7 +326,9 @@ def _tasks(source: Source, content: dict[str, Any], languages: list[str]) -> tup
         _known(f"{place}.languages", codes, languages, source)
         checked = {stage: {**common[stage], **options.check(source, f"{place}.{stage}", stage, given[stage],
                                                             ("task", "data", "split"))} for stage in given}
-        found.append(TaskSettings(name, str(own.get("data")), str(split), tuple(codes), str(train_task), str(train_data),
+        chosen = source.names(f"{place}.seeds", own["seeds"], int) if "seeds" in own else seeds
+        found.append(TaskSettings(name, str(own.get("data")), str(split), tuple(codes),
+                                  tuple(seed for seed in seeds if seed in chosen), str(train_task), str(train_data),
                                   checked["finetune"], checked["evaluate"]))
     return tuple(found)
 

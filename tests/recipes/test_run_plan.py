@@ -30,6 +30,15 @@ def test_the_cells_are_the_product_of_the_recipe(tmp_path):
     assert set(cells.values()) == {1} and len(cells) == 2 * 2 * 3
 
 
+def test_a_task_may_have_some_of_the_seeds(tmp_path):
+    tasks = {"xnli": {**content(tmp_path)["tasks"]["xnli"], "seeds": [2, 3]}, "udpos": {"data": str(tmp_path / "task")}}
+    made = plan(tmp_path, tasks=tasks)
+    cells = Counter((cell["task"], cell["seed"]) for cell in made.cells if cell["stage"] == "evaluate")
+    assert cells == {("xnli", 2): 6, ("udpos", 1): 6, ("udpos", 2): 6}
+    assert made.counts()["pretrain"] == 4 and made.counts()["finetune"] == 6
+    assert set(plan(tmp_path, "seeds=[1]", tasks=tasks).jobs) < set(made.jobs)
+
+
 def test_every_job_waits_for_what_it_reads_and_comes_after_it(tmp_path):
     made = plan(tmp_path)
     order = list(made.jobs)

@@ -82,6 +82,7 @@ tasks:
     ({"base": "fr"}, "one of en, bg, sw"),
     ({"tasks": {"xnli": {"data": "d", "languages": ["bg", "fr"]}}}, "unknown 'fr'"),
     ({"tasks": {"xnli": {"data": "d", "split": "tset"}}}, "got 'tset'"),
+    ({"tasks": {"xnli": {"data": "d", "seeds": ["a"]}}}, "tasks.xnli.seeds: got 'a', expected whole numbers"),
     ({"resources": {"adapt": {"threads": 0}}}, "resources.adapt.threads: got 0"),
     ({"languages": {"en": {"text": "a", "model_type": "word"}}}, "expected one of unigram, bpe"),
     ({"pretrain": {"seed": 4}}, "pretrain.seed: is not set here: see `seeds`"),
