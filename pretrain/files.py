@@ -72,6 +72,18 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def try_lock(lock: IO[Any]) -> bool:
+    """Takes the lock of an open file; false where another process holds it. It is free again when the file is closed here and in
+    every child that inherited the descriptor."""
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def exclusive(path: str | Path, wait: float, busy: str) -> Iterator[IO[bytes]]:
     """Holds the lock of a file, which is made if need be. A child that inherits the descriptor holds it too, so a process whose
@@ -84,18 +96,12 @@ def exclusive(path: str | Path, wait: float, busy: str) -> Iterator[IO[bytes]]:
     Raises:
         UserError: another process holds it.
     """
-    import fcntl
-
     with open(path, "ab") as lock:
         limit = time.monotonic() + wait
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= limit:
-                    raise UserError(busy) from None
-                time.sleep(0.05)
+        while not try_lock(lock):
+            if time.monotonic() >= limit:
+                raise UserError(busy)
+            time.sleep(0.05)
         yield lock
 
 

@@ -84,7 +84,7 @@ def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX
     return result
 
 
-def chosen_device(device: str, precision: str, max_tokens: int) -> torch.device:
+def evaluation_device(device: str, precision: str, max_tokens: int) -> torch.device:
     """The device of an evaluation whose arithmetic and batches can be had.
 
     Raises:
@@ -192,7 +192,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
     if not isinstance(definition, Task):
         raise TypeError(f"{definition.name} is no classification task: see tasks.qa_evaluate")
     task = definition.name
-    target = chosen_device(device, precision, max_tokens)
+    target = evaluation_device(device, precision, max_tokens)
     loaded_body = Body.load(locate(body, "body"))
     trained = task_of(loaded_body, task)
     check_labels(body, trained["labels"], definition)

@@ -19,7 +19,7 @@ from pretrain.body import Body
 from pretrain.environment import environment
 from pretrain.errors import UserError, unknown
 from pretrain.files import atomic_folder, refuse_existing, write_json
-from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, chosen_device, embedding_record
+from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, embedding_record, evaluation_device
 from tasks.heads import TaskModel, task_model
 from tasks.qa import QATask
 from tasks.qa_data import Question, Questions
@@ -121,7 +121,7 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
         UserError: existing output, wrong artefact, missing or stripped data.
     """
     refuse_existing(output, overwrite)
-    target = chosen_device(device, precision, max_tokens)
+    target = evaluation_device(device, precision, max_tokens)
     if pairs not in PAIRS:
         raise unknown("pairs", pairs, PAIRS)
     if max_answer < 1:

@@ -55,7 +55,7 @@ def _table(losses: Losses, tokens: Mapping[int, float], condition: str, wanted: 
     arms = sort_arms([arm for arm, _, _ in losses])
     if len(arms) < 2:
         return None
-    baseline = pick_baseline(arms, wanted if wanted in arms else "")
+    baseline = pick_baseline(arms, wanted)
     runs = set.intersection(*({(seeds, language) for other, seeds, language in losses if other == arm} for arm in arms))
     # every seed has every language: else means over different languages would be compared
     languages = sorted({language for _, language in runs})

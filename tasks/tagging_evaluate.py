@@ -23,8 +23,8 @@ from tasks.evaluate import (
     body_record,
     cells_of,
     check_labels,
-    chosen_device,
     embedding_record,
+    evaluation_device,
     in_turn,
     most_probable,
 )
@@ -114,7 +114,7 @@ def evaluate_tagging(body: str | Path, embeddings: Sequence[str | Path], task: T
         UserError: existing output, wrong artefact, missing, malformed or stripped data.
     """
     refuse_existing(output, overwrite)
-    target = chosen_device(device, precision, max_tokens)
+    target = evaluation_device(device, precision, max_tokens)
     loaded, task = prepare(Body.load(locate(body, "body")), body, task, untrained_head)
     record = task_of(loaded)
     max_length = resolve_max_length(max_length, loaded.config.max_positions)

@@ -44,8 +44,8 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
                                    *(f"{path}: expected {what}" for path, what in plan.missing.items())]))
     pending = plan.pending(only)
     arguments = snakemake_arguments(profile, cores, jobs, keep_going) if pending else []
-    shared = gpus.to_share({stage: plan.recipe.resources[stage].get("gpus") or 0
-                            for stage in dict.fromkeys(plan.jobs[name].stage for name in pending)}) if profile == LOCAL else None
+    asked = {stage: plan.recipe.resources[stage]["gpus"] for stage in (plan.jobs[name].stage for name in pending)}
+    shared = gpus.to_share(asked) if profile == LOCAL else None
     if shared is not None:
         arguments += ["--resources", f"gpu={len(shared)}"]
     for text in plan.recipe.warnings:
@@ -160,7 +160,7 @@ def _write_job(job: Job, plan: Plan, root: Path, shared: list[str] | None) -> No
         "record": str(job.record.absolute()), "log": str(here / "logs" / f"{job.id}.log"), "link": str(here / job.id),
         "lock": str(plan.store.absolute() / ".locks" / job.id), "stamp": str(here / ".stamps" / job.id),
         "failed": str(here / ".failed" / job.id),
-        "gpus": None if shared is None else {"names": shared, "count": plan.recipe.resources[job.stage].get("gpus") or 0},
+        "gpus": None if shared is None else {"names": shared, "count": plan.recipe.resources[job.stage]["gpus"]},
         "environment": {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}}),
         encoding="utf-8")
 
@@ -168,7 +168,7 @@ def _write_job(job: Job, plan: Plan, root: Path, shared: list[str] | None) -> No
 def _resources(given: dict[str, Any]) -> dict[str, Any]:
     """A stage's threads and what else it asks for, by the names that Snakemake's executors know."""
     found = {key: given[key] for key in ("mem_mb", "runtime") if given.get(key)}
-    if given.get("gpus"):
+    if given["gpus"]:
         found["gpu"] = given["gpus"]
     return {"threads": given["threads"], "resources": {**found, **given["extra"]}}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pretrain.errors import UserError
+from pretrain.files import try_lock
 
 POLL = 0.1
 
@@ -55,20 +55,15 @@ def taken(folder: Path, names: Sequence[str], count: int,
         waiting: called while there are too few.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
+    with ExitStack() as opened:
+        locks = {name: opened.enter_context(open(folder / name.replace("/", "_"), "ab")) for name in names}
         mine: dict[str, IO[Any]] = {}
-        while len(mine) < count:
+        while True:
             for name in names:
-                if name in mine or len(mine) == count:
-                    continue
-                lock = open(folder / name.replace("/", "_"), "ab")  # noqa: SIM115  held beyond this block
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    lock.close()
-                    continue
-                mine[name] = held.enter_context(lock)
-            if len(mine) < count:
-                waiting()
-                time.sleep(POLL)
-        yield sorted(mine, key=list(names).index), list(mine.values())
+                if len(mine) < count and name not in mine and try_lock(locks[name]):
+                    mine[name] = locks[name]
+            if len(mine) == count:
+                break
+            waiting()
+            time.sleep(POLL)
+        yield [name for name in names if name in mine], list(mine.values())

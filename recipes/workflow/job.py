@@ -6,7 +6,6 @@ the process group's leader (the run's own Snakemake) is gone, it ends itself and
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from pretrain.files import try_lock
 from recipes.workflow.gpus import taken
 
 POLL = 0.1
@@ -54,17 +54,13 @@ def end_group() -> None:
 def wait_for(lock: IO[Any], log: IO[str]) -> None:
     """Waits until no other run makes the same folder."""
     said = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if leaderless():
-                end_group()
-            if not said:
-                print("another run is making this; waiting for it", file=log, flush=True)
-                said = True
-            time.sleep(POLL)
+    while not try_lock(lock):
+        if leaderless():
+            end_group()
+        if not said:
+            print("another run is making this; waiting for it", file=log, flush=True)
+            said = True
+        time.sleep(POLL)
 
 
 def run_command(command: list[str], environment: dict[str, str], folder: str, locks: Sequence[IO[Any]], log: IO[str]) -> int:

@@ -346,5 +346,5 @@ def _resources(source: Source, content: dict[str, Any]) -> dict[str, dict[str, A
                 source.wrong(f"{place}.{key}", f"got {item!r}, expected a whole number" + (
                     " (minutes)" if key == "runtime" else ""))
     default = checked.get("default", {})
-    return {stage: {"threads": 1, **default, **checked.get(stage, {}),
+    return {stage: {"threads": 1, "gpus": 0, **default, **checked.get(stage, {}),
                     "extra": {**default.get("extra", {}), **checked.get(stage, {}).get("extra", {})}} for stage in STAGES}
