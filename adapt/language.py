@@ -6,17 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapt.embedding import Embedding
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import locate, parse_resources
 from adapt.initialise import SPECIAL_ROWS, load_all
 from adapt.objective import criterion_options, mask_policy, resolve, weight
-from adapt.resources import locate, parse_resources
 from adapt.settings import AdaptSettings
-from adapt.tokenizer import Tokenizer
-from pretrain.body import ELECTRA, Body
-from pretrain.compat import load_checkpoint
-from pretrain.environment import environment
-from pretrain.errors import UserError, unknown
-from pretrain.files import atomic_folder, read_json, sha256_file, write_json
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import ELECTRA, Body
+from pretrain.base.checkpoints import load_checkpoint
+from pretrain.base.environment import environment
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.files import atomic_folder, read_json, sha256_file, write_json
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
 

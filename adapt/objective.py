@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapt.settings import AdaptSettings
-from pretrain.body import ELECTRA, Body
-from pretrain.errors import UserError, unknown
+from pretrain.artefacts.body import ELECTRA, Body
+from pretrain.base.errors import UserError, unknown
 
 OBJECTIVES = ("mlm", "rtd", "joint")
 DEFAULT = "mlm"
@@ -77,7 +77,7 @@ def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
 def criterion_options(objective: Objective, settings: AdaptSettings, body: Body) -> dict[str, Any]:
     """Options of the training line's criterion, `fairseq-train … --criterion`.
 
-    Which of its losses have a weight of 0 the objective says; `adapt.task` sets them.
+    Which of its losses have a weight of 0 the objective says; `adapt.trainer.task` sets them.
 
     Raises:
         UserError: settings of the discriminator's loss for an objective that has none.

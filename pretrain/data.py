@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.errors import UserError
-from pretrain.files import require_file
-from pretrain.vocabulary import BOS, PAD
+from pretrain.base.errors import UserError
+from pretrain.base.files import require_file
+from pretrain.base.vocabulary import BOS, PAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.errors import UserError
-from pretrain.vocabulary import PAD
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD
 
 INIT_STD = 0.02
 PRECISIONS = ("fp32", "bf16", "fp16")

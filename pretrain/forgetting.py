@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.vocabulary import PAD
 from pretrain.encoder import INIT_STD
-from pretrain.errors import UserError, unknown
 from pretrain.masked_lm import Lexicon
 from pretrain.masking import generator_for
-from pretrain.vocabulary import PAD
 
 RESETS = ("normal", "gaussian", "none")
 SCOPES = ("embedding", "embedding+bias")

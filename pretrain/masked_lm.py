@@ -1,6 +1,6 @@
 """The masked language model: encoder, RoBERTa's LM head, output matrix tied to the token embedding.
 
-Plain torch; `pretrain/roberta.py` makes it known to fairseq, `adapt` and `tasks` use it without fairseq.
+Plain torch; `pretrain/trainer/roberta.py` makes it known to fairseq, `adapt` and `tasks` use it without fairseq.
 """
 
 from __future__ import annotations

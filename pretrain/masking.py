@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pretrain.errors import UserError, unknown
-from pretrain.vocabulary import PAD, SPECIALS
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.vocabulary import PAD, SPECIALS
 
 POLICIES = {"bert": (0.8, 0.1, 0.1), "electra": (0.85, 0.15, 0.0), "mask": (1.0, 0.0, 0.0)}
 """name -> shares of hidden positions that become `<mask>`, stay as they are, become a random piece."""

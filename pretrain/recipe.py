@@ -8,12 +8,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from pretrain.electra import NORM_EPS, SOURCES, ElectraConfig, generator_config
-from pretrain.electra import SIZES as SIZES_OF_PAIRS
+from pretrain.base.environment import environment
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.files import read_json, require_folder, sha256_file
+from pretrain.electra.networks import NORM_EPS, SOURCES, ElectraConfig, generator_config
+from pretrain.electra.networks import SIZES as SIZES_OF_PAIRS
 from pretrain.encoder import EncoderConfig
-from pretrain.environment import environment
-from pretrain.errors import UserError, unknown
-from pretrain.files import read_json, require_folder, sha256_file
 from pretrain.forgetting import Forgetting
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from pretrain.forgetting import Forgetting
 
 

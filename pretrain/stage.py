@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import is_zipfile
 
-from pretrain.errors import UserError
-from pretrain.files import exclusive, read_json, refuse_existing, write_json
+from pretrain.base.errors import UserError
+from pretrain.base.files import exclusive, read_json, refuse_existing, write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl", "mlm_loss", "rtd_loss", "generator_accuracy", "sampled_accuracy",

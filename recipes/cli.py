@@ -7,31 +7,32 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 
 VERBS: dict[str, tuple[str, str]] = {
-    "prepare": ("adapt.prepare", "text -> tokenizer and binarised blocks"),
+    "prepare": ("recipes.commands.prepare", "text -> tokenizer and binarised blocks"),
     "pretrain": ("recipes.commands.pretrain", "prepared English text -> body and embedding, with or without forgetting"),
     "split": ("recipes.commands.split", "a pre-training checkpoint -> body and embedding"),
     "adapt": ("recipes.commands.adapt", "a new language's embedding against the frozen body"),
-    "finetune": ("tasks.commands.finetune", "the body, on English task data -> task body"),
+    "finetune": ("recipes.commands.finetune", "the body, on English task data -> task body"),
     "assemble": ("recipes.commands.assemble", "task body + embedding -> one portable model folder"),
-    "evaluate": ("tasks.commands.evaluate", "zero-shot scores of a task body in many languages"),
-    "score-predictions": ("tasks.commands.score_predictions",
+    "evaluate": ("recipes.commands.evaluate", "zero-shot scores of a task body in many languages"),
+    "score-predictions": ("recipes.commands.score_predictions",
                           "scores any system's predictions in the official JSON layout"),
     "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "run": ("recipes.commands.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
-    "report": ("tasks.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
-    "paper-tables": ("tasks.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
+    "report": ("recipes.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
+    "paper-tables": ("recipes.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
     "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
     "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
-    "import-fairseq": ("adapt.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
-    "import-huggingface": ("adapt.import_huggingface", "a Hugging Face ELECTRA (discriminator, generator) -> body and embedding"),
-    "export-huggingface": ("adapt.export_huggingface", "body and embedding -> model folders that transformers opens"),
+    "import-fairseq": ("recipes.commands.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
+    "import-huggingface": ("recipes.commands.import_huggingface",
+                           "a Hugging Face ELECTRA (discriminator, generator) -> body and embedding"),
+    "export-huggingface": ("recipes.commands.export_huggingface", "body and embedding -> model folders that transformers opens"),
     "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),
-    "demo": ("recipes.demo", "the whole journey in the miniature world, in minutes"),
-    "bench": ("recipes.bench", "measures steps, preparation and evaluation against the usual ways"),
+    "demo": ("recipes.commands.demo", "the whole journey in the miniature world, in minutes"),
+    "bench": ("recipes.commands.bench", "measures steps, preparation and evaluation against the usual ways"),
 }
 """verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 

@@ -32,9 +32,9 @@ def read_texts(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     Raises:
         UserError: no text, two sources, a file that is missing or not UTF-8, an empty text.
     """
-    from adapt.corpus import decode_utf8
-    from pretrain.errors import UserError
-    from pretrain.files import require_file
+    from adapt.text.corpus import decode_utf8
+    from pretrain.base.errors import UserError
+    from pretrain.base.files import require_file
 
     if bool(args.text) == bool(args.file):
         raise UserError(f"{'texts and --file are both' if args.file else 'no text is'} given; pass texts, or --file FILE, or - "

@@ -3,4 +3,4 @@
 import sys
 
 if sys.modules.get("fairseq") is not None:  # imported by fairseq-train --user-dir: register; otherwise stay light
-    from tasks import plugin  # noqa: F401
+    from tasks.trainer import plugin  # noqa: F401

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.windows import batches as batches  # here too, where tasks look for it
-from adapt.windows import pad as pad
-from pretrain.errors import UserError
-from pretrain.vocabulary import BOS, EOS
+from adapt.text.windows import batches as batches  # here too, where tasks look for it
+from adapt.text.windows import pad as pad
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import BOS, EOS
 
 if TYPE_CHECKING:
-    from adapt.tokenizer import Tokenizer
-    from tasks.base import Example
+    from adapt.text.tokenizer import Tokenizer
+    from tasks.definition import Example
 
 def resolve_max_length(wanted: int, positions: int) -> int:
     """The longest input in tokens: as asked for, or all positions of the body where 0.

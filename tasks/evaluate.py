@@ -14,23 +14,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adapt.assemble import check_compatible, swap
-from adapt.embedding import Embedding
-from adapt.resources import locate
-from adapt.windows import batched
-from pretrain.body import Body
+from adapt.artefacts.assemble import check_compatible, swap
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import locate
+from adapt.text.windows import batched
+from pretrain.artefacts.body import Body
+from pretrain.artefacts.tensors import fingerprint
+from pretrain.base.environment import environment
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.encoder import PRECISIONS
-from pretrain.environment import environment
-from pretrain.errors import UserError, unknown
-from pretrain.files import atomic_folder, read_json, refuse_existing, write_json
-from pretrain.tensors import fingerprint
-from tasks.base import Task, standard_error, wilson_interval
+from tasks.definition import Task, standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, resolve_max_length
-from tasks.heads import TaskModel, task_model, task_of
+from tasks.heads.model import TaskModel, task_model, task_of
 from tasks.registry import get_task
 
 if TYPE_CHECKING:
-    from tasks.tagging import TaggingTask
+    from tasks.tagging.tasks import TaggingTask
 
 DEVICES = ("auto", "cpu", "cuda")
 MAX_TOKENS = 8192
@@ -190,7 +190,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
     refuse_existing(output, overwrite)
     definition = get_task(task) if isinstance(task, str) else task
     if not isinstance(definition, Task):
-        raise TypeError(f"{definition.name} is no classification task: see tasks.qa_evaluate")
+        raise TypeError(f"{definition.name} is no classification task: see tasks.qa.evaluate")
     task = definition.name
     target = evaluation_device(device, precision, max_tokens)
     loaded_body = Body.load(locate(body, "body"))

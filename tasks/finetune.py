@@ -11,25 +11,25 @@ from typing import Any
 
 import torch
 
-from adapt.assemble import check_compatible
-from adapt.embedding import Embedding
-from adapt.resources import embedding_of, locate
-from pretrain.body import HEADS, Body
-from pretrain.compat import load_checkpoint
-from pretrain.environment import environment
-from pretrain.errors import UserError
-from pretrain.files import atomic_folder, refuse_existing, write_json
+from adapt.artefacts.assemble import check_compatible
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import embedding_of, locate
+from pretrain.artefacts.body import HEADS, Body
+from pretrain.base.checkpoints import load_checkpoint
+from pretrain.base.environment import environment
+from pretrain.base.errors import UserError
+from pretrain.base.files import atomic_folder, refuse_existing, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
-from tasks.base import Definition, Examples
+from tasks.definition import Definition, Examples
 from tasks.evaluate import choose_device
-from tasks.families import Family, family_of
-from tasks.heads import task_model
+from tasks.family import Family, family_of
+from tasks.heads.model import task_model
 from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
-from tasks.tagging import with_labels
+from tasks.tagging.tasks import with_labels
 
 
 @dataclass

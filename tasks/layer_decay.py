@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pretrain.body import HEADS
-from pretrain.errors import UserError, unknown
+from pretrain.artefacts.body import HEADS
+from pretrain.base.errors import UserError, unknown
 
 VARIANTS = {"paper": 1, "official": 2}
 """How far the task head stands above the last layer."""

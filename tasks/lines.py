@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pretrain.errors import unknown
-from tasks.base import REGISTRY, Definition
+from pretrain.base.errors import unknown
+from tasks.definition import REGISTRY, Definition
 
 
 def load_all() -> dict[str, Definition]:
     """Imports the task families of this folder and returns the registry."""
-    from tasks import nli, qa, tagging  # noqa: F401
+    from tasks.classification import nli  # noqa: F401
+    from tasks.qa import tasks as qa  # noqa: F401
+    from tasks.tagging import tasks as tagging  # noqa: F401
 
     return REGISTRY
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from adapt.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION
-from pretrain.body import Body
-from pretrain.errors import UserError
-from pretrain.files import read_json, read_record, write_json
+from adapt.artefacts.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_json, read_record, write_json
 from pretrain.stage import changes
 from tasks.evaluate import aligned
 from tasks.finetune import finetune, plan

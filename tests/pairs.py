@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from adapt.embedding import Embedding
-from adapt.tokenizer import Tokenizer
-from pretrain.body import Body
-from pretrain.electra import Electra, ElectraConfig, generator_config
+from adapt.artefacts.embedding import Embedding
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import Body
+from pretrain.artefacts.pair import pair_body, sort_tensors
+from pretrain.electra.networks import Electra, ElectraConfig, generator_config
 from pretrain.encoder import Dropout, EncoderConfig
-from pretrain.pair import pair_body, sort_tensors
 
 SHAPE = EncoderConfig(layers=2, width=16, heads=2, ffn=32, embedding_width=8, max_positions=32, relative_buckets=8)
 

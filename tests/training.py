@@ -36,7 +36,7 @@ def train(data: Path, save_dir: Path, user_dir: str = "pretrain", base: dict[str
     from fairseq import options as fairseq_options
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-    importlib.import_module(f"{user_dir}.plugin")
+    importlib.import_module(f"{user_dir}.trainer.plugin")
     for function, names in ((checkpoint_utils.save_checkpoint, ("best",)), (cli.should_stop_early, ("best", "num_runs"))):
         for name in names:  # fairseq keeps these on its functions, for the life of the process
             if hasattr(function, name):
@@ -50,6 +50,6 @@ def train(data: Path, save_dir: Path, user_dir: str = "pretrain", base: dict[str
 
 def state(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, Any]:
     """The content of a checkpoint."""
-    from pretrain.compat import load_checkpoint
+    from pretrain.base.checkpoints import load_checkpoint
 
     return load_checkpoint(save_dir / name)

@@ -16,7 +16,7 @@ from fairseq.distributed import utils as distributed  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 from fairseq_cli.train import main  # noqa: E402
 
-import pretrain.plugin  # noqa: E402, F401
+import pretrain.trainer.plugin  # noqa: E402, F401
 from pretrain import forgetting  # noqa: E402
 from tests.training import PRETRAIN, QUIET, words  # noqa: E402
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adapt.embedding import Embedding
-from adapt.tokenizer import Tokenizer
-from pretrain.errors import UserError, unknown
+from adapt.artefacts.embedding import Embedding
+from adapt.text.tokenizer import Tokenizer
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.vocabulary import PAD, SPECIALS
 from pretrain.masking import generator_for
-from pretrain.vocabulary import PAD, SPECIALS
 
 SPECIAL_ROWS = ("copy", "draw")
 

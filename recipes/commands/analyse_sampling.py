@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from adapt.assemble import assemble_pair
-    from adapt.embedding import Embedding
-    from pretrain.body import Body
-    from pretrain.environment import environment
-    from pretrain.errors import UserError, unknown
-    from pretrain.files import atomic_folder, refuse_existing, write_json
+    from adapt.artefacts.assemble import assemble_pair
+    from adapt.artefacts.embedding import Embedding
+    from pretrain.artefacts.body import Body
+    from pretrain.base.environment import environment
+    from pretrain.base.errors import UserError, unknown
+    from pretrain.base.files import atomic_folder, refuse_existing, write_json
     from recipes.sampling.arms import TESTS, Result, by_arm, check_pairing, compare
     from recipes.sampling.figures import figures, histogram
     from recipes.sampling.observe import Settings, observe

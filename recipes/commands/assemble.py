@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from adapt.assemble import assemble
-    from adapt.embedding import Embedding
-    from adapt.resources import locate
-    from pretrain.body import Body
-    from pretrain.files import atomic_folder
+    from adapt.artefacts.assemble import assemble
+    from adapt.artefacts.embedding import Embedding
+    from adapt.artefacts.resources import locate
+    from pretrain.artefacts.body import Body
+    from pretrain.base.files import atomic_folder
 
     body = Body.load(locate(args.body, "body"))
     embedding = Embedding.load(locate(args.embedding, "embedding"))

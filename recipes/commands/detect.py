@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recipes.texts import add_text_arguments, description_of, print_json, read_texts
 
 if TYPE_CHECKING:
-    from adapt.detect import Detection
+    from adapt.probe.detect import Detection
 
 EXAMPLE = """example:
   relexify detect --body runs/en-electra "The cat barked at the moon"
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from adapt.detect import detect, load_detector
+    from adapt.probe.detect import detect, load_detector
     from tasks.evaluate import choose_device
 
     if args.threads > 0:

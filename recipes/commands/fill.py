@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recipes.texts import add_text_arguments, description_of, print_json, read_texts
 
 if TYPE_CHECKING:
-    from adapt.fill import Filling
+    from adapt.probe.fill import Filling
 
 EXAMPLE = """example:
   relexify fill --body runs/en-electra "Paris is the <mask> of France"
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from adapt.fill import fill, load_filler
-    from pretrain.errors import UserError
+    from adapt.probe.fill import fill, load_filler
+    from pretrain.base.errors import UserError
     from tasks.evaluate import choose_device
 
     if args.top < 1:

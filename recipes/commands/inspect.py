@@ -30,14 +30,14 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         UserError: nothing known stands there, or it is damaged.
     """
-    from adapt.assemble import check_compatible
-    from adapt.embedding import Embedding
-    from adapt.resources import SEEDS, locate
-    from adapt.tokenizer import Tokenizer
-    from pretrain.body import Body
+    from adapt.artefacts.assemble import check_compatible
+    from adapt.artefacts.embedding import Embedding
+    from adapt.artefacts.resources import SEEDS, locate
+    from adapt.text.tokenizer import Tokenizer
+    from pretrain.artefacts.body import Body
+    from pretrain.base.errors import UserError
+    from pretrain.base.files import read_json
     from pretrain.data import MappedTokens
-    from pretrain.errors import UserError
-    from pretrain.files import read_json
 
     if (path / SEEDS).exists():
         median = describe(locate(path, "body"))
@@ -65,7 +65,7 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
         record = read_json(path)
         return [(str(path), record if isinstance(record, dict) else {"cells": record})]
     if path.suffix == ".pt":
-        from pretrain.compat import load_checkpoint
+        from pretrain.base.checkpoints import load_checkpoint
 
         state = load_checkpoint(path)
         updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")

@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from adapt.split import split
-    from pretrain.config import load_recipe
-    from pretrain.files import refuse_existing
+    from adapt.artefacts.split import split
+    from pretrain.base.config import load_recipe
+    from pretrain.base.files import refuse_existing
     from pretrain.recipe import PretrainRecipe, check, provenance, stage
     from pretrain.stage import read_curve, read_training
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from adapt.split import split
+    from adapt.artefacts.split import split
 
     body = split(args.checkpoint, args.output, args.data, force=args.force, overwrite=args.overwrite)
     print(f"{args.output}/body: {body.fingerprint[:12]}; {args.output}/embedding")

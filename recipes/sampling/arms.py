@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.sampling.figures import Figure
 from recipes.sampling.runs import Run
 from tasks.statistics import holm, paired_t, standard_error

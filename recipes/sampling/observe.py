@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pretrain.base.errors import UserError, unknown
+from pretrain.base.vocabulary import PAD
 from pretrain.data import Blocks
-from pretrain.electra import Electra
-from pretrain.errors import UserError, unknown
-from pretrain.hardness import log_softplus, sampling_log_probs
+from pretrain.electra.hardness import log_softplus, sampling_log_probs
+from pretrain.electra.networks import Electra
+from pretrain.electra.replacement import Sampling, corrupt, draw, log_probs
 from pretrain.masking import POLICIES, Masked, generator_for, mask_tokens
-from pretrain.replacement import Sampling, corrupt, draw, log_probs
-from pretrain.vocabulary import PAD
 
 MASKS, REPLACEMENTS = 0x_A1, 0x_A3
 """Keep the draws of masks apart from those of replacements."""

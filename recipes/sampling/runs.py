@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.assemble import check_compatible
-from adapt.embedding import Embedding
-from adapt.resources import locate
-from adapt.tokenizer import Tokenizer
-from pretrain.body import ELECTRA, Body
+from adapt.artefacts.assemble import check_compatible
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import locate
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import ELECTRA, Body
+from pretrain.artefacts.tensors import fingerprint
+from pretrain.base.errors import UserError
+from pretrain.base.files import require_folder
+from pretrain.base.vocabulary import Vocabulary
 from pretrain.data import Blocks, MappedTokens
-from pretrain.errors import UserError
-from pretrain.files import require_folder
-from pretrain.tensors import fingerprint
-from pretrain.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

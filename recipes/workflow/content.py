@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError
-from pretrain.files import read_json, sha256_file, write_json
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_json, sha256_file, write_json
 
 CACHE = ".hashes.json"
 DIGITS = 10

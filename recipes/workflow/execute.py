@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pretrain.environment import available_cores
-from pretrain.errors import UserError
-from pretrain.files import atomic_file, exclusive, write_json
+from pretrain.base.environment import available_cores
+from pretrain.base.errors import UserError
+from pretrain.base.files import atomic_file, exclusive, write_json
 from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.plan import Job, Plan
@@ -223,12 +223,12 @@ def _end(child: subprocess.Popen[bytes], local: bool) -> None:
 def finish(plan: Plan, root: Path) -> None:
     """The commands at the end of a run, on what is there."""
     if "report" in plan.recipe.finals and any((root / "evaluate").glob("*")):
-        from tasks.report import report
+        from recipes.report.build import report
 
         report([root], root / "report", overwrite=True)
         print(f"the report, a page for any browser: {root / 'report' / 'report.html'}")
     if "paper-tables" in plan.recipe.finals:
-        from tasks.paper_tables import paper_tables
+        from recipes.report.paper_tables import paper_tables
 
         text = paper_tables([root], "standard", "forgetting")
         with atomic_file(root / "paper-tables.txt") as file:

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pretrain.errors import UserError
-from pretrain.files import try_lock
+from pretrain.base.errors import UserError
+from pretrain.base.files import try_lock
 
 POLL = 0.1
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pretrain.files import try_lock
+from pretrain.base.files import try_lock
 from recipes.workflow.gpus import taken
 
 POLL = 0.1

@@ -13,8 +13,8 @@ from typing import Any
 
 from recipes.workflow.reading import Source
 
-MODULES = {"prepare": "adapt.prepare", "adapt": "recipes.commands.adapt", "finetune": "tasks.commands.finetune",
-           "evaluate": "tasks.commands.evaluate"}
+MODULES = {"prepare": "recipes.commands.prepare", "adapt": "recipes.commands.adapt", "finetune": "recipes.commands.finetune",
+           "evaluate": "recipes.commands.evaluate"}
 ELSEWHERE = {
     "output": "every output has its place in the store",
     "overwrite": "delete the folder in the store to make it anew",
@@ -90,7 +90,7 @@ def check(source: Source, place: str, stage: str, given: dict[str, Any], but: tu
         if name in known and name not in allowed(stage, but):
             source.wrong(f"{place}.{name}", f"is not set here: see {ELSEWHERE.get(name, 'docs/workflow.md')}")
         elif name not in known:
-            from pretrain.errors import nearest
+            from pretrain.base.errors import nearest
 
             known_names = [*allowed(stage, but), *(["text"] if stage == "prepare" else [])]
             source.wrong(f"{place}.{name}", f"relexify {stage} has no such option{nearest(name, known_names)}")
@@ -116,8 +116,8 @@ def _typed(option: Option, value: Any) -> Any:
     if option.choices and made not in option.choices:
         raise ValueError(f"got {made!r}, expected one of {', '.join(map(str, option.choices))}")
     if option.name in COUNTS:
-        from adapt.prepare import parse_count
-        from pretrain.errors import UserError
+        from adapt.text.prepare import parse_count
+        from pretrain.base.errors import UserError
 
         try:
             parse_count(made)
@@ -147,7 +147,7 @@ def deciding(stage: str, given: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in given.items():
         if name in COUNTS and value is not None:
-            from adapt.prepare import parse_count
+            from adapt.text.prepare import parse_count
 
             value = parse_count(value)
         if name not in NEITHER and name not in FILES and value != options_of(stage)[name].default:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings

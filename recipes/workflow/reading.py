@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError, nearest
-from pretrain.files import require_file
+from pretrain.base.errors import UserError, nearest
+from pretrain.base.files import require_file
 
 WORDS = "command line"
 

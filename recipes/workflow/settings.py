@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.workflow import options
 from recipes.workflow.reading import Source, read
 
@@ -152,7 +152,7 @@ def _initialisers() -> list[str]:
 
 
 def _known(place: str, names: Sequence[str], known: Sequence[str], source: Source) -> None:
-    from pretrain.errors import nearest
+    from pretrain.base.errors import nearest
 
     for name in names:
         if name not in known:
@@ -160,7 +160,7 @@ def _known(place: str, names: Sequence[str], known: Sequence[str], source: Sourc
 
 
 def _languages(source: Source, content: dict[str, Any]) -> dict[str, Language]:
-    from adapt.prepare import check_language
+    from pretrain.base.language import check_language
 
     common = options.check(source, "prepare", "prepare", source.table("prepare", content.get("prepare")))
     found: dict[str, Language] = {}
@@ -214,8 +214,8 @@ def _pretraining(source: Source, name: str, place: str, common: dict[str, Any],
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from pretrain.config import load_recipe
-    from pretrain.errors import nearest
+    from pretrain.base.config import load_recipe
+    from pretrain.base.errors import nearest
     from pretrain.recipe import PretrainRecipe
     from pretrain.recipe import check as check_pretraining
 
@@ -254,8 +254,8 @@ def _text(value: Any) -> str:
 
 
 def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> tuple[Budget, ...]:
-    from adapt.prepare import parse_count
     from adapt.settings import AdaptSettings
+    from adapt.text.prepare import parse_count
 
     kind = content.get("budget_is", SEEN)
     given = source.table("budgets", content.get("budgets"), ("updates", "tokens"))

@@ -39,7 +39,7 @@ def dry_run(plan: Plan, only: Sequence[str] = ()) -> str:
 
 def write_dag(plan: Plan, path: str | Path) -> None:
     """All jobs as a graph in Graphviz's language; what is done is filled."""
-    from pretrain.files import atomic_file
+    from pretrain.base.files import atomic_file
 
     lines = ["digraph run {", "  rankdir=LR; node [shape=box, fontname=Helvetica];"]
     for job in plan.jobs.values():

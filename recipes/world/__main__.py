@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.world import CODES, write_world
 from recipes.world.qa import SENTENCES, sentence_range
 

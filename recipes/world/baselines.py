@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.world.chance import Draw, generator
 from recipes.world.concepts import KIND
 from recipes.world.forms import clauses, subject

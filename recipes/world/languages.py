@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pretrain.errors import unknown
+from pretrain.base.errors import unknown
 from recipes.world import concepts
 from recipes.world.chance import Draw, generator
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes.world.chance import Draw, generator
 from recipes.world.concepts import CONNECTORS, KIND, OPPOSITE, verb_class
 from recipes.world.forms import Clause, Entity, Event, Form, IsA, Linked, Location, Property, clauses, subject, to_data

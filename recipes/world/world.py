@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import UserError
-from pretrain.files import atomic_folder
+from pretrain.base.errors import UserError
+from pretrain.base.files import atomic_folder
 from recipes.world import concepts
 from recipes.world.chance import Draw, generator
 from recipes.world.forms import Form

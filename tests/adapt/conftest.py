@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapt.embedding import Embedding
-from adapt.prepare import prepare
-from adapt.tokenizer import Tokenizer
-from pretrain.body import Body
+from adapt.artefacts.embedding import Embedding
+from adapt.text.prepare import prepare
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import Body
 from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.masked_lm import MaskedLM
 from tests.pairs import save_pair
@@ -70,7 +70,7 @@ def electra(journey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sentencepiece() -> Tokenizer:
     """A small tokenizer of German."""
-    from adapt.tokenizer import train_tokenizer
+    from adapt.text.tokenizer import train_tokenizer
 
     text = ["der hund läuft durch den wald und die katze schläft im haus", "kinder lernen in der schule rechnen 1 2 3"]
     return Tokenizer(train_tokenizer(text * 40, 60))

@@ -9,18 +9,18 @@ import torch
 
 pytest.importorskip("fairseq")
 
-from adapt.assemble import assemble, assemble_pair, swap
-from adapt.embedding import Embedding
-from adapt.resources import locate
-from adapt.split import split
-from adapt.tokenizer import Tokenizer
-from pretrain.body import Body
-from pretrain.electra import Discriminator, Electra, ElectraConfig
+from adapt.artefacts.assemble import assemble, assemble_pair, swap
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import locate
+from adapt.artefacts.split import split
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import Body
+from pretrain.artefacts.pair import pair_body, sort_tensors
+from pretrain.base.errors import UserError
+from pretrain.electra.networks import Discriminator, Electra, ElectraConfig
+from pretrain.electra.replacement import Sampling
 from pretrain.encoder import EncoderConfig
-from pretrain.errors import UserError
 from pretrain.masking import generator_for, mask_tokens
-from pretrain.pair import pair_body, sort_tensors
-from pretrain.replacement import Sampling
 from recipes.commands.inspect import describe
 from tests.training import PRETRAIN, state, train
 
@@ -121,7 +121,7 @@ def test_inspect_verifies_a_pair(trained):
 
 
 def test_task_body_takes_the_discriminator_and_leaves_the_generator(trained):
-    from tasks.heads import TaskModel, task_model
+    from tasks.heads.model import TaskModel, task_model
 
     body, embedding = Body.load(trained[2] / "body"), Embedding.load(trained[2] / "embedding")
     head = TaskModel(body.config, 5)
@@ -139,7 +139,7 @@ def test_task_body_takes_the_discriminator_and_leaves_the_generator(trained):
 def test_fairseq_task_body_loads_a_discriminator_and_keeps_its_tensors(trained):
     from types import SimpleNamespace
 
-    from tasks.fairseq_task import TaskBody
+    from tasks.trainer.task import TaskBody
 
     body, embedding = Body.load(trained[2] / "body"), Embedding.load(trained[2] / "embedding")
     cfg = SimpleNamespace(dropout=0.1, attention_dropout=0.1, activation_dropout=0.0, precision="fp32", compile=False)

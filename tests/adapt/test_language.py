@@ -16,14 +16,14 @@ import torch
 
 pytest.importorskip("fairseq")
 
-from adapt import plugin  # noqa: F401
-from adapt.assemble import assemble
-from adapt.embedding import Embedding
+from adapt.artefacts.assemble import assemble
+from adapt.artefacts.embedding import Embedding
 from adapt.language import adapt, stage
 from adapt.settings import AdaptSettings
-from adapt.task import FrozenBody, ModularAdaptTask
-from pretrain.body import Body
-from pretrain.errors import UserError
+from adapt.trainer import plugin  # noqa: F401
+from adapt.trainer.task import FrozenBody, ModularAdaptTask
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from tests.events import scalars
 from tests.training import state, train

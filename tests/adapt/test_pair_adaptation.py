@@ -13,21 +13,21 @@ from omegaconf import OmegaConf
 
 pytest.importorskip("fairseq")
 
-from adapt import plugin  # noqa: F401
-from adapt.assemble import assemble, assemble_pair, swap
-from adapt.embedding import Embedding
-from adapt.frozen_pair import FrozenPair
+from adapt.artefacts.assemble import assemble, assemble_pair, swap
+from adapt.artefacts.embedding import Embedding
 from adapt.language import adapt, stage
 from adapt.objective import OBJECTIVES, resolve
 from adapt.settings import AdaptSettings
-from adapt.tokenizer import Tokenizer
-from pretrain.body import Body, GeneratorPart
-from pretrain.electra import Electra, ElectraConfig
-from pretrain.electra_criterion import ModularReplacedToken
+from adapt.text.tokenizer import Tokenizer
+from adapt.trainer import plugin  # noqa: F401
+from adapt.trainer.frozen_pair import FrozenPair
+from pretrain.artefacts.body import Body, GeneratorPart
+from pretrain.artefacts.pair import pair_body, sort_tensors
+from pretrain.base.errors import UserError
+from pretrain.electra.networks import Electra, ElectraConfig
 from pretrain.encoder import EncoderConfig
-from pretrain.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT
-from pretrain.pair import pair_body, sort_tensors
+from pretrain.trainer.electra_loss import ModularReplacedToken
 from tests.adapt.test_language import ADAPT, task_for
 from tests.training import state, train
 
@@ -173,7 +173,7 @@ def test_resume_is_bit_exact(journey, pair, tmp_path, disentangle):
 
 
 def test_the_objective_rules_over_the_criterions_weights(journey, pair):
-    from pretrain.electra_criterion import ModularReplacedTokenConfig
+    from pretrain.trainer.electra_loss import ModularReplacedTokenConfig
 
     for objective, expected in (("mlm", (1, 0)), ("rtd", (0, 50)), ("joint", (1, 50))):
         cfg = OmegaConf.structured(ModularReplacedTokenConfig)

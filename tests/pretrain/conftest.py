@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from pretrain.base.files import write_json
+from pretrain.base.vocabulary import EOS, Vocabulary
 from pretrain.data import write_index
 from pretrain.encoder import Dropout, EncoderConfig
-from pretrain.files import write_json
 from pretrain.masked_lm import MaskedLM
-from pretrain.vocabulary import EOS, Vocabulary
 
 PIECES = 60
 

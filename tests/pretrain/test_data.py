@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pretrain.base.errors import UserError
 from pretrain.data import Blocks, MappedTokens, token_dtype, write_index
-from pretrain.errors import UserError
 
 
 def write(prefix, items, dtype=np.uint16):

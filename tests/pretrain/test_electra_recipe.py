@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.config import load_recipe
-from pretrain.errors import UserError
+from pretrain.base.config import load_recipe
+from pretrain.base.errors import UserError
 from pretrain.recipe import ELECTRA_ONLY, PretrainRecipe, check, pair_config, provenance, recorded, stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,8 +57,8 @@ def test_fairseq_understands_the_line_and_builds_the_same_pair(prepared, tmp_pat
     from fairseq import options
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-    from pretrain import plugin  # noqa: F401
-    from pretrain.electra_model import pair_config as of_fairseq
+    from pretrain.trainer import plugin  # noqa: F401
+    from pretrain.trainer.electra import pair_config as of_fairseq
 
     one = recipe(prepared, tmp_path, "arch=electra_tiny", *words)
     line = stage(one).words()[1:]

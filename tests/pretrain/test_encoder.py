@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD
 from pretrain.encoder import Dropout, Encoder, EncoderConfig, relative_bucket
-from pretrain.errors import UserError
-from pretrain.vocabulary import PAD
 
 
 def tokens(*rows: list[int]) -> torch.Tensor:

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from pretrain import forgetting
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD
 from pretrain.forgetting import Forgetting
-from pretrain.vocabulary import PAD
 
 
 def begun(settings: Forgetting, total: int) -> list[int]:

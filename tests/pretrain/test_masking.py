@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD
 from pretrain.masking import generator_for, mask_tokens
-from pretrain.vocabulary import PAD
 
 MASK = 200
 CPU = torch.device("cpu")

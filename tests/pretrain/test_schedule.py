@@ -1,6 +1,6 @@
 import pytest
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from pretrain.forgetting import Forgetting
 from pretrain.schedule import Polynomial, embedding_rate
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from pretrain.stage import Stage, command_line, parse_log_line, read_curve, read_training, tensorboard_folder
 
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"valid_loss": "%s", "valid_accuracy": "10", "valid_num_updates": "%d"}\n'

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pretrain.errors import UserError
+from pretrain.base.errors import UserError
 from recipes import cli
 from recipes.cli import VERBS, build_parser, main
 from tests.killing import ROOT

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapt.embedding import Embedding
-from adapt.prepare import prepare
-from pretrain.body import Body
+from adapt.artefacts.embedding import Embedding
+from adapt.text.prepare import prepare
+from pretrain.artefacts.body import Body
 from tests.events import scalars
 from tests.killing import ROOT, kill_at, relexify
 
@@ -99,7 +99,7 @@ def test_checkpoint_early_in_an_episode_is_not_exported(data, whole, tmp_path):
     checkpoint = whole.with_name("en.training") / "checkpoint_last.pt"
     import torch
 
-    from pretrain.compat import load_checkpoint
+    from pretrain.base.checkpoints import load_checkpoint
 
     state = load_checkpoint(checkpoint)
     state["optimizer_history"][-1]["num_updates"] = 46

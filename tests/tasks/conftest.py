@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from adapt.embedding import Embedding
-from adapt.tokenizer import Tokenizer, train_tokenizer
-from pretrain.body import Body, load_body
+from adapt.artefacts.embedding import Embedding
+from adapt.text.tokenizer import Tokenizer, train_tokenizer
+from pretrain.artefacts.body import Body, load_body
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
-from tasks.heads import TaskModel
+from tasks.heads.model import TaskModel
 from tasks.settings import FinetuneSettings
 
 CONFIG = EncoderConfig(layers=2, width=32, heads=2, ffn=64, embedding_width=32, max_positions=64)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from pretrain.body import Body
-from pretrain.electra import Electra, ElectraConfig, generator_config
+from pretrain.artefacts.body import Body
+from pretrain.artefacts.pair import pair_body, sort_tensors
+from pretrain.electra.networks import Electra, ElectraConfig, generator_config
 from pretrain.encoder import EncoderConfig
-from pretrain.pair import pair_body, sort_tensors
 
 SHAPE = EncoderConfig(layers=2, width=32, heads=2, ffn=64, embedding_width=16, max_positions=64, relative_buckets=8)
 

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 import torch
 
-from adapt.assemble import assemble, assemble_pair, swap
-from adapt.embedding import Embedding
-from pretrain.body import Body
-from pretrain.electra import Discriminator
-from pretrain.errors import UserError
+from adapt.artefacts.assemble import assemble, assemble_pair, swap
+from adapt.artefacts.embedding import Embedding
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
+from pretrain.electra.networks import Discriminator
 from recipes.commands import assemble as assemble_command
 from recipes.commands.inspect import describe
 from tasks.evaluate import evaluate
-from tasks.heads import task_model
-from tasks.qa import QATask
-from tasks.qa_evaluate import evaluate_qa
+from tasks.heads.model import task_model
+from tasks.qa.evaluate import evaluate_qa
+from tasks.qa.tasks import QATask
 from tasks.registry import get_task
 
 from .conftest import WORDS, make_embedding, settings_for
 from .electra_tools import electra_body
-from .qa_world import write_questions
+from .qa.qa_world import write_questions
 
 KINDS = [("xnli", "classification"), ("xnli", "linear"), ("squad", "span"), ("squad2", "joint_span")]
 TOKENS = torch.tensor([[0, 9, 8, 2, 2, 11, 2], [0, 4, 5, 2, 2, 7, 2]])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapt.embedding import Embedding
-from pretrain.errors import UserError
-from tasks.base import Example
+from adapt.artefacts.embedding import Embedding
+from pretrain.base.errors import UserError
+from tasks.definition import Example
 from tasks.encoding import batches, encode_examples, kept_lengths, pad, shuffled_by_length
 
 

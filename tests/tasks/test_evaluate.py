@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.assemble import swap
-from adapt.embedding import Embedding
-from pretrain.body import Body
-from pretrain.errors import UserError
-from tasks.base import standard_error, wilson_interval
+from adapt.artefacts.assemble import swap
+from adapt.artefacts.embedding import Embedding
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
+from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import encode_examples, pad
 from tasks.evaluate import choose_device, evaluate, predict, score, table
-from tasks.heads import task_model
+from tasks.heads.model import task_model
 from tasks.registry import get_task
 
 from .conftest import LABELS, make_embedding
@@ -164,7 +164,7 @@ def test_scores_against_hand_computed_values() -> None:
 def test_works_where_fairseq_is_not_installed(untrained: Path, world: Path, tmp_path: Path) -> None:
     script = """import sys, argparse
 sys.modules["fairseq"] = None
-from tasks.commands import evaluate
+from recipes.commands import evaluate
 parser = argparse.ArgumentParser()
 evaluate.add_arguments(parser)
 sys.exit(evaluate.run(parser.parse_args(sys.argv[1:])))
@@ -179,7 +179,7 @@ sys.exit(evaluate.run(parser.parse_args(sys.argv[1:])))
 
 def test_arguments_need_no_heavy_import() -> None:
     script = """import sys, argparse
-from tasks.commands import evaluate, finetune
+from recipes.commands import evaluate, finetune
 for module in (evaluate, finetune):
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
-from adapt.embedding import Embedding
-from pretrain.body import Body
-from pretrain.compat import load_checkpoint
-from pretrain.errors import UserError
+from adapt.artefacts.embedding import Embedding
+from pretrain.artefacts.body import Body
+from pretrain.base.checkpoints import load_checkpoint
+from pretrain.base.errors import UserError
 from pretrain.masked_lm import VOCABULARY_INDEXED
-from tasks.commands import finetune as command
+from recipes.commands import finetune as command
 from tasks.finetune import default_lr, finetune, plan
 from tests.events import scalars
 from tests.killing import ROOT, kill_finetune_at
@@ -95,8 +95,8 @@ def test_resume_after_kill_is_exact(finetuned: Path, world: Path, tmp_path: Path
 
 def test_embedding_can_be_trained_on_request(world: Path) -> None:
     pytest.importorskip("fairseq")
-    from pretrain.optimizer import ROLE
-    from tasks.fairseq_task import TaskBody
+    from pretrain.trainer.optimizer import ROLE
+    from tasks.trainer.task import TaskBody
 
     body, embedding = Body.load(world / "body"), Embedding.load(world / "qaa")
     cfg: Any = argparse.Namespace(dropout=0.1, attention_dropout=0.1, activation_dropout=0.0, precision="fp32",

@@ -12,13 +12,13 @@ import torch
 
 pytest.importorskip("fairseq")
 
-from pretrain.body import Body
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
-from pretrain.errors import UserError
-from pretrain.optimizer import ModularAdamW
-from tasks.fairseq_task import TaskBody
+from pretrain.trainer.optimizer import ModularAdamW
 from tasks.finetune import finetune, plan
 from tasks.layer_decay import LayerDecay
+from tasks.trainer.task import TaskBody
 from tests.killing import kill_finetune_at
 
 from .conftest import make_embedding, settings_for

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.resources import locate
-from pretrain.body import Body
+from adapt.artefacts.resources import locate
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
-from pretrain.errors import UserError
+from recipes.commands import finetune as command
 from recipes.commands.inspect import describe
 from tasks import seeds as module
-from tasks.commands import finetune as command
 from tasks.evaluate import evaluate
 from tasks.seeds import figures, finetune_seeds, parse_seeds, record_of, table
 from tests.killing import kill_at

@@ -1,0 +1,1 @@
+"""The Embedding artefact, its card, and swapping one embedding for another."""

@@ -1,0 +1,57 @@
+"""Finding artefacts and the local files that a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_record
+
+SEEDS = "seeds.json"
+"""The record of a folder with one run for each of several seeds; `tasks.seeds` writes it."""
+SEEDS_FORMAT, SEEDS_VERSION = "relexify-seeds", 1
+
+
+def locate(path: str | Path, kind: str) -> Path:
+    """The folder of a `body` or `embedding`: `path` itself, or the one inside a run's output or an assembled model.
+
+    Of a folder with runs over seeds it is that of the median run, which its record names.
+    """
+    path = Path(path)
+    if (path / SEEDS).exists():
+        record = read_record(path / SEEDS, "the record of runs over seeds (seeds.json)", SEEDS_FORMAT, SEEDS_VERSION)
+        path = path / str(record["median"]["folder"])
+    if not (path / f"{kind}.json").exists() and (path / kind / f"{kind}.json").exists():
+        return path / kind
+    return path
+
+
+def embedding_of(body: str | Path, embedding: str | Path = "") -> Path:
+    """The folder of an embedding: as named, or the one in or beside the folder of the body.
+
+    Raises:
+        UserError: none is named and none is there.
+    """
+    if embedding:
+        return locate(embedding, "embedding")
+    for path in (locate(body, "embedding"), Path(body).parent / "embedding"):
+        if (path / "embedding.json").exists():
+            return path
+    raise UserError(f"{body}: there is no embedding in or beside this body; name one with --embedding")
+
+
+def parse_resources(text: str) -> dict[str, Path]:
+    """`name=path,name=path` -> paths.
+
+    Raises:
+        UserError: an item without a name, or a path that does not exist.
+    """
+    found: dict[str, Path] = {}
+    for item in filter(None, text.split(",")):
+        name, mark, value = item.partition("=")
+        if not mark or not name or not value:
+            raise UserError(f"--resources: expected name=path, got {item!r}")
+        if not Path(value).exists():
+            raise UserError(f"--resources {name}: {value} does not exist; check the path")
+        found[name] = Path(value)
+    return found

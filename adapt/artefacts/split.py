@@ -1,0 +1,95 @@
+"""A training checkpoint of pre-training -> Body + Embedding (DESIGN §1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adapt.artefacts.embedding import Embedding
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import Body
+from pretrain.artefacts.pair import pair_body, sort_tensors
+from pretrain.base.checkpoints import load_checkpoint
+from pretrain.base.errors import UserError
+from pretrain.base.files import atomic_folder, read_json, write_json
+from pretrain.electra.networks import ElectraConfig, generator_config
+from pretrain.encoder import EncoderConfig
+from pretrain.forgetting import Forgetting
+from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, VOCABULARY_INDEXED
+
+
+def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, made: dict[str, Any] | None = None,
+          curve: list[dict[str, float]] | None = None, force: bool = False, overwrite: bool = False,
+          training: list[dict[str, float]] | None = None) -> Body:
+    """Writes `OUTPUT/body` and `OUTPUT/embedding` from a checkpoint of `fairseq-train … --user-dir pretrain`.
+
+    Args:
+        checkpoint: `checkpoint_last.pt` or any other of the run.
+        data: the prepared text of the run; default: the path that the checkpoint records.
+        made: provenance to record; what the checkpoint itself says where None.
+        curve: held-out curve, written as `OUTPUT/curves.json`.
+        training: losses and learning rates as logged, written as `OUTPUT/training.json`.
+        force: export although the embedding was reset only a moment ago.
+
+    Raises:
+        UserError: not such a checkpoint, or the embedding has had less than K/10 updates since its last reset.
+    """
+    state = load_checkpoint(checkpoint)
+    config = state.get("cfg") or {}
+    model_config, task_config = config.get("model") or {}, config.get("task") or {}
+    tensors = state.get("model", {})
+    electra = "rtd_head.out.weight" in tensors
+    if not (electra or EMBEDDING_WEIGHT in tensors) or "encoder_layers" not in model_config:
+        raise UserError(f"{checkpoint}: not a pre-training checkpoint of this toolkit; expected one written by "
+                        "`relexify pretrain` or `fairseq-train … --user-dir pretrain`")
+    updates = int(state["optimizer_history"][-1]["num_updates"])
+    forgetting = Forgetting(*(task_config.get(f"forget_{name}", default) for name, default in (
+        ("every", 0), ("start", 0), ("until", 0), ("reset", "normal"), ("scope", "embedding"))))
+    since = forgetting.updates_since_reset(updates)
+    if since is not None and since < forgetting.every / 10 and not force:
+        raise UserError(f"{checkpoint}: the embedding was reset {since} updates ago, less than a tenth of an episode of "
+                        f"{forgetting.every}: it is hardly trained; export another checkpoint, or pass --force")
+
+    folder = Path(data or task_config["data"])
+    language = read_json(folder / "prepare.json", "the record of the data that the run was trained on")["language"]
+    record = dict(made or {"seed": task_config.get("seed"), "forgetting": forgetting.to_dict()})
+    record.update(updates=updates, updates_since_reset=since)
+    if curve:  # of a pair, the losses of the generator and of the discriminator
+        record["held_out_loss_bits"] = curve[-1].get("mlm_loss" if electra else "loss")
+        if electra:
+            record["held_out_rtd_loss_bits"] = curve[-1].get("rtd_loss")
+    shape = _encoder_config(model_config)
+    if electra:
+        sorted_tensors = sort_tensors(tensors)
+        body = pair_body(_pair_config(shape, model_config), sorted_tensors, made=record)
+        weight, bias, generator = sorted_tensors.weight, sorted_tensors.bias, sorted_tensors.generator_lexicon
+    else:
+        body = Body(shape, {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED}, made=record)
+        weight, bias, generator = tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], {}
+    kept = ("seed", "updates", "updates_since_reset", "held_out_loss_bits", "held_out_rtd_loss_bits", "data_sha256")
+    embedding = Embedding(weight, bias, Tokenizer.load(folder), language, body.lineage,
+                          {"initialiser": "pre-training", **{k: record[k] for k in kept if k in record}},
+                          generator=generator)
+    with atomic_folder(output, overwrite) as target:
+        body.save(target / "body")
+        embedding.save(target / "embedding")
+        if curve:
+            write_json(target / "curves.json", curve)
+        if training:
+            write_json(target / "training.json", training)
+    return body
+
+
+def _encoder_config(model: dict[str, Any]) -> EncoderConfig:
+    return EncoderConfig(
+        layers=model["encoder_layers"], width=model["encoder_embed_dim"], heads=model["encoder_attention_heads"],
+        ffn=model["encoder_ffn_embed_dim"], embedding_width=model["token_embed_dim"] or model["encoder_embed_dim"],
+        max_positions=model["max_positions"], relative_buckets=model["relative_buckets"],
+        relative_distance=model["relative_distance"], **({"norm_eps": model["norm_eps"]} if "norm_eps" in model else {}))
+
+
+def _pair_config(shape: EncoderConfig, model: dict[str, Any]) -> ElectraConfig:
+    generator = None
+    if model["generator"] == "network":
+        generator = generator_config(shape, model["generator_width"], model["generator_depth"])
+    return ElectraConfig(shape, generator, model["tying"], model["hardness_head"])

@@ -1,0 +1,238 @@
+"""A SentencePiece model as the files of a Hugging Face tokenizer that gives the same ids (DESIGN §6).
+
+The model file is read for what its Python class does not say: its rules. Everything else is asked of SentencePiece.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapt.text.tokenizer import Tokenizer
+from pretrain.base.errors import UserError
+from pretrain.base.files import write_json
+from pretrain.base.vocabulary import MASK_SYMBOL, SPECIALS, UNK
+
+TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
+RULES = ("identity", "nmt_nfkc", "nfkc")
+"""Normalisation rules that can be written exactly; those that fold case have further mappings of several characters."""
+_USER_DEFINED = 4
+_BOUNDARY = "\u2581"
+_BREAK = "\ufff0"
+"""Stands between two characters that must not be taken together. Unassigned for good, and a grapheme of its own."""
+
+SAMPLES = (
+    "The quick brown fox, 1234 coins; naïve cafés in Zürich.", "  two  blanks \t and\nlines \u00a0", "",
+    "Tiếng Việt, tie\u0302\u0301ng Vie\u0323\u0302t, ê\u0323 ơ\u0301", "Быстрая лиса, ёжик, и\u0306", "αβγ ά α\u0301",
+    "اللغة العربية، الطَّالِبُ، لُّغة ا\u0654", "שָׁלוֹם עֲלֵיכֶם", "हिन्दी की लिपि, क़लम, क\u093cलम", "বাংলা ো \u09c7\u09be",
+    "ภาษาไทย น้ำใจ กุ้ง", "中文是语言。学习数学", "日本語 ガ カ\u3099 ﾊﾟ", "한국어 \u1112\u1161\u11ab", "ｆｕｌｌ ﬁ ½ ① ª\u0301 ™",
+    "🍕 👨‍👩‍👧 🇩🇪 👍🏽 ❤️ 1️⃣", "a\u200bb a\u00adb a\u200db \u2581c", "\u0301x", "aaaaaaaaaaaaa zzzzzzz",
+)
+"""Checked in every export: many scripts, composed and decomposed, marks in both orders, blanks of all kinds."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a SentencePiece model file says beside its pieces (sentencepiece_model.proto).
+
+    Attributes:
+        kind: its algorithm, one of `TYPES`.
+        byte_fallback: unknown characters become bytes.
+        name: of the normalisation rules.
+        charsmap: these rules, compiled.
+        prefix: a word boundary is put in front of the text.
+        collapse: blanks at the ends and repeated blanks are removed.
+    """
+
+    kind: str
+    byte_fallback: bool
+    name: str
+    charsmap: bytes
+    prefix: bool
+    collapse: bool
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """(field number, value) of a protocol-buffers message: an int, or bytes.
+
+    The class that sentencepiece brings for this wants the newest protobuf; four kinds of value need no dependency.
+    """
+    place = 0
+
+    def number() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            place, value, shift = place + 1, value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+
+    while place < len(message):
+        key = number()
+        if key & 7 == 0:
+            yield key >> 3, number()
+            continue
+        length = {1: 8, 5: 4}.get(key & 7) or number()
+        yield key >> 3, message[place:place + length]
+        place += length
+
+
+def read_rules(tokenizer: Tokenizer) -> Rules:
+    """The rules of a model.
+
+    Raises:
+        UserError: a setting that a Hugging Face tokenizer cannot follow exactly.
+    """
+    parts: dict[int, dict[int, Any]] = {2: {}, 3: {}}
+    user_defined = 0
+    for field, value in _fields(tokenizer.model):
+        if field in parts:
+            parts[field] = dict(_fields(value))
+        elif field == 1:
+            user_defined += dict(_fields(value)).get(3, 1) == _USER_DEFINED
+    trainer, normalizer = parts[2], parts[3]
+    rules = Rules(TYPES.get(trainer.get(3, 1), "unknown"), bool(trainer.get(35, 0)), normalizer.get(1, b"").decode(),
+                  normalizer.get(2, b""), bool(normalizer.get(3, 1)), bool(normalizer.get(4, 1)))
+    refused = {f"algorithm {rules.kind!r}": rules.kind not in ("unigram", "bpe"),
+               f"normalisation rules {rules.name!r}": bool(rules.charsmap) and rules.name not in RULES,
+               f"{user_defined} user-defined pieces": bool(user_defined),
+               "the word boundary after the word": bool(trainer.get(24, 0)),
+               "blanks that are not escaped": not normalizer.get(5, 1)}
+    for what, found in refused.items():
+        if found:
+            raise UserError(f"{tokenizer.name}: a SentencePiece model with {what}, which a Hugging Face tokenizer cannot "
+                            "follow exactly; only what `relexify prepare` writes, and its like, can be exported")
+    return rules
+
+
+def _ranges(points: Iterable[int]) -> str:
+    """A regular expression's set of characters."""
+    runs: list[list[int]] = []
+    for point in points:
+        if runs and runs[-1][1] == point - 1:
+            runs[-1][1] = point
+        else:
+            runs.append([point, point])
+    return "".join(f"\\x{{{first:x}}}" + (f"-\\x{{{last:x}}}" if last > first else "") for first, last in runs)
+
+
+@cache
+def _uncomposed() -> str:
+    """Where NFKC composes or reorders, and SentencePiece's rules do not.
+
+    These rules replace the longest known sequence. Read out of a compiled map, no sequence has a character that can be
+    decomposed itself, nor a mark before one of a lower class, nor two marks outside the Latin and Greek ones.
+    """
+    points = range(0x30000)  # beyond the supplementary ideographs nothing combines or decomposes
+    marks = {p: unicodedata.combining(chr(p)) for p in points if unicodedata.combining(chr(p))}
+    latin, hangul = range(0x300, 0x370), range(0xAC00, 0xD7A4)
+    composed = _ranges(p for p in points if p in hangul or (
+        unicodedata.decomposition(chr(p)) and len(unicodedata.normalize("NFKD", chr(p))) > 1))
+    every, others = _ranges(marks), _ranges(p for p in marks if p not in latin)
+    above = _ranges(p for p in marks if marks[p] >= 230)
+    below = _ranges(p for p in marks if p in latin and marks[p] < 230)
+    joins = "\\p{M}\\x{1160}-\\x{11ff}\\x{ff9e}\\x{ff9f}"  # what may be composed with the character before it
+    return (f"(?=[{joins}])(?:(?<=[{composed}])|(?<=[{every}])(?=[{others}])|(?<=[{above}])(?=[{below}]))")
+
+
+def _normalizer(rules: Rules) -> Any:
+    from tokenizers import Regex, normalizers
+
+    steps: list[Any] = []
+    if rules.charsmap:
+        # `Precompiled` takes the first known beginning of a grapheme for the whole: that drops the accent of ế written as
+        # three characters. So sequences are composed first, and the map then sees one character at a time.
+        steps += [normalizers.Replace(Regex(_uncomposed()), _BREAK), normalizers.NFKC(),
+                  normalizers.Replace(Regex(r"(?=[\p{M}\x{200d}])"), _BREAK), normalizers.Precompiled(rules.charsmap),
+                  normalizers.Replace(_BREAK, "")]
+    if rules.collapse:
+        steps += [normalizers.Replace(Regex("^ +| +$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+    if rules.prefix:
+        steps.append(normalizers.Prepend(_BOUNDARY))
+    return normalizers.Sequence([*steps, normalizers.Replace(" ", _BOUNDARY)])
+
+
+def _model(tokenizer: Tokenizer, rules: Rules) -> Any:
+    from tokenizers import models
+
+    sp, symbols = tokenizer._sp, tokenizer.vocabulary.symbols
+    scores = {piece: sp.get_score(sp.piece_to_id(piece)) for piece in tokenizer.vocabulary.pieces}
+    if rules.kind == "unigram":
+        return models.Unigram([(symbol, scores.get(symbol, 0.0)) for symbol in symbols], unk_id=UNK,
+                              byte_fallback=rules.byte_fallback)
+    ids = tokenizer.vocabulary.ids
+    merged = [piece for piece in scores if len(piece) > 1 and not sp.is_byte(sp.piece_to_id(piece))]
+    merges = [(piece[:cut], piece[cut:]) for piece in sorted(merged, key=lambda piece: -scores[piece])
+              for cut in range(1, len(piece)) if piece[:cut] in ids and piece[cut:] in ids]
+    return models.BPE(dict(ids), merges, unk_token=SPECIALS[UNK], fuse_unk=True, byte_fallback=rules.byte_fallback)
+
+
+def build(tokenizer: Tokenizer) -> Any:
+    """A `tokenizers.Tokenizer` with the ids of `tokenizer`; `<s>` and `</s>` as our tasks put them.
+
+    Raises:
+        UserError: the library is missing, or a setting cannot be followed.
+    """
+    rules = read_rules(tokenizer)
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError("exporting a tokenizer needs the package `tokenizers`; pip install 'relexify[huggingface]'") from None
+    from tokenizers import AddedToken, decoders, pre_tokenizers, processors
+
+    made = tokenizers.Tokenizer(_model(tokenizer, rules))
+    made.normalizer = _normalizer(rules)
+    if not any(_BOUNDARY in piece[1:] for piece in tokenizer.vocabulary.pieces):  # no piece spans words: they are cached
+        made.pre_tokenizer = pre_tokenizers.Split(_BOUNDARY, "merged_with_next")
+    made.add_special_tokens([AddedToken(symbol, special=True, normalized=False, lstrip=symbol == MASK_SYMBOL)
+                             for symbol in (*SPECIALS, MASK_SYMBOL)])
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    steps: list[Any] = [decoders.Replace(_BOUNDARY, " ")]
+    if rules.byte_fallback:
+        steps.append(decoders.ByteFallback())
+    steps.append(decoders.Fuse())
+    if rules.prefix:
+        steps.append(decoders.Strip(" ", 1, 0))
+    made.decoder = decoders.Sequence(steps)
+    return made
+
+
+def check(tokenizer: Tokenizer, made: Any, texts: Sequence[str]) -> None:
+    """Compares the two on texts.
+
+    Raises:
+        UserError: they differ, with the first text for which they do.
+    """
+    for text, ours in zip(texts, tokenizer.encode_batch(texts), strict=True):
+        theirs = made.encode(text, add_special_tokens=False).ids
+        if theirs != ours:
+            raise UserError(f"{tokenizer.name}: the exported tokenizer would give other ids than SentencePiece for "
+                            f"{text[:60]!r} ({theirs[:8]} and {ours[:8]}); nothing was written; export the model without a "
+                            "tokenizer (--no-tokenizer) and encode with tokenizer.model")
+
+
+def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Sequence[str] = ()) -> None:
+    """`tokenizer.json` and `tokenizer_config.json`, after comparing ids on `SAMPLES` and `texts`.
+
+    Args:
+        longest: the model's longest input in tokens.
+    """
+    made = build(tokenizer)
+    check(tokenizer, made, [*SAMPLES, *texts])
+    made.save(str(folder / "tokenizer.json"))
+    write_settings(folder, longest)
+
+
+def write_settings(folder: Path, longest: int) -> None:
+    """`tokenizer_config.json` alone: transformers then misses `tokenizer.json`, where it would make up an empty vocabulary."""
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest, "padding_side": "right",
+        "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>",
+        "unk_token": "<unk>", "mask_token": MASK_SYMBOL, "model_input_names": ["input_ids", "attention_mask"],
+        "clean_up_tokenization_spaces": False})

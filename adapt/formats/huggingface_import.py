@@ -1,0 +1,208 @@
+"""`relexify import-huggingface`: an ELECTRA of Hugging Face, discriminator and generator, to a Body and an Embedding.
+
+Each network has the shape of its own `config.json`; no preset is assumed (the published small generator is as wide as its
+discriminator, though the paper gives it a quarter). Polarity is the same on both sides: a positive logit means *replaced*.
+
+This module imports nothing heavy by itself: the command line reads it for `--help`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pretrain.base.errors import UserError
+from pretrain.base.files import atomic_folder, refuse_existing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adapt.artefacts.embedding import Embedding
+    from pretrain.artefacts.body import Body
+    from pretrain.encoder import EncoderConfig
+
+_HEAD_OF = {"discriminator": "discriminator_predictions.", "generator": "generator_predictions."}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network with our names.
+
+    Attributes:
+        name: what the user called it.
+        folder: where its files are.
+        config: its shape.
+        tensors: as `Discriminator.state_dict()` or `Generator.state_dict()`, rows in the model's own order.
+        second_type: it adds another vector to tokens of the second segment than to those of the first.
+    """
+
+    name: str
+    folder: Path
+    config: EncoderConfig
+    tensors: dict[str, Tensor]
+    second_type: bool
+
+
+def read_network(name: str, kind: str) -> Network:
+    """Reads a network of `kind` discriminator or generator.
+
+    Raises:
+        UserError: a file that is missing, damaged or foreign, or tensors that do not fit `config.json`.
+    """
+    import torch
+
+    from adapt.formats.electra_names import TOKEN_TYPES, from_electra
+    from adapt.formats.huggingface.folder import OWN_ROWS, locate_model, read_config, read_tensors, shape_of
+    from pretrain.artefacts.tensors import load_tensors
+    from pretrain.electra.networks import Discriminator, Generator
+
+    folder = locate_model(name)
+    config = read_config(folder)
+    state = read_tensors(folder)
+    for other, head in _HEAD_OF.items():
+        if other != kind and any(tensor.startswith(head) for tensor in state):
+            raise UserError(f"{name}: this is a {other} ({head}* is there); pass it as --{other}")
+    shape = shape_of(config, state, folder)
+    unused = None
+    if (folder / OWN_ROWS).is_file():
+        unused = load_tensors(folder / OWN_ROWS, "the rows that an export of relexify keeps").get("unused_positions")
+    try:
+        tensors = from_electra(kind, state, unused)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    with torch.device("meta"):
+        expected = (Discriminator if kind == "discriminator" else Generator)(shape, config["vocab_size"]).state_dict()
+    for key, tensor in expected.items():
+        if key not in tensors or tensors[key].shape != tensor.shape:
+            got = tuple(tensors[key].shape) if key in tensors else "missing"
+            raise UserError(f"{name}: {key} is {got}, config.json needs {tuple(tensor.shape)}; take both files from one "
+                            "checkpoint")
+    types = state.get(TOKEN_TYPES)
+    return Network(name, folder, shape, tensors, types is not None and not torch.equal(types[:1].expand_as(types), types))
+
+
+def tying_of(one: Network, two: Network) -> str:
+    """What two networks share, judged by bit-equal tensors: `all`, `embedding`, `token` or `none`."""
+    import torch
+
+    from adapt.formats.electra_names import OUR_POSITIONS
+    from pretrain.masked_lm import EMBEDDING_WEIGHT
+
+    def same(names: list[str]) -> bool:
+        return all(name in one.tensors and name in two.tensors and torch.equal(one.tensors[name], two.tensors[name])
+                   for name in names)
+
+    if (one.config.embedding_width, one.config.max_positions) != (two.config.embedding_width, two.config.max_positions):
+        return "none"
+    if not same([EMBEDDING_WEIGHT]):
+        return "none"
+    if one.config == two.config and same([name for name in one.tensors if name.startswith("encoder.")]):
+        return "all"
+    return "embedding" if same([OUR_POSITIONS, "encoder.embed_norm.weight", "encoder.embed_norm.bias"]) else "token"
+
+
+def body_of(one: Network, two: Network | None, made: dict[str, Any]) -> Body:
+    """The body, with its generator where there is one."""
+    from adapt.formats.electra_names import OUR_POSITIONS
+    from pretrain.artefacts.body import ELECTRA, Body, GeneratorPart
+    from pretrain.masked_lm import VOCABULARY_INDEXED
+
+    part = None
+    if two is not None:
+        tying = tying_of(one, two)
+        tied: tuple[str, ...] = {"all": ("encoder.",), "embedding": (OUR_POSITIONS, "encoder.embed_norm.")}.get(tying, ())
+        part = GeneratorPart(two.config, {name: tensor.clone() for name, tensor in two.tensors.items()
+                                          if name not in VOCABULARY_INDEXED and not name.startswith(tied)}, tying)
+    return Body(one.config, {name: tensor.clone() for name, tensor in one.tensors.items() if name not in VOCABULARY_INDEXED},
+                backbone=ELECTRA, made=made, generator=part)
+
+
+def embedding_of(one: Network, two: Network | None, body: Body, language: str, tokenizer: str | None) -> Embedding:
+    """The embedding module: the model's own where it has a SentencePiece model, else a start for one.
+
+    Args:
+        tokenizer: a SentencePiece model of the user's for a model with WordPiece: special tokens and pieces that WordPiece
+            writes the same way get the model's rows, the others are drawn.
+    """
+    from adapt.artefacts.embedding import Embedding
+    from adapt.formats.fairseq import take_rows
+    from adapt.formats.huggingface.rows import read_rows
+    from adapt.text.tokenizer import Tokenizer
+    from pretrain.base.language import check_language
+    from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+
+    vocabulary = read_rows(one.folder)
+    if tokenizer is None and vocabulary.model is None:
+        raise UserError(f"{one.name}: its tokenizer is no SentencePiece model (WordPiece, probably), so there is no "
+                        "embedding to write; take the body alone with --body-only, or name a SentencePiece model of the "
+                        "language with --tokenizer to start an embedding from the rows that both spell alike")
+    pieces = Tokenizer.load(tokenizer or vocabulary.model or "")
+    weight = one.tensors[EMBEDDING_WEIGHT]
+    needed = max(vocabulary.rows.values()) + 1
+    if vocabulary.assumed and needed != len(weight):
+        raise UserError(f"{one.name}: {vocabulary.model} and added_tokens.json number {needed:,} rows, the token table "
+                        f"has {len(weight):,}; add tokenizer.json, which says which row is which piece")
+    rows, symbols = vocabulary.rows, pieces.vocabulary.symbols
+    if tokenizer is not None and vocabulary.model is None:
+        rows = vocabulary.for_pieces(symbols)
+    rows = {symbol: rows[symbol] for symbol in symbols if symbol in rows}
+    absent = [symbol for symbol in symbols if symbol not in rows]
+    if absent and tokenizer is None:
+        raise UserError(f"{one.name}: {len(absent):,} of the {len(symbols):,} pieces of {pieces.name} have no row, among them "
+                        f"{', '.join(map(repr, absent[:5]))}; take tokenizer and model from one checkpoint")
+    if rows and max(rows.values()) >= len(weight):
+        raise UserError(f"{one.name}: its vocabulary names row {max(rows.values()):,}, the token table has {len(weight):,}; "
+                        "take tokenizer and model from one checkpoint")
+    bias = two.tensors[OUTPUT_BIAS] if two is not None else weight.new_zeros(len(weight))
+    new_weight, new_bias, drawn = take_rows(weight, bias, rows, pieces)
+    generator = {}
+    if two is not None and body.generator is not None and body.generator.tying == "none":
+        generator["weight"] = take_rows(two.tensors[EMBEDDING_WEIGHT], bias, rows, pieces)[0]
+    return Embedding(new_weight, new_bias, pieces, check_language(language), body.lineage,
+                     {**body.made, "rows_drawn": drawn}, generator=generator)
+
+
+def import_electra(discriminator: str, generator: str | None, output: str | Path, *, language: str | None = None,
+                   tokenizer: str | None = None, body_only: bool = False, overwrite: bool = False) -> dict[str, Any]:
+    """Writes `OUTPUT/body` and, unless `body_only`, `OUTPUT/embedding`; both or none.
+
+    Args:
+        discriminator: folder of an ElectraForPreTraining, or `hf:OWNER/NAME` on the hub.
+        generator: folder of the ElectraForMaskedLM it was trained with; None for a body without generator.
+        language: BCP-47 code for the embedding.
+        tokenizer: see `embedding_of`.
+
+    Returns:
+        What was written, for the command's message.
+
+    Raises:
+        UserError: a file that is missing, damaged, foreign, or does not belong to the others.
+    """
+    refuse_existing(output, overwrite)
+    if not body_only and language is None:
+        raise UserError("--language is missing: the embedding module's language, such as en; or --body-only for none")
+    one = read_network(discriminator, "discriminator")
+    two = read_network(generator, "generator") if generator is not None else None
+    from pretrain.artefacts.tensors import fingerprint
+    from pretrain.masked_lm import EMBEDDING_WEIGHT
+
+    if two is not None and len(one.tensors[EMBEDDING_WEIGHT]) != len(two.tensors[EMBEDDING_WEIGHT]):
+        raise UserError(f"{generator}: its vocabulary has {len(two.tensors[EMBEDDING_WEIGHT]):,} rows, that of {discriminator} "
+                        f"{len(one.tensors[EMBEDDING_WEIGHT]):,}; a pair reads one vocabulary: name the generator that the "
+                        "discriminator was trained with")
+    made: dict[str, Any] = {"recipe": "import-huggingface"}
+    for kind, network in (("discriminator", one), ("generator", two)):
+        if network is not None:
+            made[kind] = network.name if network.name.startswith("hf:") else Path(network.name).name
+            made[f"{kind}_fingerprint"] = fingerprint(network.tensors)
+    body = body_of(one, two, made)
+    embedding = None
+    if not body_only:
+        assert language is not None
+        embedding = embedding_of(one, two, body, language, tokenizer)
+    with atomic_folder(output, overwrite) as folder:
+        body.save(folder / "body")
+        if embedding is not None:
+            embedding.save(folder / "embedding")
+    return {"body": body, "embedding": embedding, "second_type": one.second_type or (two is not None and two.second_type)}

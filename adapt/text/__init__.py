@@ -1,0 +1,1 @@
+"""Text: corpora, tokenizers, binarised blocks, windows, words."""

@@ -1,0 +1,146 @@
+"""fairseq task `modular_adapt` and model `modular_frozen_body`: a new language against a frozen body (DESIGN §5)."""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.models import register_model
+from fairseq.tasks import register_task
+
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import locate, parse_resources
+from adapt.initialise import Request, initialise, initialise_pair
+from adapt.objective import resolve
+from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts.body import ELECTRA, Body, load_body
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_json
+from pretrain.masked_lm import VOCABULARY_INDEXED
+from pretrain.trainer.partial import PartlyTrained
+from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
+from pretrain.trainer.task import BlockTask, BlockTaskConfig, unwrap
+
+
+@dataclass
+class ModularAdaptConfig(BlockTaskConfig):
+    body: str = field(default="", metadata={"help": "body to adapt to (a folder; an output of pretrain will do)"})
+    source_embedding: str = field(
+        default="", metadata={"help": "embedding of the source language; default: the one beside --body"}
+    )
+    initialiser: str = field(default="random", metadata={"help": "random, mean, gaussian, overlap"})
+    special_rows: str = field(
+        default="copy", metadata={"help": "copy the rows of special tokens from the source, or draw them too"}
+    )
+    resources: str = field(default="", metadata={"help": "local files for the initialiser: name=path,name=path"})
+    train_also: str = field(
+        default="", metadata={"help": "further tensors to train, as name patterns: encoder.embed_positions.weight,…"}
+    )
+    objective: str = field(default="", metadata={"help": "of an ELECTRA body: mlm, rtd or joint"})
+    disentangle: bool = field(
+        default=False, metadata={"help": "joint: the discriminator's table is the generator's plus an offset of its own"}
+    )
+    save_embeddings_at: str = field(
+        default="", metadata={"help": "updates at which to save the embedding as it stands: 100,300,1000"}
+    )
+    embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at writes"})
+
+
+@register_task("modular_adapt", dataclass=ModularAdaptConfig)
+class ModularAdaptTask(BlockTask):
+    """Learning a new language's embedding; the model is built from a Body, not from architecture flags."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        if not cfg.body:
+            raise UserError("--body is missing: name the folder of a pre-trained body")
+        self.body = Body.load(locate(cfg.body, "body"))
+        self.objective = resolve(cfg.objective, cfg.disentangle, self.body, cfg.body)
+        source = cfg.source_embedding or cfg.body
+        self.source = Embedding.load(locate(source, "embedding"))
+        if self.source.lineage != self.body.lineage:
+            raise UserError(f"{source}: this source embedding was learned against lineage {self.source.lineage[:12]}, the "
+                            f"body {cfg.body} has lineage {self.body.lineage[:12]}; name the embedding that was pre-trained "
+                            "with the body (--source-embedding)")
+        if cfg.tokens_per_sample > self.body.config.max_positions:
+            raise UserError(f"--tokens-per-sample {cfg.tokens_per_sample} exceeds the body's "
+                            f"{self.body.config.max_positions} positions; lower it")
+        data = Path(cfg.data)
+        self.tokenizer = Tokenizer.load(data / "tokenizer.model")
+        if self.tokenizer.vocabulary.symbols != self.vocabulary.symbols:
+            raise UserError(f"{data}: dict.txt and tokenizer.model number their pieces differently "
+                            f"({len(self.vocabulary)} and {len(self.tokenizer.vocabulary)} rows); prepare the data again")
+        self.language = read_json(data / "prepare.json", "the record of prepared data")["language"]
+        self.save_at = {int(x) for x in cfg.save_embeddings_at.split(",") if x}
+        if self.save_at and not cfg.embeddings_dir:
+            raise UserError("--save-embeddings-at needs --embeddings-dir: where to write them")
+
+    def initial_embedding(self) -> Embedding:
+        """The new language's embedding before its first update."""
+        request = Request(self.source, self.tokenizer, Path(self.cfg.data), parse_resources(self.cfg.resources),
+                          self.cfg.seed)
+        if self.body.backbone == ELECTRA:
+            pair = initialise_pair(self.cfg.initialiser, request, self.cfg.special_rows, self.objective.tying)
+            return replace(pair, language=self.language)
+        weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
+        return Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        self._check_line(cfg, "arch", "modular_frozen_pair", "modular_frozen_body")
+        return super().build_model(cfg, from_checkpoint)
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        self._check_line(cfg, "criterion", "modular_replaced_token", "modular_masked_lm")
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.objective.name == "rtd":
+            criterion.settings.mlm_weight = 0.0
+        elif self.objective.name == "mlm" and self.body.backbone == ELECTRA:
+            criterion.settings.rtd_weight = criterion.settings.hardness_weight = 0.0
+        return criterion
+
+    def _check_line(self, cfg: Any, option: str, pair: str, single: str) -> None:
+        """Refuses a `fairseq-train` line that is for the other kind of body."""
+        expected = pair if self.body.backbone == ELECTRA else single
+        if cfg._name != expected:
+            raise UserError(f"--{option} {cfg._name}: the body {self.cfg.body} has backbone {self.body.backbone}; use "
+                            f"--{option} {expected}")
+
+    def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+                   ignore_grad: bool = False) -> Any:
+        if update_num in self.save_at:
+            self._save(unwrap(model), update_num)
+            self.save_at.discard(update_num)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def _save(self, model: Any, updates: int) -> None:
+        if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
+            return
+        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed}
+        if self.body.backbone == ELECTRA:
+            made["objective"] = self.objective.name
+        embedding = Embedding.of_state(model.state_dict(), self.body.backbone, self.tokenizer, self.language,
+                                       self.body.lineage, made)
+        embedding.save(Path(self.cfg.embeddings_dir) / f"{updates:06d}", overwrite=True)
+
+
+@register_model("modular_frozen_body", dataclass=TrainingModelConfig)
+class FrozenBody(PartlyTrained, FairseqMaskedLM):
+    """A body that does not learn and an embedding that does.
+
+    Frozen in the constructor, so that no weight gradient is ever computed for it.
+    """
+
+    def __init__(self, body: Body, embedding: Embedding, cfg: Any, train_also: str = ""):
+        super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
+        load_body(self, body)
+        with torch.no_grad():
+            self.encoder.embed_tokens.weight.copy_(embedding.weight)
+            self.lm_head.bias.copy_(embedding.bias)
+        names = [name for name, _ in self.named_parameters()]
+        self.train_only({*VOCABULARY_INDEXED} | self.matching(train_also, names, "the model"))
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "FrozenBody":
+        return cls(task.body, task.initial_embedding(), cfg, task.cfg.train_also)

@@ -1,0 +1,1 @@
+"""The Body artefact: its tensors, fingerprint and lineage, and what a pair adds."""

@@ -1,0 +1,1 @@
+"""ELECTRA: generator and discriminator, sampling of replacements, hardness heads."""

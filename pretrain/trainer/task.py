@@ -1,0 +1,252 @@
+"""fairseq task `modular_mlm`: masked language modelling on packed blocks, with active forgetting (DESIGN §4)."""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+import logging
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import FairseqDataset
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.optim.amp_optimizer import AMPOptimizer
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+
+from pretrain import forgetting
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD, Vocabulary
+from pretrain.data import Blocks, MappedTokens
+from pretrain.forgetting import Forgetting
+from pretrain.masking import Masked, generator_for, mask_tokens
+from pretrain.schedule import embedding_rate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class BlockTaskConfig(FairseqDataclass):
+    """Settings of any task that models blocks of text."""
+
+    data: str = field(default=MISSING, metadata={"help": "folder written by `relexify prepare` (or fairseq-preprocess)"})
+    tokens_per_sample: int = field(default=512, metadata={"help": "length of a block in tokens, <s> included"})
+    mask_prob: float = field(default=0.15, metadata={"help": "share of a block's tokens that are hidden"})
+    mask_policy: str = field(
+        default="bert", metadata={"help": "bert (80/10/10), electra (85/15/0) or mask (100/0/0)"}
+    )
+    epoch_blocks: int = field(
+        default=0,
+        metadata={"help": "repeat small data within an epoch up to this many blocks (newly shuffled and masked), "
+                  "so that fairseq does not restart its iterator every few updates; 0: off"},
+    )
+    forget_scope: str = field(
+        default="embedding", metadata={"help": "what a reset covers: embedding (paper) or embedding+bias"}
+    )
+    seed: int = II("common.seed")
+    max_update: int = II("optimization.max_update")
+
+
+@dataclass
+class ModularMLMConfig(BlockTaskConfig):
+    forget_every: int = field(default=0, metadata={"help": "K: reset the embedding every K updates (0: never)"})
+    forget_start: int = field(default=0, metadata={"help": "no episode before this many updates"})
+    forget_until: int = field(
+        default=0, metadata={"help": "temporary forgetting: no reset after this many updates (0: no end)"}
+    )
+    forget_reset: str = field(
+        default="normal", metadata={"help": "normal: N(0, 0.02); gaussian: the table's mean and sd; "
+                                    "none: matched control with episodic LR and no reset"},
+    )
+
+
+class BlockDataset(FairseqDataset):
+    """Blocks [T] of one split. Training blocks are shuffled anew in every epoch, from (seed, epoch) alone."""
+
+    def __init__(self, blocks: Blocks, seed: int, shuffle: bool, repeat: int = 1):
+        super().__init__()
+        self.blocks, self.seed, self.shuffle, self.repeat = blocks, seed, shuffle, repeat
+        self.epoch = 1
+        self.sizes = np.full(len(blocks) * repeat, blocks.block_size, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.blocks) * self.repeat
+
+    def __getitem__(self, index: int) -> int:
+        return int(index)
+
+    def num_tokens(self, index: int) -> int:
+        return self.blocks.block_size
+
+    def size(self, index: int) -> int:
+        return self.blocks.block_size
+
+    def num_tokens_vec(self, indices: Any) -> Any:
+        return self.sizes[indices]
+
+    def collater(self, samples: list[int]) -> dict[str, Any]:
+        if not samples:
+            return {}
+        indices = np.array(samples, dtype=np.int64)
+        tokens = torch.from_numpy(self.blocks.batch(indices % len(self.blocks)))
+        full = not bool((tokens == PAD).any())
+        return {
+            "id": torch.from_numpy(indices),
+            "tokens": tokens,
+            "key": samples[0],
+            "full": full,
+            "ntokens": tokens.numel() if full else int((tokens != PAD).sum()),
+            "nsentences": len(samples),
+        }
+
+    def batch_by_size(self, indices: Any, max_tokens: Any = None, max_sentences: Any = None,
+                      required_batch_size_multiple: int = 1) -> Any:
+        # fairseq's default multiple of 8 makes a split of fewer than 8 equal blocks empty
+        return super().batch_by_size(indices, max_tokens, max_sentences, 1)
+
+    def ordered_indices(self) -> Any:
+        if not self.shuffle:
+            return np.arange(len(self))
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle
+
+    def prefetch(self, indices: Any) -> None:
+        """Nothing to do: blocks are read from a memory map."""
+
+
+class BlockTask(FairseqTask):
+    """Loads blocks and masks them: shared by pre-training and language adaptation."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        folder = Path(cfg.data)
+        self.vocabulary = Vocabulary.load(folder / "dict.txt")
+        self.update = 0
+        self.forgetting = Forgetting()  # none, unless the task has settings for it
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
+        return cls(cfg)
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
+        path = Path(self.cfg.data) / split
+        mapped = MappedTokens(path)
+        mapped.check_ids(len(self.vocabulary))
+        training = split == "train"
+        blocks = Blocks(mapped, self.cfg.tokens_per_sample, keep_last=not training)
+        repeat = max(1, -(-self.cfg.epoch_blocks // len(blocks))) if training else 1
+        self.datasets[split] = BlockDataset(blocks, self.cfg.seed, shuffle=training, repeat=repeat)
+        logger.info(f"{path}: {len(mapped):,} documents, {len(blocks):,} blocks of {self.cfg.tokens_per_sample} tokens"
+                    + (f", {repeat} times an epoch" if repeat > 1 else ""))
+
+    def mask(self, sample: dict[str, Any], training: bool) -> Masked:
+        """Hides tokens of a batch; the draw depends on (seed, update, batch) only, held-out masks never change."""
+        return mask_tokens(sample["tokens"], self.vocabulary.mask, self.draws(sample, training), self.cfg.mask_prob,
+                           self.cfg.mask_policy)
+
+    def draws(self, sample: dict[str, Any], training: bool, *purpose: int) -> torch.Generator:
+        """Random numbers of a batch, on its device, keyed by (seed, update, batch) and `purpose`; held out, by no update."""
+        update = self.update if training else -1
+        return generator_for(sample["tokens"].device, self.cfg.seed, update, sample["key"], *purpose)
+
+    def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+                   ignore_grad: bool = False) -> Any:
+        self.update = update_num
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """What fairseq would forget at a restart: how long early stopping has been waiting."""
+        counters = _early_stopping()
+        return {type(self).__name__: {k: getattr(counters, k) for k in ("best", "num_runs") if hasattr(counters, k)}}
+
+    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(_early_stopping(), key, value)
+
+    def max_positions(self) -> int:
+        return self.cfg.tokens_per_sample
+
+    @property
+    def source_dictionary(self) -> None:
+        return None
+
+    @property
+    def target_dictionary(self) -> None:
+        return None
+
+
+def _early_stopping() -> Any:
+    """The function on which fairseq keeps its early-stopping counters; `python -m fairseq_cli.train` runs as __main__."""
+    function = getattr(sys.modules["__main__"], "should_stop_early", None)
+    if function is None:
+        import fairseq_cli.train
+
+        function = fairseq_cli.train.should_stop_early
+    return function
+
+
+def unwrap(model: Any) -> Any:
+    """The model inside fairseq's wrappers for distributed training (there can be two of them)."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
+
+
+@register_task("modular_mlm", dataclass=ModularMLMConfig)
+class ModularMLMTask(BlockTask):
+    """Pre-training. A new episode begins inside `train_step`, right before update mK + 1."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        self.forgetting = Forgetting(cfg.forget_every, cfg.forget_start, cfg.forget_until, cfg.forget_reset,
+                                     cfg.forget_scope)
+        if cfg.forget_every and not cfg.max_update:
+            raise UserError("forgetting needs --max-update: an episode is a fraction of the schedule")
+        self.forgetting.warnings(cfg.max_update or 1, 0)  # refuses settings that would never forget
+        self._begun: int | None = None
+        self._checked = False
+        self._lr_embedding: float | None = None
+
+    def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+                   ignore_grad: bool = False) -> Any:
+        self.begin_update(unwrap(model), optimizer, update_num)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def begin_update(self, model: Any, optimizer: Any, updates: int) -> None:
+        """What happens between `updates` completed updates and the next one; harmless when called again."""
+        if isinstance(optimizer, AMPOptimizer):
+            raise UserError("--amp is refused: use --precision fp16 or bf16 (autocast inside the model)")
+        if not self.forgetting.every:
+            return
+        schedule = getattr(optimizer, "schedule", None)
+        if schedule is None or not hasattr(optimizer, "forget_state"):
+            raise UserError("forgetting needs --optimizer modular_adamw --lr-scheduler modular_polynomial: the embedding "
+                            "has its own learning rate and moments")
+        if not self._checked:
+            for text in self.forgetting.warnings(schedule.total, schedule.warmup):
+                logger.warning(text)
+            self._checked = True
+        self._lr_embedding = embedding_rate(schedule, self.forgetting, updates)
+        optimizer.set_embedding_lr(self._lr_embedding)
+        if self._begun != updates and self.forgetting.begins_episode(updates):
+            changed = forgetting.reset_lexicon(model.lexicon(), self.forgetting, self.cfg.seed, updates)
+            optimizer.forget_state(changed)
+            logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates"
+                        + (f": {self.forgetting.scope} reset" if changed else " (control: nothing reset)"))
+        self._begun = updates
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        super().reduce_metrics(logging_outputs, criterion)
+        if hasattr(criterion, "watch"):
+            criterion.watch(logging_outputs)
+        if self._lr_embedding is not None:
+            metrics.log_scalar("lr_embedding", self._lr_embedding, weight=0, priority=301, round=8)

@@ -1,0 +1,1 @@
+"""Benchmarks: steps, preparation, question answering, operations, scheduling."""

@@ -1,0 +1,1 @@
+"""Results of runs -> one HTML page, Markdown, the paper's tables."""

@@ -1,0 +1,398 @@
+"""What a report is made of: the records and artefacts found below the folders of a run, read without loading a model.
+
+A damaged file becomes a `Problem` that the report shows; everything else is still reported.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_json, require_folder
+from pretrain.stage import read_training
+from tasks.statistics import Estimate
+
+NAMES = ("results.json", "curves.json", "body.json", "embedding.json", "prepare.json", "commands.sh")
+PRETRAINING = "pre-training"
+"""The initialiser that the record of a source embedding names."""
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0)
+STEP = re.compile(r"^(?P<base>.*?)/at/0*(?P<updates>\d+)/?$")
+"""Where `adapt --save-embeddings-at` puts the embeddings of earlier updates."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used, or only in part, and why: one line."""
+
+    file: str
+    text: str
+
+
+@dataclass
+class Artefact:
+    """A body, task body or embedding found below a run.
+
+    Attributes:
+        kind: body, task body or embedding.
+        shown: its path as the report shows it.
+        record: its body.json or embedding.json.
+        curve: the points of its curves.json; empty where there is none.
+        training: of a body, the losses that were logged in training; from its training.json, else from the log of its training
+            folder where that still stands beside it.
+    """
+
+    kind: str
+    folder: Path
+    shown: str
+    record: dict[str, Any]
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    training: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.record.get("fingerprint", ""))
+
+    @property
+    def lineage(self) -> str:
+        return str(self.record.get("lineage", ""))
+
+    @property
+    def made(self) -> dict[str, Any]:
+        return dict(self.record.get("made") or {})
+
+
+@dataclass
+class Score:
+    """One record of a results.json, and what the report adds to it.
+
+    Attributes:
+        file: the results.json; `run` the folder the user named.
+        base: what tells one adaptation run from another: its folder, without `/at/UPDATES`.
+        final: not an embedding of an earlier update.
+        updates: of the adaptation; None for an embedding that was not adapted.
+        tokens: that it had seen; None where nothing says it.
+        arm, condition: see `recipes.report.arms`; `besides_text` is the condition without the amount of text.
+        text: tokens of text it was adapted on where the text was cut to a number; None where it was not, or of earlier points.
+        examples: one score per example [N], or numerator and denominator [N, 2] where the score is a ratio of sums, where
+            predictions and gold were found; else `unpaired` says why not.
+        estimate: score as a share, with the interval over examples; `interval` names how it was computed.
+    """
+
+    file: Path
+    run: Path
+    shown: str
+    record: dict[str, Any]
+    base: str
+    final: bool
+    updates: int | None
+    tokens: int | None = None
+    arm: str = ""
+    condition: str = ""
+    besides_text: str = ""
+    text: int | None = None
+    examples: NDArray[np.float64] | None = None
+    unpaired: str = ""
+    estimate: Estimate = UNKNOWN
+    interval: str = ""
+
+    @property
+    def test(self) -> tuple[str, str]:
+        """Task and split."""
+        return str(self.record["task"]), str(self.record["split"])
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Language of the texts (contexts), and of the questions."""
+        return str(self.record["language"]), str(self.record.get("question_language") or self.record["language"])
+
+    @property
+    def lineage(self) -> str:
+        return str(self.record["body"]["lineage"])
+
+    @property
+    def body_made(self) -> dict[str, Any]:
+        """How the pre-trained body was made."""
+        return dict(self.record["body"].get("body_made") or {})
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """How the embedding was made."""
+        return dict((self.record.get("embedding") or {}).get("made") or {})
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the embedding was learned against the finished body, rather than together with it."""
+        return self.made.get("initialiser") not in (None, PRETRAINING)
+
+    @property
+    def seeds(self) -> tuple[Any, Any, Any]:
+        """Seeds of body, embedding and task adaptation: one training is one triple."""
+        return (self.body_made.get("seed"), self.made.get("seed"), self.record["body"].get("seed"))
+
+    @property
+    def data_sha256(self) -> str:
+        return str((self.record.get("data") or {}).get("sha256", ""))
+
+
+@dataclass
+class Collected:
+    """Everything found below the given folders.
+
+    Attributes:
+        prepared: hash of train.bin -> prepare.json.
+        commands: folder -> the lines of its commands.sh.
+        repeated: records that were found twice and count once.
+        arms: lineage -> arm, see `recipes.report.arms.label`.
+    """
+
+    runs: list[Path]
+    scores: list[Score] = field(default_factory=list)
+    artefacts: list[Artefact] = field(default_factory=list)
+    prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
+    commands: dict[Path, list[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    repeated: int = 0
+    arms: dict[str, str] = field(default_factory=dict)
+    _embeddings: dict[str, list[Artefact]] = field(default_factory=dict)
+
+    def shown(self, path: Path) -> str:
+        """`path` as seen from the folder that holds the run, so that a report says the same wherever the run lies; from the
+        folder that holds all runs where several have one name."""
+        run = next((run for run in self.runs if path.is_relative_to(run)), None)
+        if run is None:
+            return str(path)
+        names = [other.resolve().name for other in self.runs]
+        unique = len(set(names)) == len(names)
+        above = run.resolve().parent if unique else Path(os.path.commonpath([other.resolve().parent for other in self.runs]))
+        return str(run.resolve().relative_to(above) / path.relative_to(run))
+
+    def embedding(self, fingerprint: str, updates: int | None) -> Artefact | None:
+        """The embedding of that fingerprint, saved after so many updates; None: a finished one. Where a run's best embedding is
+        one that was also saved on the way, both folders hold the same tensors; either serves where the other is not there."""
+        same = self._embeddings.get(fingerprint, [])
+        return next((one for one in same if _saved_at(one.folder) == updates), next(iter(same), None))
+
+    def add(self, artefact: Artefact) -> None:
+        """Takes an artefact in."""
+        self.artefacts.append(artefact)
+        if artefact.kind == "embedding":
+            self._embeddings.setdefault(artefact.fingerprint, []).append(artefact)
+
+
+def _files(run: Path) -> dict[str, list[Path]]:
+    """Paths by name, sorted; hidden folders (unfinished outputs) and `.training` folders are passed over. Links to folders are
+    followed (the outputs of `relexify run` stand in a store), each folder once."""
+    found: dict[str, list[Path]] = {name: [] for name in NAMES}
+    visited: set[str] = set()
+    for place, folders, files in os.walk(run, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".training"))
+        for name in set(files) & set(NAMES):
+            found[name].append(Path(place) / name)
+    return found
+
+
+def collect(runs: Sequence[str | Path]) -> Collected:
+    """Reads all records and artefacts below `runs`.
+
+    Raises:
+        UserError: a run that is no folder, or no usable record below any of them.
+    """
+    folders = list(dict.fromkeys(require_folder(run, "the folder of a run") for run in runs))
+    found = Collected(folders)
+    seen: set[Path] = set()
+    known: set[tuple[Any, ...]] = set()
+    for run in folders:
+        files = {name: [path for path in paths if path.resolve() not in seen] for name, paths in _files(run).items()}
+        seen |= {path.resolve() for paths in files.values() for path in paths}
+        for path in [*files["body.json"], *files["embedding.json"]]:
+            _artefact(found, path)
+        for path in files["prepare.json"]:
+            record = _read(found, path)
+            if isinstance(record, dict) and isinstance(record.get("files"), dict):
+                found.prepared[str(record["files"].get("train.bin"))] = record
+        for path in files["commands.sh"]:
+            found.commands[path.parent] = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+                                           if line.strip() and not line.lstrip().startswith("#")]
+        for path in files["results.json"]:
+            _results(found, run, path, known)
+    if not found.scores:
+        named = ", ".join(map(str, runs))
+        reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
+            if found.problems else ": no results.json there; `relexify evaluate` writes them"
+        raise UserError(f"{named}: nothing to report{reason}")
+    _points(found)
+    return found
+
+
+def _read(found: Collected, path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (UserError, OSError) as error:
+        text = str(error).removeprefix(str(path)).lstrip(": ")
+        found.problems.append(Problem(found.shown(path), f"{text}; left out"))
+        return None
+
+
+def _artefact(found: Collected, path: Path) -> None:
+    record = _read(found, path)
+    if record is None:
+        return
+    if not isinstance(record, dict) or not isinstance(record.get("fingerprint"), str):
+        found.problems.append(Problem(found.shown(path), "no record of an artefact (no fingerprint); left out"))
+        return
+    kind = "embedding" if path.name == "embedding.json" else "task body" if record.get("task") else "body"
+    folder = path.parent
+    places = [folder, *([folder.parent] if folder.name == "body" else [])]
+    training: list[dict[str, Any]] = []
+    if kind == "body":
+        training = _points_of(found, places, "training.json")
+        real = places[-1].resolve()  # a run may hold links to a store
+        log = real.with_name(real.name + ".training")
+        if not training and (log / "train.log").is_file():
+            training = read_training(log)
+    found.add(Artefact(kind, folder, found.shown(folder), record, _points_of(found, places, "curves.json"), training))
+
+
+def _points_of(found: Collected, places: Sequence[Path], name: str) -> list[dict[str, Any]]:
+    """A curve from the first of the folders that has such a file."""
+    path = next((place / name for place in places if (place / name).is_file()), None)
+    curve = _read(found, path) if path else []
+    if path is None or curve is None:
+        return []
+    if not isinstance(curve, list) or not all(
+            isinstance(point, dict) and _number(point.get("update")) and _number(point.get("loss")) for point in curve):
+        found.problems.append(Problem(found.shown(path), "expected a list of points with update and loss; left out"))
+        return []
+    return curve
+
+
+def _number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _results(found: Collected, run: Path, path: Path, known: set[tuple[Any, ...]]) -> None:
+    content = _read(found, path)
+    if content is None or (isinstance(content, dict) and "arms" in content):  # a demo's own summary of its records
+        return
+    if not isinstance(content, list):
+        found.problems.append(Problem(found.shown(path), "expected a list of records, as evaluate writes it; left out"))
+        return
+    for number, record in enumerate(content, 1):
+        wrong = _wrong(record)
+        if wrong:
+            found.problems.append(Problem(found.shown(path), f"record {number}: {wrong}; left out"))
+            continue
+        score = _score(found, run, path, record)
+        identity = _identity(score)
+        if identity in known:
+            found.repeated += 1
+        else:
+            known.add(identity)
+            found.scores.append(score)
+
+
+def _wrong(record: Any) -> str:
+    """What makes a record unusable; empty where nothing does."""
+    if not isinstance(record, dict):
+        return f"expected a JSON object, got {type(record).__name__}"
+    for key in ("task", "split", "language"):
+        if not isinstance(record.get(key), str):
+            return f"{key!r} is missing or no text"
+    share, count = record.get("score"), record.get("n")
+    if not _number(share) or not 0 <= float(share or 0) <= 1:
+        return f"the score is {share!r}, expected a number from 0 to 1"
+    if not isinstance(count, int) or count < 1:
+        return f"n is {count!r}, expected a count of examples"
+    body = record.get("body")
+    if not isinstance(body, dict) or not isinstance(body.get("lineage"), str):
+        return "it does not say which body was scored"
+    for key in ("embedding", "data", "head", "software"):
+        if not isinstance(record.get(key) or {}, dict):
+            return f"{key!r} is no JSON object"
+    for made in ((record.get("embedding") or {}).get("made"), body.get("body_made")):
+        if not isinstance(made or {}, dict):
+            return "'made' is no JSON object"
+    return ""
+
+
+def _identity(score: Score) -> tuple[Any, ...]:
+    """Two records with the same identity are the same evaluation, found twice."""
+    record = score.record
+    prints = [(record.get(part) or {}).get("fingerprint") for part in ("body", "embedding", "question_embedding")]
+    return (*score.test, *score.languages, *prints, score.data_sha256, record.get("max_length"), record.get("precision"),
+            record["score"], (record.get("head") or {}).get("trained_on"),
+            score.base if prints[1] is None else "", score.updates, score.final)
+
+
+def _score(found: Collected, run: Path, path: Path, record: dict[str, Any]) -> Score:
+    embedding = record.get("embedding") or {}
+    recorded = str(embedding.get("path", ""))
+    saved = _saved_at(Path(recorded))
+    here = found.embedding(str(embedding.get("fingerprint")), saved)
+    place = here.folder.as_posix() if here else recorded
+    step = STEP.match(place)
+    made = embedding.get("made") or {}
+    updates = made.get("updates")
+    score = Score(path, run, found.shown(path), record, base=step["base"] if step else place, final=saved is None, updates=None)
+    if score.adapted:
+        score.updates = int(updates) if _number(updates) else saved
+    return score
+
+
+def _one_base(found: Collected) -> None:
+    """Scores of one adaptation run have one base, though only some of its embeddings lie below the run: where the record says
+    the same place, the folder that was found stands for the path that was typed."""
+    def typed(score: Score) -> tuple[Any, ...]:
+        path = str((score.record.get("embedding") or {}).get("path", ""))
+        step = STEP.match(path)
+        return step["base"] if step else path.rstrip("/"), score.lineage, score.seeds[:2]
+
+    present = {one.folder.as_posix() for one in found.artefacts}
+    bases = {typed(score): score.base for score in found.scores if score.base in present}
+    for score in found.scores:
+        if score.base not in present:
+            score.base = bases.get(typed(score), score.base)
+
+
+def _saved_at(folder: Path) -> int | None:
+    step = STEP.match(folder.as_posix())
+    return int(step["updates"]) if step else None
+
+
+def _points(found: Collected) -> None:
+    """Tokens seen of every score, and which is the last of its adaptation run where the finished embedding was not scored."""
+    _one_base(found)
+    folders = {one.folder.as_posix(): one for one in found.artefacts if one.kind == "embedding"}
+    for score in found.scores:
+        if not score.adapted or score.updates is None:
+            continue
+        own = score.made.get("tokens_seen")
+        run = folders.get(score.base)
+        point = next((one for one in run.curve if _number(one.get("tokens"))), None) if run else None
+        last = run.made if run else {}
+        if _number(own):
+            score.tokens = int(own)
+        elif point:
+            score.tokens = round(score.updates * point["tokens"] / point["update"])
+        elif last.get("updates") and _number(last.get("tokens_seen")):
+            score.tokens = round(score.updates * last["tokens_seen"] / last["updates"])
+    series: dict[tuple[Any, ...], list[Score]] = {}
+    for score in found.scores:
+        series.setdefault((*score.test, *score.languages, score.lineage, score.base, score.seeds), []).append(score)
+    for members in series.values():
+        if not any(score.final for score in members):
+            max(members, key=lambda score: score.updates or 0).final = True

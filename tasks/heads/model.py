@@ -1,0 +1,174 @@
+"""Task heads, and the model that carries them: encoder and LM head as in pre-training, plus `heads.<task>.*`.
+
+Plain torch; `tasks/trainer/task.py` makes it known to fairseq. The unused LM head stays, so that a task body keeps
+every tensor of the body it descends from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pretrain.artefacts.body import HEADS as HEAD_TENSORS
+from pretrain.artefacts.body import Body, load_body
+from pretrain.base.errors import UserError, unknown
+from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
+from pretrain.masked_lm import MaskedLM
+from tasks.heads.span import JointSpanHead, SpanHead, SpanOutput, SpanSearch
+
+if TYPE_CHECKING:
+    from adapt.artefacts.embedding import Embedding
+
+
+class ClassificationHead(nn.Module):
+    """RoBERTa's head on the state of `<s>`: dropout, dense D -> D, tanh, dropout, out_proj D -> C (Liu et al. 2019)."""
+
+    first_only = True
+    """Only the state of `<s>` is read."""
+
+    def __init__(self, width: int, classes: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, classes)
+        self.apply(init_weights)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, C]."""
+        x = torch.tanh(self.dense(self.dropout(states_BTD[:, 0])))
+        return self.out_proj(self.dropout(x))
+
+
+class TokenHead(nn.Module):
+    """A label for each token: dropout, out_proj D -> C (Devlin et al. 2019)."""
+
+    first_only = False
+
+    def __init__(self, width: int, classes: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.out_proj = nn.Linear(width, classes)
+        self.apply(init_weights)
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, T, C]."""
+        return self.out_proj(self.dropout(states_BTD))
+
+
+class LinearHead(TokenHead):
+    """ELECTRA's head on the state of `<s>`: dropout, out_proj D -> C (Clark et al. 2020, official fine-tuning code).
+
+    Drawn from N(0, 0.02) as every head here; that code draws its last layer from Glorot's uniform distribution.
+    """
+
+    first_only = True
+    """Only the state of `<s>` is read."""
+
+    def forward(self, states_BTD: Tensor) -> Tensor:
+        """States [B, T, D] -> logits [B, C]."""
+        return super().forward(states_BTD[:, 0])
+
+
+HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead | TokenHead]] = {
+    "classification": ClassificationHead, "linear": LinearHead, "span": SpanHead, "joint_span": JointSpanHead,
+    "tagging": TokenHead,
+}
+"""Head kinds that a task may declare."""
+SPAN_HEADS = ("span", "joint_span")
+
+
+class TaskModel(MaskedLM):
+    """`MaskedLM` with task heads; without a task it is the masked language model it was."""
+
+    def __init__(self, config: EncoderConfig, vocabulary_size: int, dropout: Dropout | None = None,
+                 precision: str = "fp32"):
+        super().__init__(config, vocabulary_size, dropout, precision)
+        self.head_dropout = (dropout or Dropout()).hidden
+        self.heads = nn.ModuleDict()
+
+    def add_head(self, task: str, kind: str, classes: int) -> None:
+        """A new head for `task` with `classes` outputs."""
+        if kind not in HEADS:
+            raise unknown("head", kind, HEADS)
+        self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout)
+
+    def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
+                task: str | None = None, **spans: Any) -> Any:
+        """fp32 logits [B, C] of a task's head ([B, T, C] of one for tokens), or those of `MaskedLM` where `task` is None.
+
+        Args:
+            tokens_BT: ids, padded on the right.
+            full: nothing is padded.
+            spans: for a head that chooses spans, what `spans` takes; the result is then its `SpanOutput`.
+        """
+        if task is None:
+            return super().forward(tokens_BT, positions, full)
+        if spans:
+            return self.spans(tokens_BT, task, full, **spans)
+        with autocast(tokens_BT.device, self.precision):
+            rows_BQ = None
+            if self.heads[task].first_only:  # the last layer is computed for `<s>` alone
+                batch, time = tokens_BT.shape
+                rows_BQ = torch.arange(0, batch * time, time, device=tokens_BT.device)[:, None]
+            logits = self.heads[task](self.encoder(tokens_BT, full=full, rows_BQ=rows_BQ))
+        return logits.float()
+
+    def spans(self, tokens_BT: Tensor, task: str, full: bool = False, targets: Tensor | None = None,
+              allowed: Tensor | None = None, search: SpanSearch | None = None) -> SpanOutput:
+        """Losses and candidates of a head that chooses spans, see `tasks.heads.span`."""
+        with autocast(tokens_BT.device, self.precision):
+            states = self.encoder(tokens_BT, full=full)
+            output: SpanOutput = self.heads[task](states, targets, allowed, search)
+        return output
+
+
+def task_of(body: Body, name: str | None = None) -> dict[str, Any]:
+    """The task record of a task body.
+
+    Raises:
+        UserError: the body has no head, or one for another task than `name`.
+    """
+    if not body.task:
+        raise UserError("this body has no task head; train one first: relexify finetune --body … --task …")
+    if name is not None and body.task["name"] != name:
+        raise UserError(f"the task body does {body.task['name']!r}, asked for {name!r}; finetune a body for it")
+    return body.task
+
+
+def with_drawn_head(body: Body, record: dict[str, Any], seed: int) -> Body:
+    """The body with a head that was drawn by `seed` and never trained, in the place of its own: a baseline.
+
+    Args:
+        record: the task record to give it: `name`, `head` and `labels` make the head.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerators too
+        drawn = HEADS[record["head"]](body.config.width, len(record["labels"]), 0.0)
+    tensors = {name: tensor for name, tensor in body.tensors.items() if not name.startswith(HEAD_TENSORS)}
+    tensors.update({f"{HEAD_TENSORS}{record['name']}.{name}": tensor for name, tensor in drawn.state_dict().items()})
+    return replace(body, tensors=tensors, task=record)
+
+
+def task_model(body: Body, embedding: Embedding, device: str | torch.device = "cpu",
+               precision: str = "fp32") -> TaskModel:
+    """A model in evaluation mode from a task body and a compatible embedding.
+
+    `adapt.artefacts.assemble.swap` then changes its language in place.
+
+    Raises:
+        UserError: not a task body, or an embedding that does not fit it.
+    """
+    from adapt.artefacts.assemble import check_compatible, swap
+
+    record = task_of(body)
+    check_compatible(body, embedding)
+    model = TaskModel(body.config, len(embedding.tokenizer.vocabulary), precision=precision)
+    model.add_head(record["name"], record["head"], len(record["labels"]))
+    load_body(model, body, heads=True)
+    model.to(device)
+    swap(model, embedding)
+    model.eval()
+    return model

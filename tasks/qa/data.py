@@ -1,0 +1,371 @@
+"""Readers of extractive question answering: SQuAD 1.1 and 2.0, XQuAD, MLQA, TyDiQA-GoldP.
+
+All of them come in SQuAD's layout (Rajpurkar et al. 2016): articles of paragraphs of questions, each answer with the
+offset of its first character in the paragraph's text. Offsets count code points of the text as the file has it, so no
+text is stripped, normalised or otherwise touched here. No question is ever left out: what cannot be used is an error
+that names it, and an answer that is not at its offset is kept and reported.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pretrain.base.errors import UserError
+from pretrain.base.files import require_file
+from pretrain.base.language import check_language
+from tasks.qa.files import HUB, TYDIQA_NAMES, available, available_pairs, check_split, find_file, hub_place
+
+__all__ = ["Answer", "Question", "Questions", "aligned_start", "available", "available_pairs", "keep_language", "read",
+           "read_hub", "read_squad_file"]
+
+logger = logging.getLogger(__name__)
+
+STRIPPED = "if the answers of this file were stripped, take the official file, which has them"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One annotator's answer.
+
+    Attributes:
+        text: as annotated.
+        start: code points of the context before the answer, as the file says; see `aligned_start`.
+    """
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question on one paragraph.
+
+    Attributes:
+        context: the paragraph; one string object for all its questions.
+        answers: none where the question is impossible, or where the file's answers were stripped.
+        impossible: marked as not answerable from the context (SQuAD 2.0).
+        title: of the article; "" where the file names none.
+    """
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...]
+    impossible: bool = False
+    title: str = ""
+
+
+@dataclass
+class Questions:
+    """The questions of one split in file order, and where they come from.
+
+    Attributes:
+        files: what was read.
+        misaligned: ids of questions that have an answer whose text is not at its offset, in order.
+        dropped: always 0: questions are never left out. Here because results record it for every task.
+    """
+
+    questions: list[Question]
+    files: list[str] = field(default_factory=list)
+    misaligned: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self.questions)
+
+    def sha256(self) -> str:
+        """Hash of ids, questions, contexts and answers in order: the same for the same data in any file format."""
+        digest = hashlib.sha256()
+        for item in self.questions:
+            answers = [[answer.text, answer.start] for answer in item.answers]
+            digest.update(json.dumps([item.id, item.question, item.context, answers]).encode())
+        return digest.hexdigest()
+
+
+def aligned_start(question: Question, answer: Answer) -> int | None:
+    """Where the answer's text really begins in the context, in code points.
+
+    Its stated offset where the text is there, else the occurrence nearest to it (the earlier of two equally near
+    ones), else None.
+    """
+    context, text = question.context, answer.text
+    if context.startswith(text, answer.start):
+        return answer.start
+    before = context.rfind(text, 0, answer.start + len(text))
+    after = context.find(text, answer.start)
+    if before < 0 or after < 0:
+        return None if before == after else max(before, after)
+    return before if answer.start - before <= after - answer.start else after
+
+
+# --- one file ----------------------------------------------------------------------------------------------------------
+
+
+def _content(path: Path) -> Any:
+    """What a JSON file holds, .gz and byte order mark included."""
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = raw.decode("utf-8-sig")
+        return json.loads(text)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: damaged or truncated gzip file ({error}); copy it again") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: expected UTF-8, got byte {error.object[error.start]:#x} at byte {error.start}; "
+                        "convert the file") from None
+    except json.JSONDecodeError as error:
+        # A text that nothing closes is reported where it starts, any other sudden end within a word of the file's end.
+        at_end = error.pos >= len(text.rstrip()) - len("fals") and error.msg != "Extra data"
+        cut = at_end or error.msg.startswith("Unterminated string")
+        what = "the file ends before its JSON does: it is empty or truncated; copy it again" if cut else \
+            f"not valid JSON ({error.msg}); expected a file in SQuAD's layout"
+        raise UserError(f"{path}:{error.lineno}:{error.colno}: {what}") from None
+
+
+_KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "an object", bool: "true or false"}
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+def _field(entry: Any, key: str, kind: type, where: str) -> Any:
+    """`entry[key]`, which must be there and of that kind."""
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected an object with {key!r}, got {_kind(entry)}; the file is not in SQuAD's layout")
+    if key not in entry:
+        found = ", ".join(repr(name) for name in list(entry)[:8]) or "nothing"
+        advice = STRIPPED if key == "answers" else "the file is not in SQuAD's layout"
+        raise UserError(f"{where}: {key!r} is missing, found {found}; {advice}")
+    value = entry[key]
+    if type(value) is not kind:  # not isinstance: true is not an offset
+        raise UserError(f"{where}: {key!r} is {str(value)[:40]!r} ({_kind(value)}); expected {_KINDS[kind]}")
+    return value
+
+
+def _text(entry: Any, key: str, where: str) -> str:
+    """A text that is more than white space, exactly as it stands: offsets count its characters."""
+    value: str = _field(entry, key, str, where)
+    if not value.strip():
+        advice = f"; {STRIPPED}" if key == "text" else ""
+        raise UserError(f"{where}: {key!r} is empty; expected a text{advice}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{where}: {key!r} holds half of a surrogate pair at character {error.start}; repair the "
+                        "file") from None
+    return value
+
+
+class _Collector:
+    """Gathers the checked questions of one source and finds those whose answers are not where it says.
+
+    Args:
+        place: the source.
+        seen: id -> source of all questions so far; several sources of one set share it.
+        rename: give a repeated id a number instead of refusing it.
+    """
+
+    def __init__(self, place: str, seen: dict[str, str], rename: bool = False):
+        self.place, self.seen, self.rename = place, seen, rename
+        self.questions: list[Question] = []
+        self.misaligned: list[str] = []
+        self.repeated: list[str] = []
+        self.numbers: Counter[str] = Counter()
+
+    def add(self, entry: Any, context: str, title: str, where: str, number: int) -> None:
+        """Checks one entry of `qas`; `number` from 1 names it as long as its id is not known."""
+        identifier = _text(entry, "id", f"{where}, question {number}")
+        where = f"{where}, question id {identifier!r}"
+        identifier = self._own(identifier, where)
+        answers = tuple(self._answer(one, context, f"{where}, answer {place}")
+                        for place, one in enumerate(_field(entry, "answers", list, where), 1))
+        impossible = "is_impossible" in entry and _field(entry, "is_impossible", bool, where)
+        if impossible and answers:
+            raise UserError(f"{where}: 'is_impossible' is true, but it has {len(answers)} answers; repair the file")
+        question = Question(identifier, _text(entry, "question", where), context, answers, impossible, title)
+        self.questions.append(question)
+        if not all(context.startswith(answer.text, answer.start) for answer in answers):
+            self.misaligned.append(identifier)
+
+    def _own(self, identifier: str, where: str) -> str:
+        """The id if it is new, else one made of it."""
+        if identifier in self.seen and not self.rename:
+            home = self.seen[identifier]
+            also = "occurs twice" if home == self.place else f"is also in {home}"
+            raise UserError(f"{where}: this id {also}; predictions are told apart by it, so every question needs its own")
+        own = identifier
+        if own in self.seen:
+            self.repeated.append(identifier)
+        while own in self.seen:
+            self.numbers[identifier] += 1
+            own = f"{identifier}#{self.numbers[identifier] + 1}"
+        self.seen[own] = self.place
+        return own
+
+    @staticmethod
+    def _answer(entry: Any, context: str, where: str) -> Answer:
+        text, start = _text(entry, "text", where), _field(entry, "answer_start", int, where)
+        if not 0 <= start < len(context):
+            raise UserError(f"{where}: 'answer_start' is {start}, outside the context of {len(context):,} characters; "
+                            "offsets count characters (code points) from 0, not bytes")
+        return Answer(text, start)
+
+    def finish(self) -> Questions:
+        """The questions, after a warning where answers are not at their offsets or ids were repeated."""
+        count = len(self.questions)
+        if self.misaligned:
+            logger.warning(f"{self.place}: {len(self.misaligned):,} of {count:,} questions have an answer that is not at "
+                           f"its offset (first: id {self.misaligned[0]}); all are kept")
+        if self.repeated:
+            logger.warning(f"{self.place}: {len(self.repeated):,} of {count:,} questions repeat the id of another one "
+                           f"(first: id {self.repeated[0]}); all are kept, under numbered ids")
+        return Questions(self.questions, [self.place], self.misaligned)
+
+
+def read_squad_file(path: str | Path, rename: bool = False) -> Questions:
+    """Reads a file in SQuAD's layout, `.json` or `.json.gz`, with or without answers.
+
+    Args:
+        rename: number repeated ids (`12`, `12#2`, …) and warn, as is right for training: XTREME's TyDiQA training
+            file has 89 ids for 3,696 questions. False: an error, because predictions could not be told apart.
+
+    Raises:
+        UserError: with file, article, paragraph and question: whatever is missing, of a wrong type, empty, there twice
+            or outside its context; damaged or truncated files.
+    """
+    return _read_file(path, {}, rename)
+
+
+def _read_file(path: str | Path, seen: dict[str, str], rename: bool) -> Questions:
+    path = require_file(path, "a file of questions in SQuAD's layout (.json or .json.gz)")
+    collector = _Collector(str(path), seen, rename)
+    for one, article in enumerate(_field(_content(path), "data", list, str(path)), 1):
+        where = f"{path}: article {one}"
+        paragraphs = _field(article, "paragraphs", list, where)
+        title = _field(article, "title", str, where) if "title" in article else ""
+        where += f" ({title!r})" if title else ""
+        for two, paragraph in enumerate(paragraphs, 1):
+            inside = f"{where}, paragraph {two}"
+            context = _text(paragraph, "context", inside)
+            for three, entry in enumerate(_field(paragraph, "qas", list, inside), 1):
+                collector.add(entry, context, title, inside, three)
+    return collector.finish()
+
+
+def read_hub(name: str, config: str | None, split: str) -> Questions:
+    """A data set of the Hugging Face hub through `datasets`: the one place here that may reach the network.
+
+    Args:
+        name: `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`.
+        config: configuration, as `xquad.de`; None for data sets that have one only.
+        split: the hub's own word: train, validation or test.
+
+    Raises:
+        UserError: it cannot be loaded, or a row is malformed. A row without answers counts as impossible, as the hub
+            keeps no mark of its own for that.
+    """
+    import datasets
+
+    bare, _, revision = name.removeprefix(HUB).partition("@")
+    place = "/".join(part for part in (f"{HUB}{bare}", config, split) if part)
+    try:
+        table = datasets.load_dataset(bare, config, split=split, revision=revision or None)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{place}: could not be loaded from the hub: {error}") from None
+    collector = _Collector(place, {})
+    contexts: dict[str, str] = {}  # every row brings a copy of its paragraph
+    for number, row in enumerate(table, 1):
+        where = f"{place}: row {number}"
+        answers = _field(row, "answers", dict, where)
+        texts, starts = _field(answers, "text", list, where), _field(answers, "answer_start", list, where)
+        if len(texts) != len(starts):
+            raise UserError(f"{where}: {len(texts)} answer texts, but {len(starts)} offsets")
+        entry = {**row, "is_impossible": not texts,
+                 "answers": [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]}
+        context = _text(row, "context", where)
+        collector.add(entry, contexts.setdefault(context, context), str(row.get("title") or ""), where, 1)
+    return collector.finish()
+
+
+# --- by task -----------------------------------------------------------------------------------------------------------
+
+
+def keep_language(questions: Questions, language: str) -> Questions:
+    """Of TyDiQA's questions in all languages those in `language`, by their ids; any other file as it is.
+
+    Raises:
+        UserError: the ids name languages, but never this one.
+    """
+    codes = {name: code for code, name in TYDIQA_NAMES.items()}
+    named = {item.id: codes.get(item.id.partition("-")[0]) for item in questions if "-" in item.id}
+    held = sorted({code for code in named.values() if code})
+    if not held:
+        return questions
+    if language not in held:
+        raise UserError(f"{', '.join(questions.files)}: no questions in {language!r}; the file holds {', '.join(held)}")
+    kept = [item for item in questions if named.get(item.id) in (None, language)]
+    ids = {item.id for item in kept}
+    return Questions(kept, questions.files, [identifier for identifier in questions.misaligned if identifier in ids])
+
+
+def _check_answers(questions: Questions, task: str) -> None:
+    """Refuses what can be neither trained on nor scored: no questions, or questions that lack what the task needs."""
+    where = ", ".join(questions.files)
+    if not questions.questions:
+        raise UserError(f"{where}: no questions; the file is empty")
+    bare = [item for item in questions if not item.answers and (task != "squad2" or not item.impossible)]
+    if not bare:
+        return
+    first = bare[0].id
+    if any(item.impossible for item in bare):
+        raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answer (first: id {first}): "
+                        f"this is SQuAD 2.0, not {task}; use --task squad2")
+    unmarked = " and are not marked 'is_impossible'" if task == "squad2" else ""
+    raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answers{unmarked} (first: id "
+                    f"{first}); {STRIPPED}")
+
+
+def read(task: str, data: str | Path, split: str, context_language: str, question_language: str | None = None,
+         files: Sequence[str | Path] = ()) -> Questions:
+    """The questions of a split: from `files`, from the hub (`hf:…`), or from the folder `data`.
+
+    Args:
+        task: squad, squad2, xquad, mlqa or tydiqa.
+        context_language: BCP-47 code of paragraphs and answers.
+        question_language: that of the questions; None: the same. Another one only for mlqa.
+        files: read these instead of searching `data`.
+
+    Raises:
+        UserError: unknown task, split or code, no file, a malformed entry, or questions without answers.
+    """
+    data = str(data)
+    check_split(task, split)
+    context = check_language(context_language)
+    question = check_language(question_language or context_language)
+    if question != context and task != "mlqa":
+        raise UserError(f"{task}: questions in {question!r} on contexts in {context!r}: only mlqa mixes languages")
+    if files:
+        seen: dict[str, str] = {}
+        parts = [_read_file(path, seen, split == "train") for path in files]
+        questions = Questions([item for part in parts for item in part], [name for part in parts for name in part.files],
+                              [identifier for part in parts for identifier in part.misaligned])
+    elif data.startswith(HUB):
+        questions = read_hub(data, *hub_place(task, split, context, question))
+    else:
+        questions = read_squad_file(find_file(task, data, split, context, question), split == "train")
+    if task == "tydiqa":
+        questions = keep_language(questions, context)
+    _check_answers(questions, task)
+    return questions

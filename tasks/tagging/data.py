@@ -1,0 +1,263 @@
+"""Readers of tagged sentences: PAN-X and XTREME's POS files, raw WikiANN, CoNLL-U, CoNLL's columns.
+
+A word a line, an empty line after each sentence. No sentence is left out; what cannot be used is an error with file and
+line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from pretrain.base.errors import UserError, nearest
+from pretrain.base.files import require_file, require_folder
+from tasks.definition import PLACEHOLDER_ROWS, missing_data, only_file
+from tasks.lines import lines
+
+STRIPPED = "if the tags of this file were stripped, as XTREME's preparation does with test files, take the file that has them"
+DOCUMENT = "-DOCSTART-"
+"""First column of the row that begins a document in CoNLL-2003's files: no word."""
+CONLLU_COLUMNS = 10
+_CODE = r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)"
+_TSV = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
+_COLUMNS = (".txt", ".conll", ".tsv", ".txt.gz", ".conll.gz", ".tsv.gz")
+_CONLLU = (".conllu", ".conllu.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words with the index of each one's tag among the task's labels."""
+
+    words: tuple[str, ...]
+    tags: tuple[int, ...]
+
+
+@dataclass
+class Sentences:
+    """The sentences of one split in file order, and where they come from.
+
+    Attributes:
+        files: what was read.
+        dropped: always 0: sentences are never left out. Here because results record it for every task.
+    """
+
+    sentences: list[Sentence]
+    files: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def __iter__(self) -> Iterator[Sentence]:
+        return iter(self.sentences)
+
+    @property
+    def words(self) -> int:
+        """How many words all sentences have."""
+        return sum(len(item.words) for item in self.sentences)
+
+    def named(self, labels: Sequence[str]) -> list[list[str]]:
+        """The tags of each sentence by name."""
+        return [[labels[tag] for tag in item.tags] for item in self.sentences]
+
+    def sha256(self) -> str:
+        """Hash of words and tags in order: the same for the same data in any layout."""
+        digest = hashlib.sha256()
+        for item in self.sentences:
+            digest.update(json.dumps([item.words, item.tags]).encode())
+        return digest.hexdigest()
+
+
+def majority(found: Sentences, labels: Sequence[str]) -> str:
+    """The most frequent tag, the first in the order of labels among equally frequent ones."""
+    counts = Counter(tag for item in found for tag in item.tags)
+    return labels[min(counts, key=lambda tag: (-counts[tag], tag))]
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """A file of labels, one a line, in the order of the head's outputs.
+
+    Raises:
+        UserError: fewer than two, one twice, or white space inside a label.
+    """
+    path = require_file(path, "a file of labels, one a line")
+    labels: list[str] = []
+    for number, line in lines(path):
+        label = line.strip()
+        if not label:
+            continue
+        if label in labels or label.split() != [label]:
+            raise UserError(f"{path}:{number}: label {label!r} " + ("stands twice" if label in labels else
+                            "holds white space") + "; expected one label a line")
+        labels.append(label)
+    if len(labels) < 2:
+        raise UserError(f"{path}: {len(labels)} labels; expected at least two, one a line")
+    return tuple(labels)
+
+
+# --- one file ----------------------------------------------------------------------------------------------------------
+
+
+Row = tuple[int, str, str] | None
+"""(line number, word, tag), or None where a sentence ends."""
+
+
+def _tsv_rows(path: Path) -> Iterator[Row]:
+    for number, line in lines(path):
+        if not line.strip():
+            yield None
+            continue
+        cells = line.split("\t")
+        if len(cells) == 1:
+            raise UserError(f"{path}:{number}: one column, {line[:40]!r}; expected word, tab, tag; {STRIPPED}")
+        if len(cells) > 2:
+            raise UserError(f"{path}:{number}: {len(cells)} columns; expected word, tab, tag")
+        yield number, cells[0], cells[1].strip()
+
+
+def _column_rows(path: Path) -> Iterator[Row]:
+    width = 0
+    for number, line in lines(path):
+        cells = re.split(r"[ \t]+", line.strip(" \t"))  # not str.split: a word may be or hold a no-break space
+        if cells == [""]:
+            yield None
+            continue
+        width = width or len(cells)
+        if width == 1:
+            raise UserError(f"{path}:{number}: one column, {line[:40]!r}; expected the word first and the tag last; {STRIPPED}")
+        if len(cells) != width:
+            raise UserError(f"{path}:{number}: {len(cells)} columns, the first line has {width}; expected the same everywhere")
+        if cells[0] != DOCUMENT:
+            yield number, cells[0], cells[-1]
+
+
+def _conllu_rows(path: Path) -> Iterator[Row]:
+    """Syntactic words: rows of several words (`3-4`) and empty nodes (`5.1`) carry no tag of their own."""
+    for number, line in lines(path):
+        if not line.strip():
+            yield None
+            continue
+        if line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        if len(cells) != CONLLU_COLUMNS:
+            raise UserError(f"{path}:{number}: {len(cells)} columns; CoNLL-U has {CONLLU_COLUMNS}, with tabs between them")
+        if re.fullmatch(r"\d+-\d+|\d+\.\d+", cells[0]):
+            continue
+        if not cells[0].isdigit():
+            raise UserError(f"{path}:{number}: the word's number is {cells[0][:20]!r}; is this CoNLL-U?")
+        if cells[3] == "_":
+            raise UserError(f"{path}:{number}: {cells[1]!r} has no UPOS tag; {STRIPPED}")
+        yield number, cells[1], cells[3]
+
+
+def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str) -> Sentences:
+    """Reads one file.
+
+    Args:
+        layout: `tsv` or `columns`; a file called `….conllu` is CoNLL-U in any case.
+        language: where a `tsv` file's first word begins with `CODE:`, as in raw WikiANN, every word must, and loses it.
+
+    Raises:
+        UserError: with file and line: wrong columns, an empty word, an unknown tag, a damaged file.
+    """
+    path = require_file(path, "a file of tagged words")
+    prefix: str | None = ""
+    if path.name.endswith(_CONLLU):
+        rows = _conllu_rows(path)
+    elif layout == "tsv":
+        rows, prefix = _tsv_rows(path), None
+    else:
+        rows = _column_rows(path)
+    index = {label: place for place, label in enumerate(labels)}
+    sentences: list[Sentence] = []
+    words: list[str] = []
+    tags: list[int] = []
+    for row in chain(rows, [None]):
+        if row is None:
+            if words:
+                sentences.append(Sentence(tuple(words), tuple(tags)))
+            words, tags = [], []
+            continue
+        number, word, tag = row
+        if prefix is None:
+            prefix = f"{language}:" if word.startswith(f"{language}:") and len(word) > len(language) + 1 else ""
+        if not word.startswith(prefix):
+            raise UserError(f"{path}:{number}: {word[:40]!r} lacks the {prefix!r} with which the words before it begin")
+        word = word.removeprefix(prefix)
+        if not word:
+            raise UserError(f"{path}:{number}: an empty word with the tag {tag!r}; the file lost it: copy the file again")
+        if tag not in index:
+            raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{nearest(tag, labels)} (known: {', '.join(labels)})")
+        words.append(word)
+        tags.append(index[tag])
+    return Sentences(sentences, [str(path)])
+
+
+# --- finding files -----------------------------------------------------------------------------------------------------
+
+
+def candidates(task: str, layout: str, split: str, language: str) -> list[list[str]]:
+    """File-name patterns in which a split of a language is looked for; earlier groups win."""
+    endings = _TSV if layout == "tsv" else _COLUMNS
+    groups = [[f"{split}-{language}{ending}" for ending in endings]]
+    if task == "panx":
+        groups.append([f"{language}{mark}{split}{ending}" for mark in "/-" for ending in ("", ".gz")])
+    if task == "udpos":
+        names = [f"{language}_*-ud-{split}{ending}" for ending in _CONLLU]
+        groups += [names, [f"UD_*/{name}" for name in names]]
+    if layout == "columns" and language == "en":  # the shared tasks' own names, which do not say the language
+        groups.append([f"{split}{ending}" for ending in endings])
+    return groups
+
+
+def available(task: str, layout: str, data: str, split: str) -> list[str]:
+    """Languages that the folder holds this split in, by file names."""
+    folder = Path(data)
+    if not folder.is_dir():
+        return []
+    patterns = [re.compile(re.escape(name).replace("CODE", _CODE).replace(r"\*", "[^/]*"))
+                for group in candidates(task, layout, split, "CODE") for name in group]
+    names = [path.relative_to(folder).as_posix() for depth in ("*", "*/*") for path in folder.glob(depth)]
+    found = {match[1] for name in names for pattern in patterns if (match := pattern.fullmatch(name))}
+    own = candidates(task, layout, split, "en")[1:] if layout == "columns" else []
+    return sorted(found | {"en"} if any(name in names for group in own for name in group) else found)
+
+
+def find_file(task: str, layout: str, data: str, split: str, language: str) -> Path:
+    """The file of a split in a language.
+
+    Raises:
+        UserError: there is none, or several that fit equally well.
+    """
+    folder = require_folder(data, "a folder with the task's files")
+    groups = candidates(task, layout, split, language)
+    if (found := only_file(folder, groups, split, language)) is None:
+        raise missing_data(task, data, split, language, available(task, layout, data, split), [group[0] for group in groups])
+    return found
+
+
+def read(task: str, layout: str, labels: Sequence[str], data: str, split: str, language: str,
+         files: Sequence[str] = ()) -> Sentences:
+    """The sentences of a split in a language: from `files`, else from the folder `data`.
+
+    Raises:
+        UserError: no file, a malformed one, no sentence, or one single tag everywhere (stripped and replaced).
+    """
+    paths: Sequence[str | Path] = files or [find_file(task, layout, data, split, language)]
+    parts = [read_file(path, layout, labels, language) for path in paths]
+    found = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
+    where = ", ".join(found.files)
+    if not len(found):
+        raise UserError(f"{where}: no sentences for {split}; the file is empty")
+    counts = Counter(tag for item in found for tag in item.tags)
+    if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
+        raise UserError(f"{where}: all {found.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} file "
+                        "were stripped and replaced by a placeholder: take the file that has them")
+    return found

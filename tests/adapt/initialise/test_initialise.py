@@ -1,0 +1,135 @@
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.artefacts.resources import parse_resources
+from adapt.initialise import Request, initialise, load_all, register, special_pairs
+from adapt.text.tokenizer import Tokenizer
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import PAD, SPECIALS
+
+NAMES = ("random", "mean", "gaussian", "overlap")
+
+
+@pytest.fixture
+def request_(journey: Path, source) -> Request:
+    return Request(source, Tokenizer.load(journey / "data" / "qab"), journey / "data" / "qab", seed=3)
+
+
+def test_the_four_initialisers_are_registered():
+    assert set(NAMES) <= set(load_all())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_table_though_every_global_generator_is_disturbed(name, request_):
+    first = initialise(name, request_)
+    torch.manual_seed(77)
+    random.seed(77)
+    np.random.seed(77)
+    torch.rand(5)
+    second = initialise(name, request_)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("name", ["random", "gaussian"])
+def test_another_seed_gives_another_table(name, request_):
+    assert not torch.equal(initialise(name, request_)[0], initialise(name, replace(request_, seed=4))[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_follow_the_target_tokenizer_and_the_source_width(name, request_):
+    weight, bias = initialise(name, request_)
+    assert weight.shape == (len(request_.tokenizer.vocabulary), request_.source.width)
+    assert bias.shape == weight.shape[:1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_special_rows_are_copied_by_default(name, request_):
+    weight, bias = initialise(name, request_)
+    for old, new in special_pairs(request_.source.tokenizer, request_.tokenizer):
+        if new != PAD:
+            assert torch.equal(weight[new], request_.source.weight[old])
+            assert bias[new] == request_.source.bias[old]
+
+
+@pytest.mark.parametrize("name", ["random", "mean", "gaussian"])
+def test_special_rows_can_be_drawn(name, request_):
+    weight, _ = initialise(name, request_, special_rows="draw")
+    assert not torch.equal(weight[0], request_.source.weight[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_row_is_zero(name, request_):
+    assert not initialise(name, request_, special_rows="draw")[0][PAD].any()
+
+
+def test_random_is_n_0_002(request_):
+    weight, _ = initialise("random", request_, "draw")
+    assert weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_mean_rows_are_the_mean_of_ordinary_source_rows(request_):
+    weight, _ = initialise("mean", request_)
+    expected = request_.source.weight[len(SPECIALS):-1].mean(0)
+    assert torch.allclose(weight[len(SPECIALS):-1], expected.expand(weight.size(0) - 5, -1))
+
+
+def test_gaussian_has_the_sources_mean_and_spread_per_dimension(request_):
+    source = request_.source
+    with torch.no_grad():
+        source.weight[:, 0] = source.weight[:, 0] * 40 + 9
+    weight, _ = initialise("gaussian", request_)
+    column, own = weight[len(SPECIALS):-1, 0], source.weight[len(SPECIALS):-1, 0]
+    assert column.mean().item() == pytest.approx(own.mean().item(), abs=3 * own.std().item() / len(column) ** 0.5)
+    assert column.std().item() == pytest.approx(own.std().item(), rel=0.35)
+
+
+def test_overlap_copies_rows_and_biases_of_shared_pieces_alone(request_):
+    weight, bias = initialise("overlap", request_)
+    old, new = request_.source.tokenizer.vocabulary.ids, request_.tokenizer.vocabulary.ids
+    shared = [piece for piece in new if piece in old and new[piece] >= len(SPECIALS)]
+    assert any("7" in piece for piece in shared)
+    for piece, row in new.items():
+        if row != PAD:
+            copied = piece in old and torch.equal(weight[row], request_.source.weight[old[piece]])
+            assert copied == (piece in old)
+            if piece in old:
+                assert bias[row] == request_.source.bias[old[piece]]
+
+
+def test_unknown_initialiser_names_the_nearest(request_):
+    with pytest.raises(UserError, match="unknown initialiser 'gausian', did you mean 'gaussian'"):
+        initialise("gausian", request_)
+
+
+def test_unknown_choice_for_special_rows_is_refused(request_):
+    with pytest.raises(UserError, match="special-rows 'keep'"):
+        initialise("random", request_, "keep")
+
+
+def test_initialiser_that_returns_nan_is_refused(request_):
+    @register("broken-for-test")
+    def broken(request):
+        return torch.full(request.shape, float("nan")), torch.zeros(request.shape[0])
+
+    with pytest.raises(UserError, match="NaN"):
+        initialise("broken-for-test", request_)
+
+
+def test_a_name_can_be_taken_once():
+    with pytest.raises(ValueError, match="registered twice"):
+        register("random")(lambda request: request)
+
+
+def test_resources_must_exist():
+    with pytest.raises(UserError, match=r"--resources vectors: /nowhere\.vec does not exist"):
+        parse_resources("vectors=/nowhere.vec")
+
+
+def test_resources_need_names():
+    with pytest.raises(UserError, match="expected name=path"):
+        parse_resources("/some/file")

@@ -1,0 +1,77 @@
+"""Recipes: overrides, all mistakes at once, and every recipe file in the repository."""
+
+from pathlib import Path
+
+import pytest
+
+from pretrain.base.config import load_recipe
+from pretrain.base.errors import UserError
+from pretrain.recipe import PretrainRecipe, check, stage
+
+ROOT = Path(__file__).resolve().parents[3]
+RECIPES = sorted((ROOT / "recipes" / "pretrain").glob("*.yaml"))
+
+
+def recipe(tmp_path: Path, text: str, *words: str) -> PretrainRecipe:
+    (tmp_path / "r.yaml").write_text(text)
+    return load_recipe(PretrainRecipe, tmp_path / "r.yaml", ["data=d", "output=o", *words])
+
+
+def test_words_win_over_the_file(tmp_path):
+    loaded = recipe(tmp_path, "updates: 10\nlr: 0.5\n", "updates=20")
+    assert (loaded.updates, loaded.lr) == (20, 0.5)
+
+
+def test_all_mistakes_are_shown_at_once_with_the_nearest_key(tmp_path):
+    with pytest.raises(UserError) as error:
+        recipe(tmp_path, "forget_evry: 10\nupdates: many\n", "learning=1", "nonsense")
+    text = str(error.value)
+    assert "unknown key 'forget_evry', did you mean 'forget_every'" in text
+    assert "updates: got 'many'" in text and "unknown key 'learning'" in text and "'nonsense' is not of the form" in text
+
+
+def test_missing_values_are_named(tmp_path):
+    (tmp_path / "r.yaml").write_text("lr: 0.1\n")
+    with pytest.raises(UserError, match="missing: data, output"):
+        load_recipe(PretrainRecipe, tmp_path / "r.yaml")
+
+
+def test_broken_yaml_is_named(tmp_path):
+    with pytest.raises(UserError, match="not valid YAML"):
+        recipe(tmp_path, "a: [1,\n")
+
+
+def test_unknown_arch_names_the_known_ones(tmp_path, prepared):
+    loaded = recipe(tmp_path, "arch: roberta_tinny\n", f"data={prepared}")
+    with pytest.raises(UserError, match="did you mean 'roberta_tiny'"):
+        check(loaded)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.name)
+def test_every_recipe_is_valid_and_says_how_to_run_it(path, prepared, tmp_path):
+    head = path.read_text().split("\n\n")[0]
+    assert all(line.startswith("#") for line in head.splitlines())
+    for word in ("Precondition:", "Command:", "Override:"):
+        assert word in head, f"{path.name} lacks {word}"
+    loaded = load_recipe(PretrainRecipe, path, [f"data={prepared}", f"output={tmp_path / 'o'}"])
+    check(loaded)
+    assert stage(loaded).printed().startswith(("fairseq-train ", "torchrun "))
+
+
+def test_pairs_of_recipes_differ_in_forgetting_alone():
+    from dataclasses import asdict
+
+    for path in RECIPES:
+        if "forgetting" not in path.name:
+            continue
+        one, two = (asdict(load_recipe(PretrainRecipe, p, ["data=d", "output=o"]))
+                    for p in (path, path.with_name(path.name.replace("forgetting", "standard"))))
+        assert {k for k in one if one[k] != two[k]} <= {"forget_every", "forget_start", "clip_norm", "rtd_episode_warmup"}
+
+
+def test_paper_recipe_has_the_papers_setting():
+    loaded = load_recipe(PretrainRecipe, ROOT / "recipes" / "pretrain" / "roberta-base-forgetting.yaml",
+                         ["data=d", "output=o"])
+    assert (loaded.updates, loaded.warmup, loaded.lr, loaded.forget_every) == (125_000, 10_000, 7e-4, 1000)
+    assert loaded.batch_size * loaded.update_freq * 32 == 2048 and loaded.tokens_per_sample == 512
+    assert (loaded.adam_betas, loaded.weight_decay, loaded.decay_all) == ("(0.9, 0.98)", 0.01, True)

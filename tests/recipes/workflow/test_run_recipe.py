@@ -1,0 +1,110 @@
+"""The recipe of a run: what it may say, and how mistakes are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from pretrain.base.errors import UserError
+from recipes.cli import main
+from recipes.workflow.settings import load
+from tests.killing import ROOT
+from tests.recipes.workflow.run_world import write
+
+SHIPPED = sorted((ROOT / "recipes" / "run").glob("*.yaml"))
+
+
+def mistakes(path, *words) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        load(path, words)
+    return str(caught.value).splitlines()[1:]
+
+
+@pytest.mark.parametrize("recipe", SHIPPED, ids=[path.stem for path in SHIPPED])
+def test_shipped_recipes_are_valid_and_planned_though_their_data_is_missing(recipe, tmp_path, monkeypatch, capsys):
+    here = tmp_path / "work" / "checkout"  # the recipes without what may lie in this checkout, or beside it
+    here.mkdir(parents=True)
+    (here / "recipes").symlink_to(ROOT / "recipes")
+    monkeypatch.chdir(here)
+    store = tmp_path / "store"
+    assert main(["run", str(recipe), "--output", str(tmp_path / "run"), "--store", str(store), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "relexify pretrain" in out and "relexify evaluate" in out
+    assert "# missing: " in out
+    assert not store.exists() and not (tmp_path / "run").exists()
+
+
+def test_the_papers_settings(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for name, languages in (("xnli", 14), ("mlqa", 6), ("xquad", 10)):
+        recipe = load(ROOT / "recipes" / "run" / f"paper-{name}.yaml")
+        assert len(recipe.targets) == languages
+        assert {budget.text for budget in recipe.budgets} == {"5M"} and recipe.budgets[-1].updates == 125_000
+        adapt = recipe.adapt
+        assert adapt["batch_size"] * adapt["update_freq"] * adapt["processes"] * adapt["nodes"] == 2048
+        standard, forgetting = (recipe.arms[arm].settings for arm in ("standard", "forgetting"))
+        assert standard.batch_size * standard.update_freq * standard.processes * standard.nodes == 2048
+        assert (standard.clip_norm, forgetting.clip_norm, forgetting.forget_every) == (0.0, 0.5, 1000)
+
+
+def test_all_mistakes_are_told_at_once_with_line_and_nearest_name(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("""nam: t
+base: en
+languages:
+  en: {txt: a}
+  no: {text: b}
+arms:
+  standard: {recipe: %s, updatez: 4}
+  ready: {body: a, bodie: b}
+initialisers: [randm]
+budgets: {updates: [10], tokens: 3}
+adapt: {lrr: 3, seed: 4, batch_size: x}
+tasks:
+  xquad: {data: a, splt: test}
+""" % (ROOT / "recipes" / "pretrain" / "demo-standard.yaml"))
+    found = mistakes(path, "seeds=[a]", "resourcez=3")
+    expected = ("bad.yaml:1: nam: unknown key, did you mean 'name'?", "bad.yaml:4: languages.en: missing: text",
+                "did you mean 'text'?", "bad.yaml:3: languages: the key False is no text; write it in quotes",
+                "bad.yaml:7: arms.standard.updatez: unknown key, did you mean 'updates'?",
+                "bad.yaml:8: arms.ready.bodie: unknown key, did you mean 'body'?", "bad.yaml:9: initialisers: unknown 'randm'",
+                "bad.yaml:10: budgets: updates or tokens, not both", "bad.yaml:11: adapt.lrr: relexify adapt has no such option",
+                "bad.yaml:11: adapt.seed: is not set here: see `seeds`", "bad.yaml:11: adapt.batch_size: got 'x'",
+                "bad.yaml:13: tasks.xquad.splt: unknown key, did you mean 'split'?", "xquad has no training split; name the task",
+                "command line: seeds: got 'a', expected whole numbers", "command line: resourcez: unknown key")
+    for text in expected:
+        assert any(text in line for line in found), (text, found)
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"budgets": {"updates": [10, 20]}, "adapt": {"patience": 3}}, "stops early never comes to the later budgets"),
+    ({"adapt": {"updates": 30}}, "the largest budget has 20 updates"),
+    ({"budget_is": "text"}, "wants tokens"),
+    ({"budget_is": "seen", "budgets": {"tokens": ["1k", "1001"]}}, "same number of updates"),
+    ({"base": "fr"}, "one of en, bg, sw"),
+    ({"tasks": {"xnli": {"data": "d", "languages": ["bg", "fr"]}}}, "unknown 'fr'"),
+    ({"tasks": {"xnli": {"data": "d", "split": "tset"}}}, "got 'tset'"),
+    ({"tasks": {"xnli": {"data": "d", "seeds": ["a"]}}}, "tasks.xnli.seeds: got 'a', expected whole numbers"),
+    ({"resources": {"adapt": {"threads": 0}}}, "resources.adapt.threads: got 0"),
+    ({"languages": {"en": {"text": "a", "model_type": "word"}}}, "expected one of unigram, bpe"),
+    ({"pretrain": {"seed": 4}}, "pretrain.seed: is not set here: see `seeds`"),
+    ({"pretrain": {"arch": "roberta_tini"}}, "did you mean 'roberta_tiny'"),
+])
+def test_what_cannot_be_is_refused(changes, text, tmp_path):
+    found = mistakes(write(tmp_path, **changes))
+    assert any(text in line for line in found), found
+
+
+def test_a_mistake_ends_with_code_2(tmp_path, capsys):
+    assert main(["run", str(write(tmp_path, base="fr")), "--dry-run"]) == 2
+    assert capsys.readouterr().err.startswith("relexify: error: ")
+
+
+def test_tokens_seen_are_updates_of_the_adaptation(tmp_path):
+    recipe = load(write(tmp_path, budgets={"tokens": ["200k", "1M"]}, adapt={"batch_size": 8, "tokens_per_sample": 100}))
+    assert [(budget.label, budget.updates, budget.text) for budget in recipe.budgets] == [("200k", 250, ""), ("1M", 1250, "")]
+
+
+def test_words_take_the_place_of_the_files_settings(tmp_path):
+    recipe = load(write(tmp_path), ["seeds=[7]", "adapt.lr=5e-3", "arms.forgetting.forget_every=200"])
+    assert recipe.seeds == (7,) and recipe.adapt["lr"] == 5e-3 and recipe.arms["forgetting"].settings.forget_every == 200
