@@ -232,7 +232,7 @@ class Blocker:
     def find_spec(self, name, *rest):
         assert name.split(".")[0] not in ("fairseq", "transformers"), name
 sys.meta_path.insert(0, Blocker())
-from adapt.formats.fairseq import add_arguments, run
+from recipes.commands.import_fairseq import add_arguments, run
 assert "torch" not in sys.modules and "numpy" not in sys.modules
 parser = argparse.ArgumentParser()
 add_arguments(parser)

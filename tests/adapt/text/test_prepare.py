@@ -317,7 +317,7 @@ def test_kill_leaves_no_output_and_no_workers(world, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(
         "import sys, time\n"
-        "from adapt import prepare as module\n"
+        "from adapt.text import prepare as module\n"
         "module.INLINE_BYTES, module.CHUNK_CHARACTERS = 0, 1000\n"
         "def slow(documents, real=module._watched):\n"
         "    for number, document in enumerate(real(*documents)):\n"
