@@ -1,4 +1,7 @@
-"""Language adaptation as one call: train an embedding against a frozen body, write the artefact (DESIGN §5)."""
+"""Language adaptation as one call: train an embedding against a frozen body, write the artefact.
+
+Chen et al. 2023; docs/design-notes.md.
+"""
 
 from __future__ import annotations
 

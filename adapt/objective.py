@@ -1,4 +1,4 @@
-"""What a language adaptation learns from: masked language modelling, replaced-token detection, or both (DESIGN §5).
+"""What a language adaptation learns from: masked language modelling, replaced-token detection, or both (docs/electra.md).
 
 A RoBERTa body has one objective. Of an ELECTRA body, tasks use the discriminator, but only its generator answers with a
 distribution over the vocabulary. `mlm` trains the shared table through the frozen generator; `rtd` through the frozen

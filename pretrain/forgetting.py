@@ -1,4 +1,6 @@
-"""Active forgetting: when the embedding is reset, to what, and which learning rate it follows (DESIGN §4).
+"""Active forgetting: when the embedding is reset, to what, and which learning rate it follows.
+
+Chen et al. 2023, section 3; docs/design-notes.md.
 
 Source: Chen et al. 2023, "Improving Language Plasticity via Pretraining with Active Forgetting", §3. Everything is a
 function of the number of completed updates n, so micro-batches, skipped updates and resuming change nothing.

@@ -18,7 +18,7 @@ EMBEDDING_WEIGHT = "encoder.embed_tokens.weight"
 OUTPUT_BIAS = "lm_head.bias"
 """State-dict name of the output bias [V], the other vocabulary-indexed tensor."""
 VOCABULARY_INDEXED = (EMBEDDING_WEIGHT, OUTPUT_BIAS)
-"""Everything that travels with an embedding module; all other tensors belong to the body (DESIGN §2)."""
+"""Everything that travels with an embedding module; all other tensors belong to the body (docs/artefacts.md)."""
 
 
 @dataclass(frozen=True)

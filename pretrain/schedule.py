@@ -1,4 +1,4 @@
-"""The learning rates of body and embedding: fairseq's polynomial decay, evaluated twice (DESIGN §4.4)."""
+"""The learning rates of body and embedding: fairseq's polynomial decay, evaluated twice (docs/design-notes.md)."""
 
 from __future__ import annotations
 

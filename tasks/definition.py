@@ -126,7 +126,7 @@ class Definition(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Definition):
-    """A classification task. The order of `labels` is part of it and never depends on a file (DESIGN §6)."""
+    """A classification task. The order of `labels` is part of it and never depends on a file (docs/artefacts.md)."""
 
     labels: tuple[str, ...]
     reader: Reader

@@ -1,4 +1,4 @@
-"""Zero-shot evaluation: one task body in memory, the embeddings of many languages swapped in place (DESIGN §1).
+"""Zero-shot evaluation: one task body in memory, the embeddings of many languages swapped in place (docs/artefacts.md).
 
 Works without fairseq.
 """

@@ -1,4 +1,4 @@
-"""Task adaptation as one call: train a body and a head on the source language, write the task body (DESIGN §1)."""
+"""Task adaptation as one call: train a body and a head on the source language, write the task body (docs/artefacts.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Body + embedding -> model, and swapping the embedding of a model in place (DESIGN §2, assembly rule)."""
+"""Body + embedding -> model, and swapping the embedding of a model in place (docs/artefacts.md)."""
 
 from __future__ import annotations
 

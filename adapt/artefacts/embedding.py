@@ -1,4 +1,4 @@
-"""The Embedding module artefact: tokenizer, token embedding [V, E], output bias [V] and their record (DESIGN §2)."""
+"""The Embedding module artefact: tokenizer, token embedding [V, E], output bias [V] and their record (docs/artefacts.md)."""
 
 from __future__ import annotations
 

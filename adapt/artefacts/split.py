@@ -1,4 +1,4 @@
-"""A training checkpoint of pre-training -> Body + Embedding (DESIGN §1)."""
+"""A training checkpoint of pre-training -> Body + Embedding (docs/artefacts.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Initialisers of a new language's embedding: one interface, one file each, registered by name (DESIGN §5).
+"""Initialisers of a new language's embedding: one interface, one file each, registered by name.
 
 To add one: a file here with a function `(request: Request) -> tuple[Tensor, Tensor]` under `@register("name")`, and
 its import in `load_all`. It returns the weight [V, E] and the output bias [V]; it draws from `request.generator()`

@@ -1,4 +1,4 @@
-"""A language's tokenizer: a SentencePiece model seen through the token ids of this project (DESIGN §6).
+"""A language's tokenizer: a SentencePiece model seen through the token ids of this project (docs/artefacts.md).
 
 The ids are a bijection with the model's pieces: specials 0-3, then the pieces in the model's order without its
 control and unknown pieces, `<mask>` last. A piece's id comes from an array indexed by the SentencePiece id, so no

@@ -1,4 +1,4 @@
-"""fairseq model `modular_frozen_pair`: an ELECTRA pair of which only what a vocabulary indexes learns (DESIGN §5)."""
+"""fairseq model `modular_frozen_pair`: an ELECTRA pair of which only what a vocabulary indexes learns (docs/electra.md)."""
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 

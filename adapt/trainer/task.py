@@ -1,4 +1,7 @@
-"""fairseq task `modular_adapt` and model `modular_frozen_body`: a new language against a frozen body (DESIGN §5)."""
+"""fairseq task `modular_adapt` and model `modular_frozen_body`: a new language against a frozen body.
+
+Artetxe et al. 2020; docs/design-notes.md.
+"""
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 

@@ -1,4 +1,4 @@
-"""The Body artefact: everything of a model that no vocabulary indexes (DESIGN §2).
+"""The Body artefact: everything of a model that no vocabulary indexes (docs/artefacts.md).
 
 A task body is a Body with heads; its lineage is the fingerprint of the pre-trained body it descends from.
 """

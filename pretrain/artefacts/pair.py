@@ -1,4 +1,4 @@
-"""An ELECTRA pair as artefacts, and back: which tensor goes into the body, the generator, the embedding (DESIGN §2).
+"""An ELECTRA pair as artefacts, and back: which tensor goes into the body, the generator, the embedding (docs/artefacts.md).
 
 The body is the discriminator; `generator.safetensors` holds what the generator does not share with it; everything that a
 vocabulary indexes travels with the embedding. A disentangled table is folded: the body and the embedding hold what the

@@ -1,4 +1,4 @@
-"""Token ids: specials 0-3, then the SentencePiece pieces in their order, `<mask>` last (DESIGN §6).
+"""Token ids: specials 0-3, then the SentencePiece pieces in their order, `<mask>` last (docs/artefacts.md).
 
 The layout is fairseq's own (`dict.txt` plus the mask symbol that masked-LM tasks append), so either side reads
 the other's files. Ids of `<s> <pad> </s> <unk>` are the same in every language; `<mask>` is always the last row.

@@ -1,4 +1,7 @@
-"""fairseq task `modular_mlm`: masked language modelling on packed blocks, with active forgetting (DESIGN §4)."""
+"""fairseq task `modular_mlm`: masked language modelling on packed blocks, with active forgetting.
+
+Chen et al. 2023, section 3; docs/design-notes.md.
+"""
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 

@@ -1,4 +1,4 @@
-"""Character spans of the original text as token spans, and back (DESIGN §6).
+"""Character spans of the original text as token spans, and back.
 
 Everything follows SentencePiece's own offsets into the original string, so it holds in every script and under every
 normalisation rule: no whitespace words, no decoding back to text.

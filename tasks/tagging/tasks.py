@@ -1,6 +1,6 @@
 """Tagging: one label for each word. PAN-X (named entities), universal parts of speech, CoNLL-2000 chunks, own label sets.
 
-The order of the labels is part of a task, never of a file (DESIGN §6). What differs is files, labels and the metric that
+The order of the labels is part of a task, never of a file (docs/artefacts.md). What differs is files, labels and the metric that
 follows from them: F1 of whole entities where labels are `O`, `B-TYPE`, `I-TYPE`, else accuracy (`tasks.tagging.scores`).
 """
 

@@ -1,4 +1,4 @@
-"""A SentencePiece model as the files of a Hugging Face tokenizer that gives the same ids (DESIGN §6).
+"""A SentencePiece model as the files of a Hugging Face tokenizer that gives the same ids.
 
 The model file is read for what its Python class does not say: its rules. Everything else is asked of SentencePiece.
 """

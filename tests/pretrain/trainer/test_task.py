@@ -1,4 +1,4 @@
-"""Active forgetting inside fairseq's trainer: what changes at a reset and what stays bit-identical (DESIGN §4)."""
+"""Active forgetting inside fairseq's trainer: what changes at a reset and what stays bit-identical (docs/design-notes.md)."""
 
 from __future__ import annotations
 
