@@ -123,7 +123,7 @@ def test_mlm_loss_without_the_discriminator_equals_that_beside_it(journey, pair)
     task, model = built(journey, pair, objective="mlm")
     alone = losses(task, model, rtd_weight=0)
     model.networks_frozen = False
-    torch.testing.assert_close(alone, losses(task, model, rtd_weight=0), atol=0, rtol=0)
+    torch.testing.assert_close(alone, losses(task, model, rtd_weight=0), atol=1e-6, rtol=1e-6)  # other products, other kernels
 
 
 def test_disentangled_tables_have_one_loss_each(journey, pair):

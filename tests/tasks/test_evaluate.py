@@ -155,9 +155,9 @@ def test_labels_of_another_order_are_mapped_by_name(untrained: Path, world: Path
 def test_scores_against_hand_computed_values() -> None:
     result = score(["entailment"] * 3 + ["neutral"], ["entailment", "neutral", "entailment", "neutral"])
     assert result["score"] == 0.75 and result["correct"] == 3 and result["n"] == 4
-    assert result["standard_error"] == pytest.approx(0.216506, abs=1e-6)
+    assert result["standard_error"] == pytest.approx(0.216506, rel=1e-6, abs=1e-6)
     assert result["predicted_labels"] == {"entailment": 3, "neutral": 1}
-    assert wilson_interval(0.75, 4) == pytest.approx((0.300642, 0.954413), abs=1e-5)  # Wilson 1927, z = 1.96
+    assert wilson_interval(0.75, 4) == pytest.approx((0.300642, 0.954413), rel=1e-6, abs=1e-5)  # Wilson 1927, z = 1.96
     assert wilson_interval(1.0, 10)[1] == pytest.approx(1.0) and standard_error(1.0, 10) == 0
 
 

@@ -14,7 +14,7 @@ from tasks import statistics as s
 
 def test_standard_error_by_hand():
     # 1 2 3 4: variance (2.25 + .25 + .25 + 2.25) / 3 = 5/3; sqrt(5/3 / 4) = .6454972
-    assert s.standard_error([1, 2, 3, 4]) == pytest.approx(0.6454972, abs=1e-7)
+    assert s.standard_error([1, 2, 3, 4]) == pytest.approx(0.6454972, rel=1e-6, abs=1e-7)
 
 
 def test_bootstrap_of_two_examples_has_the_interval_of_its_four_resamples():
@@ -88,7 +88,7 @@ def test_bootstrap_ignores_the_global_generators_and_the_size_of_its_blocks(monk
 def test_interval_over_seeds_by_hand_and_by_scipy():
     # .1 .2 .3: mean .2, sd .1, t(.975, 2) = 4.302653, half-width .248414
     ours = s.over_seeds([0.1, 0.2, 0.3])
-    assert (ours.value, ours.low, ours.high) == pytest.approx((0.2, -0.048414, 0.448414), abs=1e-6)
+    assert (ours.value, ours.low, ours.high) == pytest.approx((0.2, -0.048414, 0.448414), rel=1e-6, abs=1e-6)
     other = stats.t.interval(0.95, 2, loc=0.2, scale=stats.sem([0.1, 0.2, 0.3]))
     assert (ours.low, ours.high) == pytest.approx(other)
 

@@ -98,8 +98,9 @@ def same_logits(pair: Electra, discriminator: Any, generator: Any, order: Tensor
     for seed in range(3):
         tokens = batch(len(order), seed)
         real, theirs = tokens != PAD, {"input_ids": order[tokens], "attention_mask": tokens.ne(PAD).long()}
-        torch.testing.assert_close(pair.detect(tokens)[real], discriminator(**theirs).logits[real], atol=1e-5, rtol=0)
-        torch.testing.assert_close(pair.generator(tokens)[real], generator(**theirs).logits[real][..., order], atol=1e-5, rtol=0)
+        torch.testing.assert_close(pair.detect(tokens)[real], discriminator(**theirs).logits[real], rtol=1e-5, atol=1e-5)
+        expected = generator(**theirs).logits[real][..., order]
+        torch.testing.assert_close(pair.generator(tokens)[real], expected, rtol=1e-5, atol=1e-5)
 
 
 def ours(tokenizer: Tokenizer, tying: str = "embedding", width: int = 16, embedding_width: int = 8, generator: float = 0.5,

@@ -46,7 +46,7 @@ def test_positive_logit_means_replaced_on_both_sides(sentencepiece: Tokenizer, t
     with torch.no_grad():
         their_loss = theirs.discriminator(input_ids=theirs.order[tokens], labels=labels).loss
         logits = assemble(body, embedding)(tokens)
-    torch.testing.assert_close(F.binary_cross_entropy_with_logits(logits, labels.float()), their_loss, atol=1e-5, rtol=0)
+    torch.testing.assert_close(F.binary_cross_entropy_with_logits(logits, labels.float()), their_loss, rtol=1e-5, atol=1e-5)
 
 
 def test_one_network_twice_is_tied_altogether(sentencepiece: Tokenizer, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_discriminator_alone_is_a_body(sentencepiece: Tokenizer, tmp_path: Path)
     with torch.no_grad():
         expected = theirs.discriminator(input_ids=theirs.order[tokens], attention_mask=tokens.ne(PAD).long()).logits
         got = assemble(body, embedding)(tokens)
-    torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], atol=1e-5, rtol=0)
+    torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["pickle", "parts", "pickled parts", "half", "old names"])
@@ -110,7 +110,7 @@ def test_every_form_of_weights_is_read(form: str, sentencepiece: Tokenizer, tmp_
     assert after.keys() == before.keys()
     for name, tensor in before.items():
         assert after[name].dtype == torch.float32
-        torch.testing.assert_close(after[name], tensor, atol=1e-2 if form == "half" else 0, rtol=0)
+        torch.testing.assert_close(after[name], tensor, atol=1e-2 if form == "half" else 0, rtol=1e-3 if form == "half" else 0)
 
 
 WORDS = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hund", "##e", "e", "haus", "katze", "1", "wald"]
@@ -139,7 +139,7 @@ def test_word_piece_models_give_a_body_with_their_logits(sentencepiece: Tokenize
         model.encoder.embed_tokens.weight.copy_(table[order])
         tokens = batch(len(order), 1)
         expected = theirs.discriminator(input_ids=order[tokens], attention_mask=tokens.ne(PAD).long()).logits
-        torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], atol=1e-5, rtol=0)
+        torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
 
 
 def test_word_piece_with_a_tokenizer_starts_an_embedding(sentencepiece: Tokenizer, tmp_path: Path,

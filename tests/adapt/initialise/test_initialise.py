@@ -84,7 +84,7 @@ def test_gaussian_has_the_sources_mean_and_spread_per_dimension(request_):
         source.weight[:, 0] = source.weight[:, 0] * 40 + 9
     weight, _ = initialise("gaussian", request_)
     column, own = weight[len(SPECIALS):-1, 0], source.weight[len(SPECIALS):-1, 0]
-    assert column.mean().item() == pytest.approx(own.mean().item(), abs=3 * own.std().item() / len(column) ** 0.5)
+    assert abs(column.mean() - own.mean()) < 3 * own.std() / len(column) ** 0.5  # three standard errors
     assert column.std().item() == pytest.approx(own.std().item(), rel=0.35)
 
 

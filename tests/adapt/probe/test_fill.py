@@ -48,7 +48,7 @@ def test_fillers_are_the_models_best_at_the_mask_without_specials(loaded, lines)
         ((found,),) = [filling.masks for filling in fill(model, tokenizer, [text])]
         assert [filler.piece for filler in found.fillers] == [tokenizer.vocabulary.symbols[i + 4] for i in expected.indices]
         torch.testing.assert_close(torch.tensor([filler.probability for filler in found.fillers]), expected.values,
-                                   atol=1e-6, rtol=0)
+                                   rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("tying", ["embedding", "none", "gdes"])
@@ -60,7 +60,7 @@ def test_generator_of_a_pair_fills(journey, tmp_path, tying):
     expected = direct(generator, ids)[1, 4:-1].max(0)
     (best,) = fill(model, tokenizer, ["<mask>"], top=1)[0].masks[0].fillers
     assert best.piece == tokenizer.vocabulary.symbols[int(expected.indices) + 4]
-    assert best.probability == pytest.approx(float(expected.values), abs=1e-6)
+    assert best.probability == pytest.approx(float(expected.values), rel=1e-5, abs=1e-6)
 
 
 def test_specials_are_never_offered_but_count_in_the_probabilities(journey):
@@ -79,7 +79,7 @@ def test_probabilities_of_all_pieces_and_specials_sum_to_one(loaded):
     model, tokenizer = loaded
     (filling,) = fill(model, tokenizer, ["<mask>"], top=10_000)
     specials = direct(model, [0, tokenizer.vocabulary.mask, 2])[1, [0, 1, 2, 3, -1]].sum()
-    assert sum(filler.probability for filler in filling.masks[0].fillers) + specials == pytest.approx(1, abs=1e-5)
+    assert sum(filler.probability for filler in filling.masks[0].fillers) + specials == pytest.approx(1, rel=1e-5, abs=1e-5)
 
 
 def test_several_masks_are_answered_in_their_order_each_seeing_the_others_hidden(loaded, lines):
@@ -129,7 +129,7 @@ def test_neither_order_nor_batch_nor_padding_changes_a_filler(loaded, lines, max
         for left, right in zip(a.masks, b.masks, strict=True):
             assert (left.start, left.end) == (right.start, right.end)
             for x, y in zip(left.fillers, right.fillers, strict=True):
-                assert x.probability == pytest.approx(y.probability, abs=1e-6)
+                assert x.probability == pytest.approx(y.probability, rel=1e-5, abs=1e-6)
 
 
 def test_each_mask_of_a_long_text_is_filled_in_the_middle_of_its_window(loaded, lines):
@@ -146,7 +146,7 @@ def test_each_mask_of_a_long_text_is_filled_in_the_middle_of_its_window(loaded, 
     for place, start, found in zip(places, starts, filling.masks, strict=True):
         expected = direct(model, [0, *stream[start:start + room]])[place - start + 1, 4:mask].max(0)
         assert found.fillers[0].piece == tokenizer.vocabulary.symbols[int(expected.indices) + 4]
-        assert found.fillers[0].probability == pytest.approx(float(expected.values), abs=1e-6)
+        assert found.fillers[0].probability == pytest.approx(float(expected.values), rel=1e-5, abs=1e-6)
 
 
 def test_language_changes_with_the_embedding(journey, electra):

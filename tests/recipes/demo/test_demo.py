@@ -113,7 +113,7 @@ def test_picture_is_a_png(tmp_path):
 def test_interval_over_seeds_equals_the_hand_computed_one():
     # differences .1 .2 .3: mean .2, sd .1, t(.975, 2) = 4.302653, half-width 4.302653 * .1 / sqrt(3)
     gap, half = seeds.paired([0.1, 0.2, 0.3])
-    assert gap == pytest.approx(0.2) and half == pytest.approx(0.248414, abs=1e-5)
+    assert gap == pytest.approx(0.2) and half == pytest.approx(0.248414, rel=1e-6, abs=1e-5)
 
 
 def write_demo(folder, seed, standard, forgetting, **changes):

@@ -41,8 +41,10 @@ def test_differences_are_paired_by_seed_and_corrected_over_budgets(tmp_path):
     growth, = adaptations(tmp_path, {"standard": ((18, 24, 30), (30, 30, 30)), "forgetting": ((30, 38, 42), (28, 29, 24))})
     early, late = (budget.comparisons["forgetting"] for budget in growth.budgets)
     # 12 14 12 of 60: t = 19 with 2 degrees of freedom; -2 -1 -6: mean -3, sd 2.6458, t = -1.964, p = 1 - t / sqrt(2 + t^2)
-    assert (early.difference.value, early.p_seeds, early.p_seeds_holm) == pytest.approx((38 / 180, 0.002759, 0.005518), abs=1e-6)
-    assert (late.difference.value, late.p_seeds, late.p_seeds_holm) == pytest.approx((-0.05, 0.188497, 0.188497), abs=1e-6)
+    figures = (early.difference.value, early.p_seeds, early.p_seeds_holm)
+    assert figures == pytest.approx((38 / 180, 0.002759, 0.005518), rel=1e-6, abs=1e-6)
+    figures = (late.difference.value, late.p_seeds, late.p_seeds_holm)
+    assert figures == pytest.approx((-0.05, 0.188497, 0.188497), rel=1e-6, abs=1e-6)
     assert (early.mark, late.mark, early.seeds) == ("▲", "", 3)
     assert growth.budgets[0].mean.values["standard"].value == pytest.approx(0.4)
 

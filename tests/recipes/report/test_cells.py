@@ -58,11 +58,11 @@ def test_several_seeds_are_pooled_and_tested_over_seeds(tmp_path):
     row = seeds(tmp_path, {"standard": (18, 24, 30), "forgetting": (30, 38, 42)})
     # .3 .4 .5: mean .4, sd .1; half-width 4.302653 * .1 / sqrt(3)
     estimate = row.cells["standard"].estimate
-    assert (estimate.value, estimate.high) == pytest.approx((0.4, 0.4 + 0.248414), abs=1e-6)
+    assert (estimate.value, estimate.high) == pytest.approx((0.4, 0.4 + 0.248414), rel=1e-6, abs=1e-6)
     compared = row.comparisons["forgetting"]
     # differences 12 14 12 of 60: mean .21111, sd .019245, t = 19 with 2 degrees of freedom
-    assert compared.difference.value == pytest.approx(0.211111, abs=1e-6)
-    assert compared.p_seeds == pytest.approx(0.002759, abs=1e-6) and compared.mark == "▲" and compared.seeds == 3
+    assert compared.difference.value == pytest.approx(0.211111, rel=1e-6, abs=1e-6)
+    assert compared.p_seeds == pytest.approx(0.002759, rel=1e-6, abs=1e-6) and compared.mark == "▲" and compared.seeds == 3
     assert compared.test == "sign flips"
 
 

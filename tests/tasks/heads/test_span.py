@@ -63,7 +63,7 @@ def found(output: SpanOutput, row: int) -> list[tuple[float, int, int]]:
 
 def assert_same(got: list[tuple[float, int, int]], expected: dict[tuple[int, int], float]) -> None:
     """The same spans with the same scores, and the best first."""
-    assert {(first, last): pytest.approx(score, abs=1e-5) for score, first, last in got} == expected
+    assert {(first, last): pytest.approx(score, rel=1e-5, abs=1e-5) for score, first, last in got} == expected
     assert len(got) == len(expected)
     scores = [score for score, _, _ in got]
     assert scores == sorted(scores, reverse=True)
@@ -151,9 +151,9 @@ def test_what_stands_outside_the_context_takes_no_probability(kind: type[Head]) 
     targets = torch.tensor([[7, 8], [0, 0], [7, 7]])
     head = make(kind)
     one, two = (head(given, targets, search=search) for given in (states, other))
-    torch.testing.assert_close(one.loss, two.loss, rtol=0, atol=1e-6)
-    torch.testing.assert_close(one.candidates.score, two.candidates.score, rtol=0, atol=1e-6)
-    torch.testing.assert_close(one.candidates.null, two.candidates.null, rtol=0, atol=1e-6)
+    torch.testing.assert_close(one.loss, two.loss, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(one.candidates.score, two.candidates.score, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(one.candidates.null, two.candidates.null, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,7 @@ def test_span_loss_is_the_mean_cross_entropy_of_both_ends() -> None:
     loss = head(states, torch.tensor(targets), search.allowed).loss
     for row, (first, last) in enumerate(targets):
         expected = -(span_logits(head, states, search, row, 0)[first] + span_logits(head, states, search, row, 1)[last]) / 2
-        assert loss[row].item() == pytest.approx(expected, abs=1e-5)
+        assert loss[row].item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_a_window_without_the_answer_is_trained_towards_its_first_column() -> None:
@@ -192,7 +192,7 @@ def test_a_window_without_the_answer_is_trained_towards_its_first_column() -> No
     loss = head(states, torch.zeros(3, 2, dtype=torch.int64), search.allowed).loss
     for row in range(3):
         expected = -(span_logits(head, states, search, row, 0)[0] + span_logits(head, states, search, row, 1)[0]) / 2
-        assert loss[row].item() == pytest.approx(expected, abs=1e-5)
+        assert loss[row].item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_span_head_scores_every_pair_by_both_log_probabilities() -> None:
@@ -203,7 +203,7 @@ def test_span_head_scores_every_pair_by_both_log_probabilities() -> None:
         start, end = (span_logits(head, states, search, row, side) for side in (0, 1))
         context = context_of(search, row)
         assert_same(found(output, row), {(i, j): start[i] + end[j] for i in context for j in context if i <= j < i + 4})
-        assert output.candidates.null[row].item() == pytest.approx(start[0] + end[0], abs=1e-5)
+        assert output.candidates.null[row].item() == pytest.approx(start[0] + end[0], rel=1e-5, abs=1e-5)
 
 
 def test_no_answer_and_answers_of_the_span_head_share_one_probability() -> None:
@@ -254,7 +254,7 @@ def test_joint_loss_by_hand() -> None:
             expected = span / 2 + 0.5 * math.log1p(math.exp(odds))
         else:
             expected = 0.5 * math.log1p(math.exp(-odds))
-        assert loss[row].item() == pytest.approx(expected, abs=1e-5)
+        assert loss[row].item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_windows_without_the_answer_teach_nothing_about_spans() -> None:
@@ -275,7 +275,7 @@ def test_joint_search_with_a_beam_over_all_starts_is_brute_force(beam: int) -> N
     output = head(states, search=search)
     for row in range(3):
         odds = joint_null(head, states, search, row)
-        assert output.candidates.null[row].item() == pytest.approx(odds, abs=1e-5)
+        assert output.candidates.null[row].item() == pytest.approx(odds, rel=1e-5, abs=1e-5)
         expected = {}
         for first, start in joint_start(head, states, search, row).items():
             end = joint_end(head, states, search, row, first)
@@ -322,10 +322,10 @@ def test_a_longer_companion_changes_no_window(kind: str) -> None:
     together[1] = torch.tensor([0, 9, 9, 5, 5, 2, 2, *range(4, 19), 2])
     one: Any = model.spans(alone, "squad", full=True, targets=torch.tensor([[6, 7]]), search=short)
     two: Any = model.spans(together, "squad", targets=torch.tensor([[6, 7], [0, 0]]), search=both)
-    torch.testing.assert_close(one.loss[0], two.loss[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(one.candidates.null[0], two.candidates.null[0], rtol=0, atol=1e-5)
-    assert [span[1:] for span in found(one, 0)] == [span[1:] for span in found(two, 0)]
-    torch.testing.assert_close(one.candidates.score[0], two.candidates.score[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(one.loss[0], two.loss[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(one.candidates.null[0], two.candidates.null[0], rtol=1e-5, atol=1e-5)
+    assert len(found(one, 0)) == 10
+    assert_same(found(two, 0), {(first, last): score for score, first, last in found(one, 0)})
 
 
 @pytest.mark.parametrize("kind", ["span", "joint_span"])
@@ -344,7 +344,7 @@ def test_bf16_gives_finite_fp32_outputs_near_those_of_fp32(kind: str) -> None:
     assert torch.isfinite(bf16.loss).all() and torch.isfinite(bf16.candidates.null).all()
     assert not bf16.candidates.score.isnan().any()
     assert [len(found(bf16, row)) for row in range(2)] == [6, 1]
-    torch.testing.assert_close(bf16.loss, fp32.loss, rtol=0, atol=0.03)
+    torch.testing.assert_close(bf16.loss, fp32.loss, rtol=1e-3, atol=0.03)
     bf16.loss.sum().backward()
 
 
