@@ -34,6 +34,10 @@ class Objective:
     name: str
     tying: str = ""
 
+    def switched_off(self) -> dict[str, float]:
+        """Weights of the pair's criterion that are 0 because the objective leaves that loss out."""
+        return {"rtd": {"mlm_weight": 0.0}, "mlm": {"rtd_weight": 0.0, "hardness_weight": 0.0}}.get(self.name, {})
+
 
 def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
     """The objective asked for, or the body's default where `name` is empty.

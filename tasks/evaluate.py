@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from adapt.artefacts.assemble import check_compatible, swap
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import locate
-from adapt.text.windows import batched
+from adapt.text.windows import MAX_TOKENS, batched
 from pretrain.artefacts.body import Body
 from pretrain.artefacts.tensors import fingerprint
 from pretrain.base.environment import environment
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tasks.tagging.tasks import TaggingTask
 
 DEVICES = ("auto", "cpu", "cuda")
-MAX_TOKENS = 8192
-"""Padded tokens of a batch."""
 
 
 def choose_device(name: str = "auto") -> torch.device:

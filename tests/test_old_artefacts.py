@@ -58,3 +58,14 @@ def test_old_prepared_text_serves_an_adaptation_to_an_old_body(capsys):
     assert main(["adapt", "--body", str(OLD / "roberta"), "--data", str(OLD / "prepared-qab"), "--output", "anywhere",
                  "--tokens-per-sample", "48", "--print-command"]) == 0
     assert "modular_frozen_body" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("body", ["roberta", "roberta/body"])
+def test_the_embedding_beside_a_body_is_found_by_one_rule(body, tmp_path):
+    """A run's output and the body folder inside it serve alike, for every stage that needs the embedding beside it."""
+    from adapt.artefacts.resources import embedding_of
+
+    assert embedding_of(OLD / body).resolve() == (OLD / "roberta" / "embedding").resolve()
+    assert main(["adapt", "--body", str(OLD / body), "--data", str(OLD / "prepared-qab"), "--output", str(tmp_path / "qab"),
+                 "--tokens-per-sample", "48", "--batch-size", "2", "--updates", "1", "--validate-every", "1", "--quiet"]) == 0
+    assert Embedding.load(tmp_path / "qab").lineage == Body.load(OLD / "roberta" / "body").lineage

@@ -26,8 +26,11 @@ def locate(path: str | Path, kind: str) -> Path:
     return path
 
 
-def embedding_of(body: str | Path, embedding: str | Path = "") -> Path:
+def embedding_of(body: str | Path, embedding: str | Path = "", option: str = "--embedding") -> Path:
     """The folder of an embedding: as named, or the one in or beside the folder of the body.
+
+    Args:
+        option: what names it on the command line, for the error.
 
     Raises:
         UserError: none is named and none is there.
@@ -37,7 +40,7 @@ def embedding_of(body: str | Path, embedding: str | Path = "") -> Path:
     for path in (locate(body, "embedding"), Path(body).parent / "embedding"):
         if (path / "embedding.json").exists():
             return path
-    raise UserError(f"{body}: there is no embedding in or beside this body; name one with --embedding")
+    raise UserError(f"{body}: there is no embedding in or beside this body; name one with {option}")
 
 
 def parse_resources(text: str) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import MASK_SYMBOL, SPECIALS
 from pretrain.masked_lm import MaskedLM
 
-MAX_TOKENS = 2048
+MAX_FILL_TOKENS = 2048
 """Padded tokens of a batch; fewer than elsewhere, because every mask brings a row of V logits."""
 
 
@@ -74,7 +74,7 @@ def load_filler(body: str | Path, embedding: str | Path = "",
 
 
 @torch.inference_mode()
-def fill(model: MaskedLM, tokenizer: Tokenizer, texts: Sequence[str], top: int = 5, *, max_tokens: int = MAX_TOKENS,
+def fill(model: MaskedLM, tokenizer: Tokenizer, texts: Sequence[str], top: int = 5, *, max_tokens: int = MAX_FILL_TOKENS,
          names: Sequence[str] = (), description: str | None = None) -> list[Filling]:
     """The best fillers of every `<mask>` of every text; special tokens are never among them.
 

@@ -5,6 +5,7 @@ Artetxe et al. 2020; docs/design-notes.md.
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fairseq.models import register_model
 from fairseq.tasks import register_task
 
 from adapt.artefacts.embedding import Embedding
-from adapt.artefacts.resources import locate, parse_resources
+from adapt.artefacts.resources import embedding_of, locate, parse_resources
 from adapt.initialise import Request, initialise, initialise_pair
 from adapt.objective import resolve
 from adapt.text.tokenizer import Tokenizer
@@ -61,8 +62,8 @@ class ModularAdaptTask(BlockTask):
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
         self.objective = resolve(cfg.objective, cfg.disentangle, self.body, cfg.body)
-        source = cfg.source_embedding or cfg.body
-        self.source = Embedding.load(locate(source, "embedding"))
+        source = embedding_of(cfg.body, cfg.source_embedding, "--source-embedding")
+        self.source = Embedding.load(source)
         if self.source.lineage != self.body.lineage:
             raise UserError(f"{source}: this source embedding was learned against lineage {self.source.lineage[:12]}, the "
                             f"body {cfg.body} has lineage {self.body.lineage[:12]}; name the embedding that was pre-trained "
@@ -96,12 +97,11 @@ class ModularAdaptTask(BlockTask):
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         self._check_line(cfg, "criterion", "modular_replaced_token", "modular_masked_lm")
-        criterion = super().build_criterion(cfg, from_checkpoint)
-        if self.objective.name == "rtd":
-            criterion.settings.mlm_weight = 0.0
-        elif self.objective.name == "mlm" and self.body.backbone == ELECTRA:
-            criterion.settings.rtd_weight = criterion.settings.hardness_weight = 0.0
-        return criterion
+        if self.body.backbone == ELECTRA:
+            cfg = deepcopy(cfg)
+            for name, weight in self.objective.switched_off().items():
+                setattr(cfg, name, weight)
+        return super().build_criterion(cfg, from_checkpoint)
 
     def _check_line(self, cfg: Any, option: str, pair: str, single: str) -> None:
         """Refuses a `fairseq-train` line that is for the other kind of body."""

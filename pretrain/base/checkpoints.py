@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import require_file
+from pretrain.base.files import require_file, sync
 
 _NOT_INSTALLED = (
     "this command trains, and training needs fairseq, which is not installed: on Linux x86-64 with Python 3.11 or 3.12 "
@@ -110,19 +110,11 @@ def _write_checkpoints_whole(checkpoint_utils: Any) -> None:
 
         @staticmethod
         def rename(src: str, dst: str) -> None:
-            _sync(src)
+            sync(src)
             os.replace(src, dst)
-            _sync(os.path.dirname(os.path.abspath(dst)))
+            sync(os.path.dirname(os.path.abspath(dst)))
 
     checkpoint_utils.PathManager = WholeFiles
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _not_about_tensorboard(record: logging.LogRecord) -> bool:

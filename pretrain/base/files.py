@@ -16,7 +16,8 @@ from typing import IO, Any
 from pretrain.base.errors import UserError
 
 
-def _sync(path: Path) -> None:
+def sync(path: str | Path) -> None:
+    """Writes what is cached of a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,9 +36,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,14 +59,14 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         temporary.chmod(0o755)
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
-                _sync(file)
-        _sync(temporary)
+                sync(file)
+        sync(temporary)
         old = None
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
             os.replace(path, old / path.name)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
         if old is not None:
             shutil.rmtree(old)
     finally:

@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from adapt.artefacts.embedding import Embedding
-    from adapt.artefacts.resources import locate
+    from adapt.artefacts.resources import embedding_of, locate
     from adapt.formats.huggingface_export import export
     from pretrain.artefacts.body import Body
 
     body = Body.load(locate(args.body, "body"))
-    embedding = Embedding.load(locate(args.embedding or args.body, "embedding"))
+    embedding = Embedding.load(embedding_of(args.body, args.embedding or ""))
     names = export(body, embedding, args.output, tokenizer=not args.no_tokenizer, check_text=args.check_text,
                    overwrite=args.overwrite)
     print(f"{args.output}: {' and '.join(names)}, {len(embedding.weight):,} rows ({embedding.language})")

@@ -14,10 +14,11 @@ EXAMPLE = """examples:
 RUN gets the resolved recipe, the table of cells, commands.sh, logs, links to the outputs in the store, and the report. The same
 command again goes on where it was cut off. Two runs with one store share what they have in common. See docs/workflow.md.
 """
-STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from recipes.workflow.settings import STAGES
+
     parser.epilog = EXAMPLE
     add = parser.add_argument
     add("recipe", metavar="RECIPE.yaml", help="arms, languages, budgets, initialisers, tasks, seeds; see recipes/run")

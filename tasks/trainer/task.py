@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from adapt.artefacts.assemble import check_compatible
 from adapt.artefacts.embedding import Embedding
-from adapt.artefacts.resources import locate
+from adapt.artefacts.resources import embedding_of, locate
 from pretrain.artefacts.body import HEADS, Body, load_body
 from pretrain.base.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
@@ -104,7 +104,7 @@ class ModularFinetuneTask(FairseqTask):
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
-        self.embedding = Embedding.load(locate(cfg.embedding or cfg.body, "embedding"))
+        self.embedding = Embedding.load(embedding_of(cfg.body, cfg.embedding))
         check_compatible(self.body, self.embedding)
         self.language = cfg.source_language or self.embedding.language
         self.head = cfg.head or self.definition.heads[0]
