@@ -24,6 +24,10 @@ _USER_DEFINED = 4
 _BOUNDARY = "\u2581"
 _BREAK = "\ufff0"
 """Stands between two characters that must not be taken together. Unassigned for good, and a grapheme of its own."""
+_TWO_MARKS = "\u0344"
+"""The one mark that stands for two, which NFKC composes with the letter before and SentencePiece's rules do not."""
+_HELD = "\ufff1\ufff2\ufff3\ufff4\ufff5\ufff6\ufff7\ufff8"
+"""Stand for characters that NFKC would change and the model's rules leave as they are. Unassigned for good."""
 
 SAMPLES = (
     "The quick brown fox, 1234 coins; naïve cafés in Zürich.", "  two  blanks \t and\nlines \u00a0", "",
@@ -31,6 +35,7 @@ SAMPLES = (
     "اللغة العربية، الطَّالِبُ، لُّغة ا\u0654", "שָׁלוֹם עֲלֵיכֶם", "हिन्दी की लिपि, क़लम, क\u093cलम", "বাংলা ো \u09c7\u09be",
     "ภาษาไทย น้ำใจ กุ้ง", "中文是语言。学习数学", "日本語 ガ カ\u3099 ﾊﾟ", "한국어 \u1112\u1161\u11ab", "ｆｕｌｌ ﬁ ½ ① ª\u0301 ™",
     "🍕 👨‍👩‍👧 🇩🇪 👍🏽 ❤️ 1️⃣", "a\u200bb a\u00adb a\u200db \u2581c", "\u0301x", "aaaaaaaaaaaaa zzzzzzz",
+    "３～５天 ～", "\u03b9\u0344 a\u0344",
 )
 """Checked in every export: many scripts, composed and decomposed, marks in both orders, blanks of all kinds."""
 
@@ -140,16 +145,35 @@ def _uncomposed() -> str:
     return (f"(?=[{joins}])(?:(?<=[{composed}])|(?<=[{every}])(?=[{others}])|(?<=[{above}])(?=[{below}]))")
 
 
-def _normalizer(rules: Rules) -> Any:
+def _kept(tokenizer: Tokenizer) -> list[str]:
+    """Characters that NFKC changes and the model's own rules do not: `～` under SentencePiece's nmt_nfkc.
+
+    Raises:
+        UserError: more of them than can be held.
+    """
+    changed = [chr(p) for p in range(0x110000) if not 0xD800 <= p < 0xE000 and unicodedata.normalize("NFKC", chr(p)) != chr(p)]
+    kept = [c for c in changed if tokenizer._sp.normalize(c).removeprefix(_BOUNDARY) == c]
+    if len(kept) > len(_HELD):
+        raise UserError(f"{tokenizer.name}: a SentencePiece model whose normalisation rules keep {len(kept)} characters that "
+                        f"NFKC changes ({''.join(kept[:5])} …), which a Hugging Face tokenizer cannot follow exactly; only what "
+                        "`relexify prepare` writes, and its like, can be exported")
+    return kept
+
+
+def _normalizer(tokenizer: Tokenizer, rules: Rules) -> Any:
     from tokenizers import Regex, normalizers
 
     steps: list[Any] = []
     if rules.charsmap:
         # `Precompiled` takes the first known beginning of a grapheme for the whole: that drops the accent of ế written as
         # three characters. So sequences are composed first, and the map then sees one character at a time.
+        held = list(zip(_kept(tokenizer), _HELD, strict=False))
+        steps += [normalizers.Replace(character, place) for character, place in held]
+        steps.append(normalizers.Replace(_TWO_MARKS, "".join(_BREAK + mark for mark in unicodedata.normalize("NFD", _TWO_MARKS))))
         steps += [normalizers.Replace(Regex(_uncomposed()), _BREAK), normalizers.NFKC(),
                   normalizers.Replace(Regex(r"(?=[\p{M}\x{200d}])"), _BREAK), normalizers.Precompiled(rules.charsmap),
                   normalizers.Replace(_BREAK, "")]
+        steps += [normalizers.Replace(place, character) for character, place in held]
     if rules.collapse:
         steps += [normalizers.Replace(Regex("^ +| +$"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     if rules.prefix:
@@ -186,7 +210,7 @@ def build(tokenizer: Tokenizer) -> Any:
     from tokenizers import AddedToken, decoders, pre_tokenizers, processors
 
     made = tokenizers.Tokenizer(_model(tokenizer, rules))
-    made.normalizer = _normalizer(rules)
+    made.normalizer = _normalizer(tokenizer, rules)
     if not any(_BOUNDARY in piece[1:] for piece in tokenizer.vocabulary.pieces):  # no piece spans words: they are cached
         made.pre_tokenizer = pre_tokenizers.Split(_BOUNDARY, "merged_with_next")
     made.add_special_tokens([AddedToken(symbol, special=True, normalized=False, lstrip=symbol == MASK_SYMBOL)

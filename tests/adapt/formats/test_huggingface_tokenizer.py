@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from typing import Any
 
 import pytest
@@ -37,7 +38,11 @@ FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 @pytest.fixture(scope="module", params=[("unigram", False), ("unigram", True), ("bpe", False), ("bpe", True)],
                 ids=["unigram", "unigram-bytes", "bpe", "bpe-bytes"])
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
-    kind, fallback = request.param
+    return trained(*request.param)
+
+
+@cache
+def trained(kind: str, fallback: bool) -> Tokenizer:
     lines = []
     for text in TEXTS.values():
         words = text.split()
@@ -63,6 +68,25 @@ def test_ids_are_sentencepieces(script: str, tokenizer: Tokenizer, auto: Any) ->
 def test_ids_on_everything_that_is_checked_at_export(tokenizer: Tokenizer, auto: Any) -> None:
     for text, ids in zip(SAMPLES, tokenizer.encode_batch(SAMPLES), strict=True):
         assert auto.encode(text, add_special_tokens=False) == ids, text
+
+
+@pytest.mark.parametrize("around", ["{}", "a{}b", "が{}가"])
+def test_every_assigned_character_has_sentencepieces_ids(around: str) -> None:
+    """Not samples: all of this Python's Unicode, alone and between letters that may be composed with it. Bytes show them all."""
+    tokenizer = trained("unigram", True)
+    made = build(tokenizer)
+    texts = [around.format(chr(point)) for point in range(0x110000) if unicodedata.category(chr(point)) not in ("Cn", "Co", "Cs")]
+    assert len(texts) > 144_000  # Unicode 14
+    ours, theirs = tokenizer.encode_batch(texts), made.encode_batch(texts, add_special_tokens=False)
+    wrong = [ascii(text) for text, one, other in zip(texts, ours, theirs, strict=True) if other.ids != one]
+    assert wrong == []
+
+
+def test_characters_that_the_rules_leave_alone_are_left_alone(tokenizer: Tokenizer, auto: Any) -> None:
+    """SentencePiece's nmt_nfkc keeps the fullwidth tilde of Chinese and Japanese, and does not compose U+0344 with a letter."""
+    for text, normal in (("３～５", "▁3～5"), ("a\u0344b", "▁a\u0308\u0301b")):
+        assert auto.backend_tokenizer.normalizer.normalize_str(text) == normal
+        assert auto.encode(text, add_special_tokens=False) == tokenizer.encode(text)
 
 
 def test_marks_keep_the_order_in_which_they_were_written(tokenizer: Tokenizer, auto: Any) -> None:
