@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -112,12 +112,25 @@ def bits_per_character(model: MaskedLM, tokenizer: Tokenizer, texts: Sequence[st
     return np.where(characters > 0, cost / np.maximum(characters, 1), math.inf)
 
 
-def guess(model: MaskedLM, embeddings: Mapping[str, Embedding], texts: Sequence[str]) -> list[str]:
+def bits_without_a_model(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The same where every token is as probable as any other: what the vocabulary alone says of each text [N]."""
+    found = np.full(len(texts), math.inf)
+    for number, (text, ids) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
+        if ids:
+            unknown = sum(token == UNK for token in ids)  # an unknown stretch counts as if each character were a token
+            found[number] = math.log2(len(tokenizer)) * (len(ids) + unknown) / max(1, len(text.strip()))
+    return found
+
+
+def guess(embeddings: Mapping[str, Embedding], texts: Sequence[str], model: MaskedLM | None = None,
+          put: Callable[[Embedding], None] | None = None) -> list[str]:
     """The language of each text, among those of the embeddings.
 
     Args:
-        model: a masked language model of the embeddings' lineage, in evaluation mode; its embedding is another one afterwards.
         embeddings: language -> embedding.
+        model: a masked language model of the embeddings' lineage, in evaluation mode; its embedding is another one afterwards.
+            Without one the vocabularies decide where scripts do not.
+        put: puts an embedding into the model, where that is more than `swap` (a generator inside a pair).
 
     Raises:
         UserError: no embeddings.
@@ -132,8 +145,12 @@ def guess(model: MaskedLM, embeddings: Mapping[str, Embedding], texts: Sequence[
         asked = [number for number, languages in enumerate(able) if len(languages) > 1 and language in languages]
         if not asked:
             continue
-        swap(model, embedding)
-        for number, bits in zip(asked, bits_per_character(model, embedding.tokenizer, [texts[n] for n in asked]), strict=True):
-            if bits < best[number]:
-                best[number], chosen[number] = bits, language
+        if model is None:
+            bits = bits_without_a_model(embedding.tokenizer, [texts[number] for number in asked])
+        else:
+            swap(model, embedding) if put is None else put(embedding)
+            bits = bits_per_character(model, embedding.tokenizer, [texts[number] for number in asked])
+        for number, cost in zip(asked, bits.tolist(), strict=True):
+            if cost < best[number]:
+                best[number], chosen[number] = cost, language
     return chosen

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 
-from adapt.artefacts.assemble import assemble
+from adapt.artefacts.assemble import assemble, swap
 from adapt.artefacts.embedding import Embedding
 from adapt.probe.language import bits_per_character, candidates, guess, script_of, writes
 from adapt.text.tokenizer import Tokenizer, train_tokenizer
@@ -43,15 +43,33 @@ def test_the_script_decides_without_the_model(journey, body, source):
     tokenizer = Tokenizer.load(journey / "data" / "qab")
     other = other_embedding(body, tokenizer, "qab")
     assert writes(source.tokenizer) == {"LATIN"} and writes(tokenizer) == {"CYRILLIC"}
-    assert guess(assemble(body, source), {"qaa": source, "qab": other}, ["eik 7 !", "еик 7 !", "рос"]) == ["qaa", "qab", "qab"]
+    assert guess({"qaa": source, "qab": other}, ["eik 7 !", "еик 7 !", "рос"]) == ["qaa", "qab", "qab"]
 
 
 def test_of_one_script_the_cheaper_embedding_is_chosen(body):
     embeddings = {"nl": frequent(body, DUTCH, "nl"), "cy": frequent(body, WELSH, "cy")}
     model = assemble(body, embeddings["nl"])
     texts = [text for pair in zip(DUTCH, WELSH, strict=True) for text in pair]
-    assert guess(model, embeddings, texts) == ["nl", "cy"] * 3
-    assert guess(model, dict(reversed(embeddings.items())), texts) == ["nl", "cy"] * 3
+    assert guess(embeddings, texts, model) == ["nl", "cy"] * 3
+    assert guess(dict(reversed(embeddings.items())), texts, model) == ["nl", "cy"] * 3
+
+
+def test_without_a_model_the_vocabulary_decides(body):
+    embeddings = {"nl": frequent(body, DUTCH, "nl"), "cy": frequent(body, WELSH, "cy")}
+    texts = [text for pair in zip(DUTCH, WELSH, strict=True) for text in pair]
+    assert guess(embeddings, texts) == ["nl", "cy"] * 3
+
+
+def test_whoever_puts_embeddings_in_is_asked_to(body):
+    embeddings = {"nl": frequent(body, DUTCH, "nl"), "cy": frequent(body, WELSH, "cy")}
+    model, seen = assemble(body, embeddings["nl"]), []
+
+    def put(embedding):
+        seen.append(embedding.language)
+        swap(model, embedding)
+
+    assert guess(embeddings, DUTCH[:1], model, put) == ["nl"]
+    assert seen == ["nl", "cy"]
 
 
 @torch.no_grad()
@@ -72,9 +90,9 @@ def test_bits_are_those_of_hiding_every_seventh_token(body, source):
 def test_a_text_without_a_token_costs_infinitely_much_and_still_gets_a_language(body, source):
     model = assemble(body, source)
     assert bits_per_character(model, source.tokenizer, ["", "eik"])[0] == math.inf
-    assert guess(model, {"qaa": source}, [""]) == ["qaa"]
+    assert guess({"qaa": source}, [""], model) == ["qaa"]
 
 
 def test_no_embedding_is_a_mistake(body, source):
     with pytest.raises(UserError, match="no embedding"):
-        guess(assemble(body, source), {}, ["eik"])
+        guess({}, ["eik"], assemble(body, source))
