@@ -22,8 +22,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Without a constraint pip would take torch's newest build, gigabytes of CUDA libraries with it.
+# torchaudio comes with ve-fairseq, of whose text half nothing uses it; built for CUDA it does not import beside a CPU build of torch,
+# and then `from transformers import` any model does not either. One that imports stays.
 $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[test]'
+	@$(BIN)/python -c 'import torchaudio' 2>/dev/null || $(BIN)/python -m pip uninstall --disable-pip-version-check --quiet --yes torchaudio
 	@touch $@
 
 lint: install

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.resources import embedding_of, locate
     from adapt.formats.huggingface_export import export
     from pretrain.artefacts.body import Body
+    from pretrain.base.checkpoints import guard_torchaudio
 
     body = Body.load(locate(args.body, "body"))
     embedding = Embedding.load(embedding_of(args.body, args.embedding or ""))
@@ -37,4 +38,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.output}: {' and '.join(names)}, {len(embedding.weight):,} rows ({embedding.language})")
     if body.generator is not None and body.generator.hardness != "none":
         print("note: the generator's hardness head has no counterpart there and was left out")
+    if guard_torchaudio():
+        print("note: the installed torchaudio does not import beside this torch, and transformers imports it with every model; "
+              "nothing here needs it: pip uninstall torchaudio")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from pretrain.electra.networks import Discriminator, Generator
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
 from recipes.cli import main
+from recipes.commands.export_huggingface import EXAMPLE
 from tests.adapt.formats.huggingface_tools import (
     POSITIONS,
     SMALL,
@@ -177,6 +179,7 @@ class Blocker:
         assert name.split(".")[0] not in ("fairseq", "transformers"), name
 sys.meta_path.insert(0, Blocker())
 from recipes.cli import main
+from recipes.commands.export_huggingface import EXAMPLE
 folder = {str(tmp_path)!r}
 assert main(["import-huggingface", "--discriminator", folder + "/discriminator", "--generator", folder + "/generator",
              "--language", "de", "--output", folder + "/ours"]) == 0
@@ -184,3 +187,33 @@ assert main(["export-huggingface", "--body", folder + "/ours", "--output", folde
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=300)
     assert (tmp_path / "theirs" / "generator" / "model.safetensors").exists()
+
+
+def test_the_example_of_its_help_runs_as_a_user_runs_it(sentencepiece: Tokenizer, tmp_path: Path) -> None:
+    """In fresh processes, with nothing of ours around transformers: it has to import in the environment that is installed."""
+    body, embedding, _ = ours(sentencepiece)
+    body.save(tmp_path / "runs" / "electra-small" / "body")
+    embedding.save(tmp_path / "runs" / "electra-small" / "embedding")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "relexify").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m recipes.cli "$@"\n')
+    (tmp_path / "bin" / "relexify").chmod(0o755)
+    title, *lines = EXAMPLE.splitlines()
+    assert title == "example:" and len(lines) == 2
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{tmp_path / 'bin'}:{os.environ['PATH']}",
+                   "PYTHONPATH": str(ROOT)}
+    for line in lines:
+        done = subprocess.run(["sh", "-c", line.strip()], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (f"{line.strip()}\n{done.stderr[-2000:]}\nwhere torchaudio does not import: `make install` "
+                                      "takes it out")
+    assert {path.name for path in (tmp_path / "exported").iterdir()} == {"discriminator", "generator"}
+
+
+def test_a_torchaudio_that_does_not_import_is_named(sentencepiece: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    body, embedding, _ = ours(sentencepiece)
+    body.save(tmp_path / "body")
+    embedding.save(tmp_path / "embedding")
+    for hidden in (True, False):
+        monkeypatch.setattr("pretrain.base.checkpoints.guard_torchaudio", lambda hidden=hidden: hidden)
+        assert main(["export-huggingface", "--body", str(tmp_path), "--output", str(tmp_path / f"out-{hidden}")]) == 0
+        assert ("pip uninstall torchaudio" in capsys.readouterr().out) is hidden
