@@ -1,5 +1,6 @@
 # make install   into the active virtual environment, else into .venv (made if absent)
-# make test      install, lint, run all tests
+# make check     lint, types, the tests of what changed and the invariants (about a minute)
+# make test      install, lint, run all tests on all cores
 # make demo      install, then the whole journey in the miniature world (about ten minutes on two cores)
 # make lint      ruff and mypy
 # make bench     training steps against stock fairseq and Hugging Face
@@ -13,7 +14,10 @@ CONSTRAINTS ?= constraints.txt
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: install test lint demo bench clean
+# One thread for each of pytest's workers, whole files to a worker, in the order of tests/conftest.py.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile --no-loadscope-reorder
+
+.PHONY: install check test lint demo bench clean
 
 install: $(STAMP)
 
@@ -33,8 +37,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+check: lint
+	$(PYTEST) -m 'not slow' $$($(BIN)/python .ci/changed) $$(grep -rl --include='test_*.py' 'pytest.mark.invariant' tests)
+
 test: lint
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 demo: install
 	$(BIN)/relexify demo --output demo-run

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
+pytestmark = pytest.mark.invariant
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("pretrain", "adapt", "tasks", "recipes")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.invariant
 TESTS = Path(__file__).resolve().parent
 COMPARISONS = {"assert_close": ("atol", "rtol"), "assert_allclose": ("atol", "rtol"), "allclose": ("atol", "rtol"),
                "isclose": ("atol", "rtol"), "approx": ("abs", "rel"), "EXACT": ("abs", "rel")}

@@ -67,6 +67,7 @@ def test_a_body_records_what_it_was_trained_with(whole):
     assert {"ve-fairseq", "fairseq"} & set(made)
 
 
+@pytest.mark.slow
 def test_pretrain_killed_between_two_resets_resumes_exactly(data, whole, tmp_path):
     output, log = tmp_path / "en", tmp_path / "en.training" / "train.log"
     cut = kill_at(30, log, *pretrain(data, output))
@@ -80,6 +81,7 @@ def test_pretrain_killed_between_two_resets_resumes_exactly(data, whole, tmp_pat
     assert json.loads((output / "curves.json").read_text()) == json.loads((whole / "curves.json").read_text())
 
 
+@pytest.mark.slow
 def test_adapt_killed_and_repeated_is_exact(data, whole, tmp_path):
     def words(output: Path) -> list[object]:
         return ["adapt", "--body", whole, "--data", data / "qab", "--output", output, "--updates", 40, "--batch-size", 4,

@@ -75,6 +75,7 @@ def test_body_learns_embedding_and_lm_head_do_not(finetuned: Path, world: Path) 
     assert set(state["model"]) == {name for name in body.tensors if not name.startswith("lm_head.")}
 
 
+@pytest.mark.slow
 def test_resume_after_kill_is_exact(finetuned: Path, world: Path, tmp_path: Path) -> None:
     """kill -9 between two checkpoints in the middle of an epoch; the second call ends bit for bit the same."""
     output = tmp_path / "xnli"
@@ -120,6 +121,7 @@ def test_embedding_can_be_trained_on_request(world: Path) -> None:
     assert "encoder.embed_norm.weight" not in with_extras.state_dict()
 
 
+@pytest.mark.slow
 def test_print_command_runs_as_it_stands(world: Path, tmp_path: Path, capsys: Any) -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)

@@ -134,6 +134,7 @@ def test_untrained_parts_have_no_depth() -> None:
             LayerDecay().factor(name, LAYERS)
 
 
+@pytest.mark.slow
 def test_resume_after_kill_is_exact(world: Path, tmp_path: Path) -> None:
     settings = settings_for(world, tmp_path / "cut", updates=20, layer_decay=0.6, layer_decay_variant="official", head="linear",
                             validate_every=5, adam_betas="(0.9, 0.999)")

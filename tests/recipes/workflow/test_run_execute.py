@@ -111,6 +111,7 @@ def test_a_failed_cell_is_named_with_its_last_line_and_the_others_finish(tmp_pat
     assert begun(log).count(failed) == 2 and len(begun(log)) == len(made.jobs) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["parent", "all"])
 def test_after_kill_9_nothing_is_left_and_the_same_command_goes_on(how, tmp_path, log, monkeypatch):
     """The parent alone, whose children must end by themselves; and every process of it at once."""
@@ -149,6 +150,7 @@ def processes(root: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_children(tmp_path, log, monkeypatch):
     monkeypatch.setenv("FAKE_SLOW", "en-")
     words = [sys.executable, "-c", START, FAKE[1], str(small_recipe(tmp_path)), str(tmp_path / "run"), str(tmp_path / "store")]
@@ -159,6 +161,7 @@ def test_ctrl_c_ends_the_children(tmp_path, log, monkeypatch):
     wait_until(lambda: not processes(tmp_path), 10)
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_store_do_nothing_twice(tmp_path, log):
     made = small(tmp_path)
     words = [[sys.executable, "-c", START, FAKE[1], str(small_recipe(tmp_path)), str(tmp_path / run), str(tmp_path / "store")]

@@ -19,6 +19,7 @@ from tests.killing import ROOT
 
 pytest.importorskip("snakemake")
 pytest.importorskip("fairseq")
+pytestmark = pytest.mark.slow
 
 RECIPE = """
 base: qaa

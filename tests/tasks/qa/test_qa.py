@@ -94,6 +94,7 @@ def test_the_embedding_stays_as_it_was(squad: Path, world: Path) -> None:
     assert any(not torch.equal(body.tensors[name], tensor) for name, tensor in start.tensors.items())
 
 
+@pytest.mark.slow
 def test_resume_after_kill_is_exact(squad: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     settings = qa_settings(world, questions, tmp_path / "squad")
     cut = kill_finetune_at(20, tmp_path / "squad.training" / "train.log", settings)

@@ -107,6 +107,7 @@ def test_records_and_predictions(panx: Path, world: Path, data: Path, tmp_path: 
     assert records[0]["score"] > 0.9 > records[1]["score"]  # qab's embedding was never adapted
 
 
+@pytest.mark.slow
 def test_an_electra_body_is_fine_tuned_alike(world: Path, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("fairseq")
     from adapt.artefacts.embedding import Embedding
@@ -160,6 +161,7 @@ def test_parts_of_speech_have_accuracy_and_the_most_frequent_tag(world: Path, tm
     assert 100 * record["score"] == pytest.approx(record["tag_accuracy"])
 
 
+@pytest.mark.slow
 def test_own_labels_travel_with_the_task_body(world: Path, tmp_path: Path) -> None:
     pytest.importorskip("fairseq")
     from tasks.finetune import finetune
