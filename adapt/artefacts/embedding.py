@@ -34,7 +34,7 @@ class Embedding:
     Attributes:
         weight: token embedding [V, E].
         bias: output bias [V].
-        tokenizer: the SentencePiece model whose pieces number the rows.
+        tokenizer: whose pieces number the rows.
         language: BCP-47 code.
         lineage: lineage of the body it was learned against.
         made: initialiser, seed, updates, tokens seen, held-out loss, data hash.
@@ -111,7 +111,7 @@ class Embedding:
         record = self.record()
         with atomic_folder(path, overwrite) as folder:
             save_tensors(folder / "embedding.safetensors", self.tensors)
-            self.tokenizer.save(folder / "tokenizer.model")
+            self.tokenizer.save_in(folder)
             write_json(folder / "embedding.json", record)
             (folder / "README.md").write_text(model_card(record), encoding="utf-8")
 
@@ -122,12 +122,12 @@ class Embedding:
         Raises:
             UserError: not an embedding, damaged, holding NaN, or with another tokenizer than it was trained with.
         """
-        path = require_folder(path, "an embedding (a folder with embedding.json, embedding.safetensors, tokenizer.model)")
+        path = require_folder(path, "an embedding (a folder with embedding.json, embedding.safetensors and a tokenizer)")
         record = read_record(path / "embedding.json", "the record of an embedding (embedding.json)", FORMAT, VERSION)
         tensors = load_tensors(path / "embedding.safetensors", "the tensors of an embedding")
-        tokenizer = Tokenizer.load(path / "tokenizer.model")
+        tokenizer = Tokenizer.load(path)
         for what, got, expected in (
-            ("tokenizer.model has SHA-256", tokenizer.sha256, record["tokenizer_sha256"]),
+            (f"{tokenizer.file_name} has SHA-256", tokenizer.sha256, record["tokenizer_sha256"]),
             ("embedding.safetensors has fingerprint", fingerprint(tensors), record["fingerprint"]),
         ):
             if got != expected:

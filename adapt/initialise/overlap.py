@@ -10,11 +10,14 @@ from adapt.initialise.distribution import gaussian
 
 @register("overlap")
 def overlap(request: Request) -> tuple[Tensor, Tensor]:
-    """Rows and output biases of pieces with the same string come from the source (names, numbers, punctuation)."""
+    """Rows and output biases of pieces with the same string come from the source (names, numbers, punctuation).
+
+    Pieces of tokenizers of two kinds are compared as SentencePiece would write them.
+    """
     weight, bias = gaussian(request)
-    source = request.source.tokenizer.vocabulary
-    for row, piece in enumerate(request.tokenizer.vocabulary.symbols):
-        old = source.ids.get(piece)
+    source = {written: row for row, written in reversed(list(enumerate(request.source.tokenizer.spellings)))}
+    for row, piece in enumerate(request.tokenizer.spellings):
+        old = source.get(piece)
         if old is not None:
             weight[row] = request.source.weight[old]
             bias[row] = request.source.bias[old]

@@ -142,7 +142,8 @@ def _filling(tokenizer: Tokenizer, text: str, fillers: Sequence[tuple[Filler, ..
 
 def join(tokenizer: Tokenizer, text: str, piece: str) -> str:
     """A text and a piece after it: the piece, not the space that stood before the mask, says whether a new word begins."""
-    written = tokenizer.decode([tokenizer.vocabulary.ids[piece]])
-    if not piece.startswith(WORD_BOUNDARY):
+    token = tokenizer.vocabulary.ids[piece]
+    written = tokenizer.decode([token]).lstrip()
+    if not tokenizer.spellings[token].startswith(WORD_BOUNDARY):
         return text.rstrip() + written
     return text + written if not text or text[-1].isspace() else f"{text} {written}"

@@ -22,7 +22,7 @@ from adapt.artefacts.embedding import Embedding
 from adapt.text.tokenizer import Tokenizer
 from adapt.text.windows import batched, stream_of, window
 from pretrain.base.errors import UserError
-from pretrain.base.vocabulary import UNK
+from pretrain.base.vocabulary import SPECIALS, UNK
 from pretrain.masked_lm import MaskedLM
 
 SHARE = 0.1
@@ -49,7 +49,7 @@ def scripts_of(texts: Iterable[str]) -> Counter[str]:
 
 def writes(tokenizer: Tokenizer) -> frozenset[str]:
     """The scripts that a vocabulary writes."""
-    pieces = Counter(script for piece in tokenizer.vocabulary.pieces
+    pieces = Counter(script for piece in tokenizer.spellings[len(SPECIALS):-1]
                      for script in {script_of(char) for char in piece} if script)
     most = max(pieces.values(), default=0)
     return frozenset(script for script, count in pieces.items() if count >= SHARE * most)

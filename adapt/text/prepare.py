@@ -237,7 +237,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
             workers: int | None = None, model_type: str = "unigram", byte_fallback: bool = False,
             character_coverage: float = 0.9998, tokenizer_characters: int = 50_000_000, documents: str = "auto",
             text_field: str = "text", overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
-    """Writes the folder `output`: tokenizer.model, dict.txt, train and valid (.bin, .idx), prepare.json.
+    """Writes the folder `output`: the tokenizer, dict.txt, train and valid (.bin, .idx), prepare.json.
 
     Where `workers` is above 1 and the text is large, worker processes are spawned: a script that calls this needs the
     usual `if __name__ == "__main__":`.
@@ -246,7 +246,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         texts: input files, or `hf:NAME[:config[:split]]` (see `adapt.text.corpus.Corpus`).
         language: BCP-47 code of the text.
         vocab_size: pieces of the tokenizer that is trained (50,000 by default); fewer where the text has no more.
-        tokenizer: a prepared folder, an embedding module or a model file to encode with, instead of training one.
+        tokenizer: a prepared folder, an embedding module or a tokenizer's file to encode with (see
+            `Tokenizer.load`), instead of training one.
         tokens: the training part's size in tokens, `</s>` included; met to within one document. All of it if None.
         valid_fraction: the share of documents held out (0.01 by default), or `valid_documents`: their number.
         seed: draws the split, the budget's sample and the tokenizer's sample.
@@ -260,7 +261,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     """
     from adapt.text.corpus import Corpus
     from adapt.text.sampling import Selection
-    from adapt.text.tokenizer import MODEL_NAME, Tokenizer, train_tokenizer
+    from adapt.text.tokenizer import Tokenizer, train_tokenizer
     from pretrain.base.vocabulary import Vocabulary
 
     language = check_language(language)
@@ -293,8 +294,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
                 encoder = Tokenizer(train_tokenizer(
                     lines, vocab_size, model_type=model_type, byte_fallback=byte_fallback,
                     character_coverage=character_coverage, seed=seed, characters=tokenizer_characters))
-        model = folder / MODEL_NAME
-        model.write_bytes(encoder.model)
+        model = encoder.save_in(folder)
         selection = Selection(seed, valid_fraction or 0.0, valid_documents or 1, tokens)
         encoded = _encode_corpus(corpus, encoder, model, selection, folder / "shard", workers, progress)
         parts = dict(zip(("train", "valid"), selection.parts(encoded.indices, encoded.sizes), strict=True))
@@ -302,12 +302,12 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         encoded.path.unlink()
         pieces = encoder.vocabulary.pieces
         Vocabulary(pieces, counts["train"][4:-1].tolist()).save(folder / "dict.txt")
-        files = [MODEL_NAME, "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]
+        files = [encoder.file_name, "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]
         record: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "language": language,
             "seed": seed,
-            "vocabulary": {"size": len(encoder), "sentencepiece_size": encoder.sp_size,
+            "vocabulary": {"size": len(encoder), encoder.size_name: encoder.file_size,
                            "special_tokens": encoder.vocabulary.special_ids(), "tokenizer_sha256": encoder.sha256},
             "documents_in_text": encoded.documents,
             "splits": {name: {"documents": int(chosen.sum()), "tokens": int(counts[name].sum()),

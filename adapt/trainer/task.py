@@ -72,9 +72,9 @@ class ModularAdaptTask(BlockTask):
             raise UserError(f"--tokens-per-sample {cfg.tokens_per_sample} exceeds the body's "
                             f"{self.body.config.max_positions} positions; lower it")
         data = Path(cfg.data)
-        self.tokenizer = Tokenizer.load(data / "tokenizer.model")
+        self.tokenizer = Tokenizer.load(data)
         if self.tokenizer.vocabulary.symbols != self.vocabulary.symbols:
-            raise UserError(f"{data}: dict.txt and tokenizer.model number their pieces differently "
+            raise UserError(f"{data}: dict.txt and {self.tokenizer.file_name} number their pieces differently "
                             f"({len(self.vocabulary)} and {len(self.tokenizer.vocabulary)} rows); prepare the data again")
         self.language = read_json(data / "prepare.json", "the record of prepared data")["language"]
         self.save_at = {int(x) for x in cfg.save_embeddings_at.split(",") if x}

@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", required=True, metavar="DIR", help="the folder to write")
     add("--vocab-size", type=int, metavar="N",
         help=f"pieces of the tokenizer to train (default {DEFAULT_VOCAB_SIZE}; fewer if the text has no more)")
-    add("--tokenizer", metavar="DIR", help="encode with this tokenizer (a prepared folder, an embedding, a model file)")
+    add("--tokenizer", metavar="DIR", help="encode with this tokenizer: a prepared folder, an embedding, a "
+        "SentencePiece model, a tokenizer.json, BERT's vocab.txt, GPT-2's encoder.json (vocab.bpe beside it)")
     add("--tokens", metavar="COUNT", help="size of the training part, such as 5M, to within a document (default: all)")
     held = parser.add_mutually_exclusive_group()
     held.add_argument("--valid-fraction", type=float, metavar="F",

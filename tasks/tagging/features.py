@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from adapt.text.tokenizer import Tokenizer
 
 SPECIALS_OF_WINDOW = 2
-BOUNDARY = "\u2581"
-"""SentencePiece's mark of the beginning of a word."""
 
 
 @dataclass
@@ -61,11 +59,9 @@ def pieces_of_words(tokenizer: Tokenizer, sentences: Sequence[Sentence],
                     language: str) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int64]]], int]:
     """Of each sentence its token ids, and the place of each word's column among them; and how many words gave no token."""
     distinct = list(dict.fromkeys(word for item in sentences for word in item.words))
-    spelled = dict(zip(distinct, tokenizer.encode_batch(distinct), strict=True))
-    known = tokenizer.vocabulary.ids
-    boundary = known.get(BOUNDARY, -1)
-    inner = {known[piece]: known[piece[1:]] for piece in tokenizer.vocabulary.pieces
-             if piece[0] == BOUNDARY and piece[1:] in known} if spaceless(language) else None
+    spelled = dict(zip(distinct, tokenizer.encode_words(distinct), strict=True))
+    boundary = tokenizer.boundary
+    inner = tokenizer.inside if spaceless(language) else None
     found = []
     unread = 0
     for item in sentences:

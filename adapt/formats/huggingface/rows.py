@@ -8,6 +8,8 @@ from typing import Any
 
 from adapt.formats.huggingface.folder import OWN_MODEL
 from adapt.text.tokenizer import Tokenizer
+from adapt.text.tokenizer.reading import settings_beside
+from adapt.text.tokenizer.roles import ROLES, name_of
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json
 
@@ -15,11 +17,6 @@ SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 CONTINUES = "##"
 """WordPiece's mark of a piece that continues a word; SentencePiece marks those that begin one."""
 BEGINS = "\u2581"
-
-_ROLES = {"<s>": (("cls_token", "bos_token"), ("[CLS]", "<s>")), "<pad>": (("pad_token",), ("[PAD]", "<pad>")),
-          "</s>": (("sep_token", "eos_token"), ("[SEP]", "</s>")), "<unk>": (("unk_token",), ("[UNK]", "<unk>")),
-          "<mask>": (("mask_token",), ("[MASK]", "<mask>"))}
-"""Our special tokens: the names under which a tokenizer's settings say its own, and the usual ones."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,10 @@ class Rows:
         found = {}
         for symbol in symbols:
             for name in ((symbol[1:],) if symbol.startswith(BEGINS) else (CONTINUES + symbol, symbol)):
-                if name in self.rows and name not in _ROLES:
+                if name in self.rows and name not in ROLES:
                     found[symbol] = self.rows[name]
                     break
-        return {**found, **{role: self.rows[role] for role in _ROLES}}
+        return {**found, **{role: self.rows[role] for role in ROLES}}
 
 
 def read_rows(folder: Path) -> Rows:
@@ -102,17 +99,14 @@ def _of_sentencepiece(path: Path) -> dict[str, int]:
 
 def _with_roles(folder: Path, rows: dict[str, int]) -> dict[str, int]:
     """Puts the special tokens under our names; whatever else had such a name is left out."""
-    settings: dict[str, Any] = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            settings.update({key: value for key, value in read_json(folder / name).items() if value is not None})
+    settings = settings_beside(folder / "tokenizer.json")
     roles = {}
-    for ours, (keys, usual) in _ROLES.items():
+    for ours, (keys, usual) in ROLES.items():
         said = [settings[key] for key in keys if key in settings]
-        names = [token["content"] if isinstance(token, dict) else str(token) for token in said] + list(usual)
+        names = [name_of(token) for token in said] + list(usual)
         row = next((rows[name] for name in names if name in rows), None)
         if row is None:
             raise UserError(f"{folder}: no row for {ours} (looked for {', '.join(dict.fromkeys(names))}); name it as "
                             f"{keys[0]} in tokenizer_config.json, or take the body alone with --body-only")
         roles[ours] = row
-    return {**{piece: row for piece, row in rows.items() if piece not in _ROLES}, **roles}
+    return {**{piece: row for piece, row in rows.items() if piece not in ROLES}, **roles}

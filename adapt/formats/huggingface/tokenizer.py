@@ -93,6 +93,7 @@ def read_rules(tokenizer: Tokenizer) -> Rules:
     Raises:
         UserError: a setting that a Hugging Face tokenizer cannot follow exactly.
     """
+    tokenizer.sentencepiece()  # refuses the other kind
     parts: dict[int, dict[int, Any]] = {2: {}, 3: {}}
     user_defined = 0
     for field, value in _fields(tokenizer.model):
@@ -152,7 +153,7 @@ def _kept(tokenizer: Tokenizer) -> list[str]:
         UserError: more of them than can be held.
     """
     changed = [chr(p) for p in range(0x110000) if not 0xD800 <= p < 0xE000 and unicodedata.normalize("NFKC", chr(p)) != chr(p)]
-    kept = [c for c in changed if tokenizer._sp.normalize(c).removeprefix(_BOUNDARY) == c]
+    kept = [c for c in changed if tokenizer.sentencepiece().normalize(c).removeprefix(_BOUNDARY) == c]
     if len(kept) > len(_HELD):
         raise UserError(f"{tokenizer.name}: a SentencePiece model whose normalisation rules keep {len(kept)} characters that "
                         f"NFKC changes ({''.join(kept[:5])} …), which a Hugging Face tokenizer cannot follow exactly; only what "
@@ -184,7 +185,7 @@ def _normalizer(tokenizer: Tokenizer, rules: Rules) -> Any:
 def _model(tokenizer: Tokenizer, rules: Rules) -> Any:
     from tokenizers import models
 
-    sp, symbols = tokenizer._sp, tokenizer.vocabulary.symbols
+    sp, symbols = tokenizer.sentencepiece(), tokenizer.vocabulary.symbols
     scores = {piece: sp.get_score(sp.piece_to_id(piece)) for piece in tokenizer.vocabulary.pieces}
     if rules.kind == "unigram":
         return models.Unigram([(symbol, scores.get(symbol, 0.0)) for symbol in symbols], unk_id=UNK,

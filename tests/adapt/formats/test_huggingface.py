@@ -177,7 +177,7 @@ def test_assumed_numbering_must_fill_the_table(sentencepiece: Tokenizer, tmp_pat
     theirs = Theirs(tmp_path, sentencepiece, "small")
     folder = tmp_path / "discriminator"
     (folder / "tokenizer.json").unlink()
-    size, rows = sentencepiece.sp_size, len(theirs.pieces)
+    size, rows = sentencepiece.file_size, len(theirs.pieces)
     (folder / "added_tokens.json").write_text(json.dumps({"[MASK]": size, "<pad>": size + 9}))
     with pytest.raises(UserError, match=rf"number {size + 10} rows, the token table has {rows}; add tokenizer.json"):
         theirs.run()

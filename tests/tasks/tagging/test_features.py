@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.text.tokenizer import Tokenizer, train_tokenizer
+from adapt.text.tokenizer import WORD_BOUNDARY, Tokenizer, train_tokenizer
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import BOS, EOS, UNK
 from tasks.tagging.data import Sentence
-from tasks.tagging.features import BOUNDARY, encode_sentences, pieces_of_words
+from tasks.tagging.features import encode_sentences, pieces_of_words
 
 from ..qa.qa_tools import tokenizer
 
@@ -80,16 +80,16 @@ def test_words_without_spaces_stand_side_by_side() -> None:
     tok = Tokenizer(train_tokenizer(["红色的河流入大海", "大海流入河", "海大 河"] * 4, 40, character_coverage=1.0))
     spaced, _ = pieces(tok, "en", "红", "大", "海")
     joined, heads = pieces(tok, "zh", "红", "大", "海")
-    assert sum(piece.startswith(BOUNDARY) for piece in spaced) == 3
-    assert not any(piece.startswith(BOUNDARY) for piece in joined[1 + (joined[0] == BOUNDARY):])
-    assert [head.lstrip(BOUNDARY) for head in heads] == ["红", "大", "海"]
+    assert sum(piece.startswith(WORD_BOUNDARY) for piece in spaced) == 3
+    assert not any(piece.startswith(WORD_BOUNDARY) for piece in joined[1 + (joined[0] == WORD_BOUNDARY):])
+    assert [head.lstrip(WORD_BOUNDARY) for head in heads] == ["红", "大", "海"]
     assert pieces(tok, "zh-Latn", "红", "大", "海")[0] == spaced
 
 
 def test_a_lone_boundary_is_no_words_column() -> None:
     tok = Tokenizer(train_tokenizer(["ab ba bab abba"] * 4 + ["abc"], 12, character_coverage=1.0))
     symbols, heads = pieces(tok, "en", "c", "ab")
-    assert symbols[:2] == [BOUNDARY, "c"] and heads[0] == "c"
+    assert symbols[:2] == [WORD_BOUNDARY, "c"] and heads[0] == "c"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -13,7 +13,7 @@ import sentencepiece
 from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.base.errors import UserError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SCRIPTS = {
     "latin": "the naïve café owner reads old books about rivers and über mountains",
     "arabic": "قرأ الولد كتابا جديدا عن الأنهار والجبال في المدرسة",
@@ -50,7 +50,7 @@ def test_ids_are_a_bijection_with_the_pieces(tokenizer):
     processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
     own = [processor.id_to_piece(i) for i in range(len(processor)) if i not in (0, 1, 2)]  # <unk> <s> </s>
     assert tokenizer.vocabulary.symbols == ["<s>", "<pad>", "</s>", "<unk>", *own, "<mask>"]
-    assert tokenizer.sp_size == len(processor)
+    assert tokenizer.file_size == len(processor)
     assert len(tokenizer) == len(processor) + 2
     for line in sentences(40, seed=9):
         pieces = processor.encode(line, out_type=str)
@@ -142,7 +142,7 @@ def test_what_is_no_model_is_refused(tmp_path, content):
 
 
 def test_missing_model_is_refused(tmp_path):
-    with pytest.raises(UserError, match="expected a SentencePiece model, found nothing"):
+    with pytest.raises(UserError, match=r"expected a SentencePiece model \(tokenizer.model\) or a tokenizer.json, found nothing"):
         Tokenizer.load(tmp_path)
 
 
@@ -174,7 +174,7 @@ def test_a_long_line_is_not_lost():
 
 
 def test_a_small_text_gives_a_smaller_vocabulary():
-    assert 10 < Tokenizer(train_tokenizer(["some words", "more words"] * 5, 5000)).sp_size < 100
+    assert 10 < Tokenizer(train_tokenizer(["some words", "more words"] * 5, 5000)).file_size < 100
 
 
 @pytest.mark.parametrize(("lines", "settings", "message"), [
