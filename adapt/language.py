@@ -5,6 +5,7 @@ Chen et al. 2023; docs/design-notes.md.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from pretrain.artefacts.body import ELECTRA, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import atomic_folder, read_json, sha256_file, write_json
+from pretrain.base.files import read_json, sha256_file, training_folder, write_json
 from pretrain.schedule import Polynomial
-from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
+from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
+from pretrain.training_log import read_curve
 
 
 def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
@@ -55,7 +57,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     }
     if settings.save_embeddings_at:
         options.update(save_embeddings_at=settings.save_embeddings_at,
-                       embeddings_dir=output.with_name(output.name + ".training") / "at")
+                       embeddings_dir=training_folder(output) / "at")
     options.update(common_options(
         updates=settings.updates, batch_size=settings.batch_size, lr=settings.lr, warmup=warmup, seed=settings.seed,
         clip_norm=settings.clip_norm, validate_every=settings.validate_every, update_freq=settings.update_freq,
@@ -70,7 +72,8 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     identity["body"] = body.fingerprint
     identity["data"] = sha256_file(Path(settings.data) / "train.bin")
     return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
-                 threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes, nodes=settings.nodes)
+                 threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes, nodes=settings.nodes,
+                 patience=settings.patience, kind="an embedding")
 
 
 def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False) -> Embedding:
@@ -80,17 +83,18 @@ def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
         keep: leave checkpoints and log in `OUTPUT.training`.
     """
     run = stage(settings, overwrite, quiet)
-    folder = run.run()
-    curve = [{**point, "tokens": point["update"] * settings.tokens_per_update} for point in read_curve(folder)]
-    embedding = export(folder / "checkpoint_best.pt", settings, curve)
-    with atomic_folder(settings.output, overwrite) as target:
-        embedding.save(target)
-        write_json(target / "curves.json", curve)
-        if (folder / "at").is_dir():
-            (folder / "at").rename(target / "at")
-    if not keep:
-        run.discard()
-    return embedding
+    with run.claimed():
+        if not run.committed:
+            folder = run.run()
+            curve = [{**point, "tokens": point["update"] * settings.tokens_per_update} for point in read_curve(folder)]
+            embedding = export(folder / "checkpoint_best.pt", settings, curve)
+            with run.artefact() as target:
+                embedding.save(target)
+                write_json(target / "curves.json", curve)
+                for place in sorted((folder / "at").glob("[0-9]*")):  # copied: a kill after this finds them again
+                    shutil.copytree(place, target / "at" / place.name)
+        run.clean_up(keep)
+    return Embedding.load(settings.output)
 
 
 def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, float]]) -> Embedding:

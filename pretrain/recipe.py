@@ -239,7 +239,7 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
     settings["data"] = data_hash(recipe.data)
     return Stage("pretrain", Path(recipe.output), command_line("pretrain", recipe.data, options), recipe.updates,
                  settings, threads=recipe.threads, overwrite=overwrite, quiet=quiet, processes=recipe.processes,
-                 nodes=recipe.nodes)
+                 nodes=recipe.nodes, kind="a body with an embedding")
 
 
 def provenance(recipe: PretrainRecipe) -> dict[str, Any]:

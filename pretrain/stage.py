@@ -1,7 +1,8 @@
 """Running one training stage: composes the `fairseq-train` line, runs it, shows progress, resumes after a kill.
 
 A stage trains in `OUTPUT.training/` (checkpoints, log) and writes its artefact to `OUTPUT` only when it is done, so an
-existing OUTPUT is always whole. A second run with the same settings goes on where the first was cut off.
+existing OUTPUT is always whole. A second run with the same settings goes on where the first was cut off, be it in training,
+which never takes a step too many, or in what comes after (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from collections import deque
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from zipfile import is_zipfile
 
+from pretrain.base.checkpoints import load_checkpoint
+from pretrain.base.disk import make_folder
 from pretrain.base.errors import UserError
-from pretrain.base.files import exclusive, read_json, refuse_existing, write_json
+from pretrain.base.files import COMMITTING, atomic_folder, cleaning, read_json, refuse_existing, training_folder, write_json
+from pretrain.base.leash import PARENT, leashed
+from pretrain.base.locks import claimed, sweep_files
+from pretrain.training_log import parse_log_line
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CURVE = ("loss", "accuracy", "exact_match", "f1", "ppl", "mlm_loss", "rtd_loss", "generator_accuracy", "sampled_accuracy",
-         "replaced", "rtd_accuracy", "rtd_precision", "rtd_recall", "rtd_auc")
-"""Figures of a validation that an artefact's curve keeps."""
+
 
 
 def command_line(user_dir: str, data: str | Path, options: Mapping[str, Any]) -> list[str]:
@@ -71,7 +79,9 @@ class Stage:
         threads: CPU threads of the training process; 0 leaves the choice to torch.
         processes: training processes (GPUs) of a machine, started by torchrun where more than one.
         nodes: machines; of more than one each runs torchrun, started by srun inside a Slurm allocation of that many.
-        lock_wait: seconds to wait for another process to leave the training folder.
+        patience: validations without a better loss that end the training; 0: it goes on to the last update.
+        kind: what the output is (`pretrain.base.kinds`): with `overwrite` it replaces nothing else.
+        lock_wait: seconds to wait for another process that is making the same output.
     """
 
     name: str
@@ -86,6 +96,8 @@ class Stage:
     environment: dict[str, str] = field(default_factory=dict)
     processes: int = 1
     nodes: int = 1
+    patience: int = 0
+    kind: str = ""
     lock_wait: float = 10.0
 
     @property
@@ -96,7 +108,7 @@ class Stage:
     @property
     def folder(self) -> Path:
         """Where the stage trains: checkpoints, log, settings."""
-        return self.output.with_name(self.output.name + ".training")
+        return training_folder(self.output)
 
     def words(self) -> list[str]:
         """The full `fairseq-train` line."""
@@ -132,56 +144,126 @@ class Stage:
             raise UserError(f"processes={self.processes}, nodes={self.nodes}: expected a GPU for each process of a machine, "
                             f"found {found}; set processes=1 and nodes=1 (a larger update_freq makes the same batch)")
 
+    @contextmanager
+    def claimed(self) -> Iterator[IO[bytes]]:
+        """Keeps every other process away from the output, from before the training until the artefact is there.
+
+        Raises:
+            UserError: another process is making it, or it exists and may not be replaced.
+        """
+        if not self.committed:
+            refuse_existing(self.output, self.overwrite, self.kind)
+        with claimed(self.output, self.lock_wait) as lock:
+            if not self.committed:  # again: another may have made it meanwhile
+                refuse_existing(self.output, self.overwrite, self.kind)
+            yield lock
+
     def run(self) -> Path:
-        """Trains to the end and returns the training folder.
+        """Trains to the end and returns the training folder. Where it was trained to the end before, nothing is done.
 
         Raises:
             UserError: existing output, other settings than the run that was cut off, or a mistake that the training
                 process reported.
         """
-        refuse_existing(self.output, self.overwrite)
         self._check_devices()
         if self.nodes > 1 and int(os.environ.get("SLURM_JOB_NUM_NODES", "1")) < self.nodes:
             found = os.environ.get("SLURM_JOB_NUM_NODES", "none")
             raise UserError(f"nodes={self.nodes}: expected a Slurm allocation of {self.nodes} nodes, found {found}; start it by "
                             f"sbatch --nodes={self.nodes}, or set nodes=1")
-        self._check_settings()
-        words = self.words()
+        with self.claimed() as lock:
+            self._check_settings()
+            sweep_files(self.folder)
+            if not self.trained:
+                self._train(lock)
+        return self.folder
+
+    @property
+    def trained(self) -> bool:
+        """Whether the last checkpoint is the end of the training: all updates done, or patience at its end.
+
+        fairseq looks at both only after a step, so a training that is over must not be started again.
+        """
+        last = self.folder / "checkpoint_last.pt"
+        if not last.exists():
+            return False
+        state = load_checkpoint(last)
+        if int(state["optimizer_history"][-1]["num_updates"]) >= self.updates:
+            return True
+        waited = [value.get("num_runs", 0) for value in (state.get("extra_state") or {}).values() if isinstance(value, dict)]
+        return 0 < self.patience <= max(waited, default=0)
+
+    def _train(self, lock: IO[bytes]) -> None:
         env = {**os.environ, **self.environment}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), env.get("PYTHONPATH", "")]))
         env.setdefault("PYTHONWARNINGS", "ignore")
+        env["PYTHONSAFEPATH"] = "1"  # a `random.py` where the user stands is no module of ours
+        if self.nodes == 1:
+            env[PARENT] = str(os.getpid())
         if self.threads:
             env.update(OMP_NUM_THREADS=str(self.threads), MKL_NUM_THREADS=str(self.threads))
         log = self.folder / "train.log"
         tail: deque[str] = deque(maxlen=25)
-        with self._locked() as lock, open(log, "a", encoding="utf-8") as file:
-            launch = [sys.executable, "-m", "fairseq_cli.train"]
-            if self.ranks > 1:
-                launch = [*self.launcher(sys.executable, "-m", "torch.distributed.run"), *launch[1:]]
-            child = subprocess.Popen([*launch, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                     encoding="utf-8", errors="replace", env=env, pass_fds=[lock.fileno()])
+        launch = [sys.executable, "-m", "fairseq_cli.train"]
+        if self.ranks > 1:
+            launch = [*self.launcher(sys.executable, "-m", "torch.distributed.run"), *launch[1:]]
+        # srun and torchrun end what they have started when they are asked to, not when they are killed
+        words = leashed([*launch, *self.words()[1:]], signal.SIGTERM if self.ranks > 1 else signal.SIGKILL)
+        # the training writes its log itself: what it has said by the time of a checkpoint stays, whoever is killed
+        with open(log, "ab") as file:
+            if not _ends_line(log):
+                file.write(b"\n")
+                file.flush()
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, env=env,
+                                     pass_fds=[lock.fileno()])
+        try:
+            said = self._follow(child, log, tail)
+            code = child.wait()
+        except BaseException:
+            child.terminate() if self.ranks > 1 else child.kill()
             try:
-                assert child.stdout is not None
-                self._follow(child.stdout, file, tail)
-                code = child.wait()
-            except BaseException:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
                 child.kill()
-                raise
+                child.wait()
+            raise
         if code:
-            for line in reversed(tail):
+            for line in reversed([*tail, *said]):
                 if line.startswith("relexify: error: "):
                     raise UserError(line.removeprefix("relexify: error: ").strip())
             raise RuntimeError(f"{self.name}: fairseq-train ended with code {code}; the log is {log}\n" + "".join(tail))
-        return self.folder
+
+    @property
+    def committed(self) -> bool:
+        """Whether the output is what this stage has made, and only cleaning up is left."""
+        return cleaning(self.output)
+
+    @contextmanager
+    def artefact(self) -> Iterator[Path]:
+        """A temporary folder to write the artefact into; it becomes the output, see `atomic_folder`. To be called while the
+        stage is claimed."""
+        with atomic_folder(self.output, self.overwrite) as target:
+            yield target
+            found = target.stat()
+            write_json(self.folder / COMMITTING, {"device": found.st_dev, "inode": found.st_ino})
+
+    def clean_up(self, keep: bool = False) -> None:
+        """The last step, after the artefact has been written.
+
+        Args:
+            keep: leave the training folder.
+        """
+        if keep:
+            (self.folder / COMMITTING).unlink(missing_ok=True)
+        else:
+            self.discard()
 
     def discard(self) -> None:
-        """Removes the training folder (after the artefact has been written)."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _locked(self) -> AbstractContextManager[IO[bytes]]:
-        """Keeps a second run out of the training folder."""
-        return exclusive(self.folder / "lock", self.lock_wait,
-                         f"{self.folder}: another process is training there; wait for it, or stop it")
+        """Removes the training folder. A kill in the middle leaves it under a name that the next run of the output removes."""
+        if not self.folder.is_dir():
+            return
+        aside = tempfile.mkdtemp(prefix=f".{self.output.name}.", suffix=".tmp", dir=self.output.parent)
+        os.replace(self.folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _check_settings(self) -> None:
         path = self.folder / "settings.json"
@@ -192,92 +274,73 @@ class Stage:
                 raise UserError(f"{self.folder}: holds an unfinished run with other settings ({changed}); "
                                 "repeat them to resume, or delete that folder to start anew")
         else:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_json(path, settings)
         last = self.folder / "checkpoint_last.pt"
         if last.exists() and not is_zipfile(last):  # torch's checkpoints are zip files, whose directory comes last
             raise UserError(f"{last}: the checkpoint is cut short or damaged ({last.stat().st_size:,} bytes); copy another "
                             "checkpoint of this folder over it, or delete the folder to start anew")
 
-    def _follow(self, stream: IO[str], file: IO[str], tail: deque[str]) -> None:
+    def _follow(self, child: subprocess.Popen[bytes], log: Path, tail: deque[str]) -> list[str]:
+        """Shows what the log says until the training ends; returns the last lines of its standard error."""
         from tqdm import tqdm
 
+        said: deque[str] = deque(maxlen=100)
+        reader = threading.Thread(target=_copy_errors, args=(child.stderr, log, said), daemon=True)
         with tqdm(total=self.updates, desc=self.name, unit="update", disable=self.quiet, mininterval=0.5,
-                  dynamic_ncols=True, smoothing=0.1) as bar:
-            for line in stream:
-                file.write(line)
-                file.flush()
-                tail.append(line)
-                tag, stats = parse_log_line(line)
-                updates = stats.get("num_updates", stats.get("valid_num_updates"))
-                if updates is None:
-                    continue
-                step = int(float(updates))
-                if bar.n == 0 and step > self.log_interval:
-                    bar.initial = step - self.log_interval  # a resumed run: the rate counts this session only
-                bar.n = max(bar.n, step)
-                if tag == "valid":
-                    bar.set_postfix_str(f"valid loss {stats.get('valid_loss', '?')}", refresh=False)
-                bar.update(0)
-                bar.refresh()
+                  dynamic_ncols=True, smoothing=0.1) as bar, open(log, encoding="utf-8", errors="replace") as stream:
+            stream.seek(0, os.SEEK_END)
+            reader.start()
+            begun = ""
+            while True:
+                ended = child.poll() is not None
+                if ended:
+                    reader.join(5)
+                for line in stream:
+                    begun += line
+                    if begun.endswith("\n"):
+                        tail.append(begun)
+                        self._show(bar, begun)
+                        begun = ""
+                if ended:
+                    return list(said)
+                time.sleep(0.05)
+
+    def _show(self, bar: Any, line: str) -> None:
+        tag, stats = parse_log_line(line)
+        updates = stats.get("num_updates", stats.get("valid_num_updates"))
+        if updates is None:
+            return
+        step = int(float(updates))
+        if bar.n == 0 and step > self.log_interval:
+            bar.initial = step - self.log_interval  # a resumed run: the rate counts this session only
+        bar.n = max(bar.n, step)
+        if tag == "valid":
+            bar.set_postfix_str(f"valid loss {stats.get('valid_loss', '?')}", refresh=False)
+        bar.update(0)
+        bar.refresh()
+
+
+def _copy_errors(stream: IO[bytes], log: Path, said: deque[str]) -> None:
+    """Standard error of a training: into its log, where there is room, and to whom it was started by."""
+    for line in stream:
+        said.append(line.decode("utf-8", errors="replace"))
+        with suppress(OSError), open(log, "ab", buffering=0) as file:
+            file.write(line)
+
+
+def _ends_line(log: Path) -> bool:
+    with open(log, "rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What differs between the settings of two runs, each with both values; empty where nothing does."""
     return "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in sorted({*old, *new})
                      if old.get(key) != new.get(key))
-
-
-def parse_log_line(line: str) -> tuple[str, dict[str, Any]]:
-    """`(tag, values)` of a JSON line of fairseq's log, or `("", {})`."""
-    parts = line.rstrip("\n").split(" | ", 3)
-    if len(parts) == 4 and parts[2] in ("train_inner", "train", "valid") and parts[3].startswith("{"):
-        try:
-            return parts[2], json.loads(parts[3])
-        except json.JSONDecodeError:
-            return "", {}
-    return "", {}
-
-
-def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, float]]:
-    """The held-out curve of a stage from its log: `{update, loss, …}`; a repeated update keeps its last value."""
-    points: dict[int, dict[str, float]] = {}
-    with open(Path(folder) / "train.log", encoding="utf-8") as file:
-        for line in file:
-            tag, stats = parse_log_line(line)
-            if tag == subset:
-                update = int(float(stats[f"{subset}_num_updates"]))
-                values = {k.removeprefix(f"{subset}_"): _number(v) for k, v in stats.items()}
-                points[update] = {"update": update, **{k: v for k, v in values.items() if k in CURVE and v is not None}}
-    return [points[key] for key in sorted(points)]
-
-
-def read_training(folder: str | Path, most: int = 600) -> list[dict[str, float]]:
-    """What was logged while a stage trained: `{update, loss, lr}`, with forgetting also `lr_embedding`; figures of a repeated
-    update keep their last value.
-
-    Args:
-        most: points to keep; of more, neighbours are averaged and stand at the last update of theirs.
-    """
-    points: dict[int, dict[str, float]] = {}
-    with open(Path(folder) / "train.log", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            tag, stats = parse_log_line(line)
-            if tag == "train_inner" and (loss := _number(stats.get("loss"))) is not None and "num_updates" in stats:
-                rates = {key: rate for key in ("lr", "lr_embedding") if (rate := _number(stats.get(key))) is not None}
-                update = int(float(stats["num_updates"]))
-                points[update] = {"update": update, "loss": loss, **rates}
-    every = [points[key] for key in sorted(points)]
-    size = max(1, -(-len(every) // most))
-    groups = [every[start:start + size] for start in range(0, len(every), size)]
-    return [{**group[-1], "loss": sum(point["loss"] for point in group) / len(group)} for group in groups]
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def common_options(*, updates: int, batch_size: int | None, lr: float, warmup: int, seed: int, clip_norm: float,

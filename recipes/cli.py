@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
+from pretrain.base.disk import one_line
 from pretrain.base.errors import UserError
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -82,15 +88,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(args.run(args) or 0)
+        with ends_cleanly():
+            return int(args.run(args) or 0)
     except UserError as error:
         print(f"relexify: error: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         return 1
+    except Terminated:
+        print("relexify: stopped; the same command goes on where it was", file=sys.stderr)
+        return Terminated.exit_code
     except KeyboardInterrupt:
         print("relexify: interrupted; the same command resumes where a stage was cut off", file=sys.stderr)
         return 130
+    except Exception as error:
+        line = one_line(error)
+        if line is None or os.environ.get("RELEXIFY_TRACEBACK"):
+            raise
+        print(f"relexify: error: {line}", file=sys.stderr)
+        return UserError.exit_code
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM), as a scheduler does."""
+
+    exit_code = 128 + signal.SIGTERM
+
+
+@contextmanager
+def ends_cleanly() -> Iterator[None]:
+    """SIGTERM ends what runs inside as an exception does: children are ended, temporary files removed, locks given back."""
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first one is being obeyed
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 if __name__ == "__main__":

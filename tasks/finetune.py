@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from pretrain.artefacts.body import HEADS, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, refuse_existing, write_json
+from pretrain.base.files import write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
-from pretrain.stage import Stage, command_line, common_options, read_curve, tensorboard_folder
+from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
+from pretrain.training_log import read_curve
 from tasks.definition import Definition, Examples
 from tasks.evaluate import choose_device
 from tasks.family import Family, family_of
@@ -98,7 +98,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
                     labels=list(getattr(task, "labels", ())))
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
-                  threads=settings.threads, overwrite=overwrite, quiet=quiet)
+                  threads=settings.threads, overwrite=overwrite, quiet=quiet, kind="a task body")
     return Plan(stage, body, embedding, task, family, language, train, dev, updates, lr)
 
 
@@ -156,22 +156,23 @@ def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = 
     Raises:
         UserError: a mistake in the settings or the files; an existing output without `overwrite`.
     """
-    refuse_existing(settings.output, overwrite)
     planned = plan(settings, overwrite, quiet)
-    if restart:
-        shutil.rmtree(planned.stage.folder, ignore_errors=True)
-    folder = planned.stage.run()
-    curve = read_curve(folder)
-    body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
-    with atomic_folder(settings.output, overwrite) as target:
-        body.save(target)
-        if settings.train_embedding:
-            embedding.save(target / "embedding")
-        write_json(target / "curves.json", [{**point, "split": settings.dev_split, "language": planned.language}
-                                            for point in curve])
-    if not keep:
-        planned.stage.discard()
-    return body
+    stage = planned.stage
+    with stage.claimed():
+        if not stage.committed:
+            if restart:
+                stage.discard()
+            folder = stage.run()
+            curve = read_curve(folder)
+            body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
+            with stage.artefact() as target:
+                body.save(target)
+                if settings.train_embedding:
+                    embedding.save(target / "embedding")
+                write_json(target / "curves.json", [{**point, "split": settings.dev_split, "language": planned.language}
+                                                    for point in curve])
+        stage.clean_up(keep)
+    return Body.load(settings.output)
 
 
 def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple[Body, Embedding]:

@@ -6,7 +6,6 @@ the median of ten runs; others report runs without the degenerate ones. The reco
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,10 @@ import numpy as np
 
 from adapt.artefacts.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION
 from pretrain.artefacts.body import Body
+from pretrain.base.disk import check_place
 from pretrain.base.errors import UserError
-from pretrain.base.files import read_json, read_record, write_json
+from pretrain.base.files import cleaning, read_json, read_record, refuse_existing, replace_folder, write_json
+from pretrain.base.locks import claimed, sweep_files
 from pretrain.stage import changes
 from tasks.evaluate import aligned
 from tasks.finetune import finetune, plan
@@ -26,6 +27,9 @@ from tasks.statistics import over_seeds
 
 SETTINGS = "settings.json"
 """What all runs of the folder have in common."""
+KIND = "runs over seeds"
+REPLACEMENT = ".replacement"
+"""Added to the name of an output while `--overwrite` trains what will take its place."""
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -63,7 +67,7 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     Args:
         seeds: `settings.seed` is not used.
         margin: a run has failed where its dev score is not more than this above what reading nothing scores.
-        overwrite: throw away what OUTPUT holds.
+        overwrite: begin anew, in `OUTPUT.replacement`; that takes the place of the runs in OUTPUT when all of it is there.
         keep, restart: as for `finetune`, of each run.
 
     Returns:
@@ -75,11 +79,27 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     if margin < 0:
         raise UserError(f"--failed-margin {margin}: expected a share from 0 on")
     output = Path(settings.output)
-    common = plan(settings_of(settings, seeds[0])).stage.settings
+    common = plan(settings_of(settings, seeds[0]), quiet=True).stage.settings
     common.pop("seed")
-    if overwrite:
-        shutil.rmtree(output, ignore_errors=True)
-    _claim(output, common)
+    with claimed(output):
+        refuse_existing(output, True, KIND) if overwrite else _check_runs(output, common)
+        if not (overwrite and output.exists()):
+            return _train(settings, seeds, common, margin, quiet, keep, restart)
+        beside = replace(settings, output=str(output.with_name(output.name + REPLACEMENT)))
+        with claimed(beside.output):
+            _check_runs(Path(beside.output), common)
+            record = _train(beside, seeds, common, margin, quiet, keep, restart)
+        replace_folder(Path(beside.output), output)
+    return record
+
+
+def _train(settings: FinetuneSettings, seeds: Sequence[int], common: dict[str, Any], margin: float, quiet: bool, keep: bool,
+           restart: bool) -> dict[str, Any]:
+    """Trains what is missing in the output and writes its record."""
+    output = Path(settings.output)
+    if not (output / SETTINGS).exists():
+        write_json(output / SETTINGS, common)
+    sweep_files(output)
     done = []
     if (output / SEEDS).exists():
         record = read_record(output / SEEDS, "the record of runs over seeds", SEEDS_FORMAT, SEEDS_VERSION)
@@ -87,7 +107,7 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     bodies = {}
     for seed in sorted({*done, *seeds}):
         one = settings_of(settings, seed)
-        if (Path(one.output) / "body.json").exists():
+        if (Path(one.output) / "body.json").exists() and not cleaning(one.output):
             bodies[seed] = Body.load(one.output)
         else:
             bodies[seed] = finetune(one, quiet=quiet, keep=keep, restart=restart)
@@ -96,18 +116,17 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     return record
 
 
-def _claim(output: Path, common: dict[str, Any]) -> None:
-    """Notes the common settings in a new folder; refuses one that holds something else, or runs with other settings."""
+def _check_runs(output: Path, common: dict[str, Any]) -> None:
+    """Refuses an output that holds something else than runs over seeds, or such runs with other settings."""
+    check_place(output)
     path = output / SETTINGS
     if not path.exists():
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise UserError(f"{output}: already holds something other than runs over seeds; name another --output, or pass "
-                            "--overwrite to replace it")
-        write_json(path, common)
+            raise UserError(f"{output}: already holds something other than runs over seeds; name another --output")
         return
     if changed := changes(read_json(path), common):
         raise UserError(f"{output}: holds runs with other settings ({changed}); repeat those to go on, name another --output, or "
-                        "pass --overwrite to throw them away")
+                        "pass --overwrite to replace them")
 
 
 def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:

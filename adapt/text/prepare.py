@@ -280,7 +280,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     workers = default_workers() if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers {workers}: expected at least 1")
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, "prepared text")
     corpus = Corpus(texts, documents, text_field)
     if corpus.total_bytes is not None and corpus.total_bytes < INLINE_BYTES:
         workers = 1

@@ -7,13 +7,18 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from pretrain.base.disk import check_place, make_folder, one_line
 from pretrain.base.errors import UserError
+from pretrain.base.kinds import contents, kind_of
+from pretrain.base.locks import claimed
+
+COMMITTING = "committing.json"
+"""In a training folder: which folder is about to become the output. Where the output is that folder, only cleaning up is left."""
 
 
 def sync(path: str | Path) -> None:
@@ -27,93 +32,131 @@ def sync(path: str | Path) -> None:
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder; on success it is synced and takes the place of `path`."""
+    """Yields a temporary path in the same folder; on success it is synced and takes the place of `path`.
+
+    Raises:
+        UserError: the disk or the rights refuse it; the line names `path` and the cause.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    check_place(path)
+    make_folder(path.parent)
+    with _told(path):
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            sync(temporary)
+            os.replace(temporary, path)
+            sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Yields a temporary sibling folder; on success its files are synced and it takes the name `path`.
 
+    The output is claimed as long as this lasts, so that no second process makes it; whether it exists is asked before the
+    first and after the last write.
+
     Raises:
-        UserError: `path` exists and `overwrite` is false. An existing empty folder counts as absent.
+        UserError: `path` exists and `overwrite` is false, or it holds something of another kind than what was written; another
+            process is making it; or the disk or the rights refuse it. An existing empty folder counts as absent.
     """
     path = Path(path)
-    refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        for file in sorted(temporary.rglob("*")):
-            if file.is_file():
-                sync(file)
-        sync(temporary)
-        old = None
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            os.replace(path, old / path.name)
-        os.replace(temporary, path)
-        sync(path.parent)
-        if old is not None:
-            shutil.rmtree(old)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with claimed(path), _told(path):
+        refuse_existing(path, overwrite)
+        if path.is_file():
+            raise UserError(f"{path}: is a file, and the output is a folder; name another --output")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            for file in sorted(temporary.rglob("*")):
+                if file.is_file():
+                    sync(file)
+            sync(temporary)
+            kind = kind_of(temporary)
+            refuse_existing(path, overwrite, kind.name if kind else "")
+            replace_folder(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def try_lock(lock: IO[Any]) -> bool:
-    """Takes the lock of an open file; false where another process holds it. It is free again when the file is closed here and in
-    every child that inherited the descriptor."""
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def replace_folder(new: Path, path: Path) -> None:
+    """Gives the folder `new` the name `path`; what has that name is removed afterwards. A kill between the two leaves the old
+    one aside, and the next claim puts it back."""
+    old = None
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+        os.replace(path, old / path.name)
+    os.replace(new, path)
+    sync(path.parent)
+    if old is not None:
+        shutil.rmtree(old)
 
 
 @contextmanager
-def exclusive(path: str | Path, wait: float, busy: str) -> Iterator[IO[bytes]]:
-    """Holds the lock of a file, which is made if need be. A child that inherits the descriptor holds it too, so a process whose
-    parent was killed keeps others out; one killed a moment ago may need seconds to be gone, so the lock is waited for.
+def _told(path: Path) -> Iterator[None]:
+    """Names what was being written in errors of the disk that name nothing, as those of a write."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        named = isinstance(error, OSError) and error.filename is not None
+        if named or (line := one_line(error, path)) is None:
+            raise
+        raise UserError(line) from error
+
+
+def refuse_existing(path: str | Path, overwrite: bool = False, kind: str = "") -> None:
+    """Refuses an output that cannot be written, or that would take the place of something that has to stay.
 
     Args:
-        wait: seconds to wait for it.
-        busy: the error's text.
+        overwrite: an artefact may be replaced by one of its own kind.
+        kind: name of what will be written (`pretrain.base.kinds`); where it is not known yet, any artefact will do.
 
     Raises:
-        UserError: another process holds it.
+        UserError: `path` holds something and `overwrite` is false, or it holds something other than that kind.
     """
-    with open(path, "ab") as lock:
-        limit = time.monotonic() + wait
-        while not try_lock(lock):
-            if time.monotonic() >= limit:
-                raise UserError(busy)
-            time.sleep(0.05)
-        yield lock
-
-
-def refuse_existing(path: str | Path, overwrite: bool = False) -> None:
-    """Raises UserError where the output `path` already holds something and `overwrite` is false."""
     path = Path(path)
-    if overwrite or not path.exists():
+    check_place(path)
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if path.is_dir() and not any(path.iterdir()):
+    if not overwrite:
+        with suppress(UserError, OSError), claimed(path, wait=0):
+            pass  # removes what a kill has left beside it
+        raise UserError(f"{path}: the output already exists; name another --output, or pass --overwrite to replace it")
+    if not path.is_dir():
+        if kind:
+            raise UserError(f"{path}: is a file, and --overwrite replaces {kind} only; name another --output")
         return
-    raise UserError(f"{path}: the output already exists; name another --output, or pass --overwrite to replace it")
+    found = kind_of(path)
+    if found is None or (kind and found.name != kind):
+        what = found.name if found else f"something that relexify has not written ({contents(path)})"
+        raise UserError(f"{path}: holds {what}, and --overwrite replaces {kind or 'artefacts'} only; name another --output, or "
+                        "remove that folder yourself")
+    if other := found.foreign(path):
+        raise UserError(f"{path}: holds {found.name}, but also {', '.join(other[:5])}, which --overwrite would delete; move that "
+                        "away, or name another --output")
+
+
+def training_folder(output: str | Path) -> Path:
+    """Where a stage trains: `OUTPUT.training`."""
+    output = Path(output)
+    return output.with_name(output.name + ".training")
+
+
+def cleaning(output: str | Path) -> bool:
+    """Whether an output is there and the stage that made it was cut off while it cleaned up."""
+    path, output = training_folder(output) / COMMITTING, Path(output)
+    if not path.exists() or not output.is_dir():
+        return False
+    found = output.stat()
+    return bool(read_json(path) == {"device": found.st_dev, "inode": found.st_ino})
 
 
 def require_file(path: str | Path, what: str) -> Path:

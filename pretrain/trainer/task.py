@@ -168,12 +168,12 @@ class BlockTask(FairseqTask):
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """What fairseq would forget at a restart: how long early stopping has been waiting."""
-        counters = _early_stopping()
+        counters = early_stopping()
         return {type(self).__name__: {k: getattr(counters, k) for k in ("best", "num_runs") if hasattr(counters, k)}}
 
     def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
         for key, value in state.items():
-            setattr(_early_stopping(), key, value)
+            setattr(early_stopping(), key, value)
 
     def max_positions(self) -> int:
         return self.cfg.tokens_per_sample
@@ -187,7 +187,7 @@ class BlockTask(FairseqTask):
         return None
 
 
-def _early_stopping() -> Any:
+def early_stopping() -> Any:
     """The function on which fairseq keeps its early-stopping counters; `python -m fairseq_cli.train` runs as __main__."""
     function = getattr(sys.modules["__main__"], "should_stop_early", None)
     if function is None:

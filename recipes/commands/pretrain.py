@@ -23,21 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.split import split
     from pretrain.base.config import load_recipe
-    from pretrain.base.files import refuse_existing
     from pretrain.recipe import PretrainRecipe, check, provenance, stage
-    from pretrain.stage import read_curve, read_training
+    from pretrain.training_log import read_curve, read_training
 
     recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)
-    refuse_existing(recipe.output, args.overwrite)
     for warning in check(recipe):
         print(f"relexify: warning: {warning}", file=sys.stderr)
     training = stage(recipe, args.overwrite, args.quiet)
     if args.print_command:
         print(training.printed())
         return 0
-    folder = training.run()
-    body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe), read_curve(folder),
-                 overwrite=args.overwrite, training=read_training(folder))
+    with training.claimed():
+        folder = training.run()
+        body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe), read_curve(folder),
+                     overwrite=args.overwrite, training=read_training(folder))
     print(f"{Path(recipe.output) / 'body'}: body {body.fingerprint[:12]}, "
           f"{sum(t.numel() for t in body.tensors.values()):,} parameters; checkpoints and log stay in {folder}")
     return 0

@@ -220,15 +220,11 @@ def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", t
     Raises:
         UserError: existing output, or one that holds something else than a report; see `build` and `write_curve`.
     """
-    refuse_existing(output, overwrite)
+    refuse_existing(output, overwrite, "a report")
     if curve:
         refuse_existing(curve, overwrite)
         if Path(curve).suffix.lower() != ".svg":
             raise UserError(f"--curve {curve}: the picture is SVG; give it a name that ends in .svg")
-    folder = Path(output)
-    other = sorted(path.name for path in folder.iterdir() if path.name not in PAGES) if folder.is_dir() else []
-    if other:
-        raise UserError(f"{output}: holds {other[0]!r}, which is no part of a report, and would be lost; name another --output")
     made = build(runs, baseline, title)
     if curve:
         write_curve(made, curve)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, require_folder
-from pretrain.stage import read_training
+from pretrain.training_log import read_training
 from tasks.statistics import Estimate
 
 NAMES = ("results.json", "curves.json", "body.json", "embedding.json", "prepare.json", "commands.sh")

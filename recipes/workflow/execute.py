@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -14,9 +15,11 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from pretrain.base.disk import check_place, full, make_folder
 from pretrain.base.environment import available_cores
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_file, exclusive, write_json
+from pretrain.base.files import atomic_file, write_json
+from pretrain.base.locks import exclusive, sweep_all, sweep_files
 from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.plan import Job, Plan
@@ -50,9 +53,14 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
         arguments += ["--resources", f"gpu={len(shared)}"]
     for text in plan.recipe.warnings:
         print(f"relexify: warning: {text}", file=sys.stderr)
-    root.mkdir(parents=True, exist_ok=True)
-    plan.store.mkdir(parents=True, exist_ok=True)
+    for folder in (root, plan.store):
+        check_place(folder)
+        make_folder(folder)
     with locked(root) as lock:
+        for folder in (root, plan.store, *(plan.store / stage for stage in STAGES)):
+            if folder.is_dir():
+                sweep_all(folder)
+        sweep_files(root)
         lay_out(plan, root, pending, only, shared)
         code = _run_engine(root, arguments, lock, len(pending), profile == LOCAL, quiet) if pending else 0
         failed = [name for name in pending if (root / ".failed" / name).exists()]
@@ -64,6 +72,9 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
         if not failed:
             log = root / "logs" / "snakemake.log"
             print(f"relexify: Snakemake ended with code {code}: {last_line(log)} (log: {log})", file=sys.stderr)
+        for folder in dict.fromkeys((root, plan.store)):
+            if full(folder):  # a full disk takes no line of a log either
+                print(f"relexify: error: {folder}: {os.strerror(errno.ENOSPC)}; make room", file=sys.stderr)
         print(f"{len(pending) - len(left):,} of {len(pending):,} cells done, {len(failed):,} failed, "
               f"{len(left) - len(failed):,} not run; the same command goes on from here", file=sys.stderr)
     else:
@@ -182,6 +193,7 @@ def _run_engine(root: Path, arguments: list[str], lock: IO[bytes], total: int, l
     if local:
         environment["RELEXIFY_RUN_LOCAL"] = "1"
     (root / "logs").mkdir(exist_ok=True)
+    environment.update(cache(root))
     words = [sys.executable, "-m", "recipes.workflow.engine", "--snakefile", "Snakefile", "--directory", ".", *arguments]
     with open(root / "logs" / "snakemake.log", "ab") as log:
         child = subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
@@ -197,6 +209,19 @@ def _run_engine(root: Path, arguments: list[str], lock: IO[bytes], total: int, l
             return child.returncode
         finally:
             _end(child, local)
+
+
+def cache(root: Path) -> dict[str, str]:
+    """Where Snakemake keeps its cache: as always, or below the run's folder where the user's own cannot be written."""
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "snakemake"
+    place = own
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return {}
+    found = root.resolve() / ".cache"
+    print(f"relexify: {own} cannot be written, Snakemake's cache is {found}", file=sys.stderr)
+    return {"XDG_CACHE_HOME": str(found)}
 
 
 def _show(bar: Any, root: Path) -> None:

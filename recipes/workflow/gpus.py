@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import try_lock
+from pretrain.base.locks import try_lock
 
 POLL = 0.1
 

@@ -17,7 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pretrain.base.files import try_lock
+from pretrain.base.disk import one_line
+from pretrain.base.errors import UserError
+from pretrain.base.files import cleaning
+from pretrain.base.leash import leashed
+from pretrain.base.locks import try_lock
 from recipes.workflow.gpus import taken
 
 POLL = 0.1
@@ -65,14 +69,19 @@ def wait_for(lock: IO[Any], log: IO[str]) -> None:
 
 def run_command(command: list[str], environment: dict[str, str], folder: str, locks: Sequence[IO[Any]], log: IO[str]) -> int:
     """Runs the relexify command to its end; it inherits the locks, so that they are held as long as anything is at work."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+    child = subprocess.Popen(leashed(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                              env={**os.environ, **environment}, cwd=folder, pass_fds=[lock.fileno() for lock in locks])
-    while True:
-        try:
-            return child.wait(POLL)
-        except subprocess.TimeoutExpired:
-            if leaderless():
-                end_group()
+    try:
+        while True:
+            try:
+                return child.wait(POLL)
+            except subprocess.TimeoutExpired:
+                if leaderless():
+                    end_group()
+    finally:
+        if child.poll() is None:  # this process was asked to end: so is the command, which says where it stopped
+            child.terminate()
+            child.wait()
 
 
 @contextmanager
@@ -86,6 +95,11 @@ def gpus_of(job: dict[str, Any], run: Path) -> Iterator[tuple[dict[str, str], li
         yield {"CUDA_VISIBLE_DEVICES": ",".join(names)}, locks
 
 
+def done(record: Path, output: Path) -> bool:
+    """Whether a cell's output is there and nothing of it is left to clean up."""
+    return record.exists() and not cleaning(output)
+
+
 def run_job(run: Path, name: str) -> int:
     """Makes a cell; returns the command's exit code, 0 where the cell was there already."""
     job = json.loads((run / ".jobs" / f"{name}.json").read_text(encoding="utf-8"))
@@ -95,9 +109,9 @@ def run_job(run: Path, name: str) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
     code = 0
     with open(lock_path, "ab") as lock, open(log_path, "a", encoding="utf-8") as log:
-        if not record.exists():
+        if not done(record, output):
             wait_for(lock, log)
-        if not record.exists():
+        if not done(record, output):
             print(f"$ {job['line']}", file=log, flush=True)
             quiet = ["--quiet"] if job["stage"] in QUIET else []
             with gpus_of(job, run) as (environment, locks):
@@ -127,5 +141,17 @@ def link(place: Path, output: Path) -> None:
     os.replace(temporary, place)
 
 
+def main(run: Path, name: str) -> int:
+    """A cell as a program: a disk's refusal is one line, and SIGTERM ends the cell's command too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return run_job(run, name)
+    except OSError as error:
+        if (line := one_line(error)) is None:
+            raise
+        print(f"relexify: error: {name}: {line}", file=sys.stderr)
+        return UserError.exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

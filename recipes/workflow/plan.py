@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.base.errors import UserError
+from pretrain.base.files import cleaning
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings
@@ -45,12 +46,13 @@ class Job:
 
     @property
     def record(self) -> Path:
-        """Exists if and only if the job is done."""
+        """Exists if and only if the output is there, whole."""
         return self.output / RECORDS[self.stage]
 
     @property
     def done(self) -> bool:
-        return self.record.exists()
+        """Whether nothing is left to do, cleaning up included."""
+        return self.record.exists() and not cleaning(self.output)
 
     @property
     def line(self) -> str:

@@ -191,7 +191,7 @@ def test_unfinished_run_with_other_settings_is_refused_with_both_values(settings
         stage(replace(settings, output=str(tmp_path / "qab"), lr=0.02))._check_settings()
 
 
-# Holds a training folder's lock for half a second.
+# Holds an output's lock for half a second.
 HOLD = """
 import fcntl, sys, time
 with open(sys.argv[1], "ab") as lock:
@@ -204,18 +204,21 @@ with open(sys.argv[1], "ab") as lock:
 def test_two_runs_cannot_share_a_training_folder(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
-    second = replace(run, lock_wait=0.1)
-    with run._locked(), pytest.raises(UserError, match=r"another process is training there"), second._locked():
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / ".qab.lock")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None and holder.stdout.readline()
+    with pytest.raises(UserError, match=r"another process is making it"), replace(run, lock_wait=0.1).claimed():
         pass
+    assert holder.wait(10) == 0
 
 
 def test_a_run_waits_for_a_killed_process_to_be_gone(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(run.folder / "lock")], stdout=subprocess.PIPE)
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / ".qab.lock")], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline()
-    with run._locked():
+    with run.claimed():
         assert holder.wait(10) == 0
+    assert not (tmp_path / ".qab.lock").exists()
 
 
 def test_printed_command_is_a_fairseq_train_line(settings, tmp_path):

@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from pretrain.base.errors import UserError
-from pretrain.stage import Stage, command_line, parse_log_line, read_curve, read_training, tensorboard_folder
+from pretrain.stage import Stage, command_line, tensorboard_folder
+from pretrain.training_log import parse_log_line, read_curve, read_training
 
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"valid_loss": "%s", "valid_accuracy": "10", "valid_num_updates": "%d"}\n'
 

@@ -127,9 +127,9 @@ def test_existing_output_is_refused_and_kept(body, copied):
 
 
 def test_overwrite_replaces_the_whole_folder(body, copied):
-    (copied / "body" / "stale").write_text("old")
+    (copied / "body" / "curves.json").write_text("old")
     body.save(copied / "body", overwrite=True)
-    assert not (copied / "body" / "stale").exists()
+    assert not (copied / "body" / "curves.json").exists()
     Body.load(copied / "body")
 
 

@@ -254,8 +254,22 @@ def test_existing_output_is_kept_unless_told(world, tmp_path):
     with pytest.raises(UserError, match="already exists"):
         again(world, output)
     assert contents(output) == {"note": b"mine"}
-    again(world, output, overwrite=True)
-    assert sorted(contents(output)) == FILES
+    again(world, tmp_path / "p")
+    again(world, tmp_path / "p", overwrite=True)
+    assert sorted(contents(tmp_path / "p")) == FILES
+
+
+def test_only_prepared_text_is_replaced(world, tmp_path):
+    output = tmp_path / "o"
+    output.mkdir()
+    (output / "note").write_text("mine")
+    with pytest.raises(UserError, match=r"holds something that relexify has not written \(note\).*replaces prepared text only"):
+        again(world, output, overwrite=True)
+    again(world, tmp_path / "p")
+    (tmp_path / "p" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"holds prepared text, but also thesis.tex"):
+        again(world, tmp_path / "p", overwrite=True)
+    assert contents(output) == {"note": b"mine"} and contents(tmp_path / "p")["thesis.tex"] == b"mine"
 
 
 @pytest.mark.parametrize(("code", "usual"), [

@@ -24,11 +24,11 @@ def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
 
 def test_failed_folder_leaves_the_old_folder_and_no_rest(tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "x").write_text("old")
+    (tmp_path / "out" / "prepare.json").write_text("old")
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "out", overwrite=True) as temporary:
-        (temporary / "x").write_text("half")
+        (temporary / "prepare.json").write_text("half")
         1 / 0  # noqa: B018
-    assert (tmp_path / "out" / "x").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "prepare.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_killed_writer_leaves_nothing_under_the_outputs_name(tmp_path):

@@ -176,7 +176,7 @@ def test_the_command_writes_both_pages_and_says_the_result(run, tmp_path, capsys
 
 @pytest.mark.parametrize(("words", "said"), [
     (["report", "{run}", "--output", "{full}"], "the output already exists"),
-    (["report", "{run}", "--output", "{run}", "--overwrite"], "would be lost"),
+    (["report", "{run}", "--output", "{run}", "--overwrite"], "--overwrite replaces a report only"),
     (["report", "{run}", "--output", "{new}", "--baseline", "standart"], "did you mean 'standard'"),
     (["report", "{new}", "--output", "{new}"], "expected the folder of a run, found nothing"),
     (["paper-tables", "{empty}"], "nothing to report"),
