@@ -45,16 +45,21 @@ class EncoderConfig:
     """Distance in tokens from which on the last bucket is shared."""
     norm_eps: float = 1e-5
     """Epsilon of every LayerNorm (fairseq and Hugging Face RoBERTa: 1e-5; ELECTRA: 1e-12)."""
+    segments: int = 1
+    """2: a vector is added to the tokens of a first text, another to those of a second one (Devlin et al. 2019, §3.1)."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "ffn", "embedding_width", "max_positions"):
             if getattr(self, name) < 1:
                 raise UserError(f"encoder {name} must be at least 1, got {getattr(self, name)}")
+        if self.segments not in (1, 2):
+            raise UserError(f"encoder segments must be 1 or 2, got {self.segments}")
         if self.width % self.heads:
             raise UserError(f"encoder width {self.width} is not divisible by heads {self.heads}")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The fields; `segments` only where there are two, so that records of bodies without stay as they were."""
+        return {name: value for name, value in asdict(self).items() if name != "segments" or value != 1}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncoderConfig:
@@ -253,6 +258,9 @@ class Encoder(nn.Module):
         self.config = config
         self.embed_tokens = nn.Embedding(vocabulary_size, config.embedding_width, padding_idx=PAD)
         self.embed_positions = nn.Embedding(config.max_positions + PAD + 1, config.embedding_width, padding_idx=PAD)
+        self.embed_segments: nn.Embedding | None = None
+        if config.segments > 1:
+            self.embed_segments = nn.Embedding(config.segments, config.embedding_width)
         self.embed_norm = nn.LayerNorm(config.embedding_width, eps=config.norm_eps)
         self.embed_project: nn.Linear | None = None
         if config.embedding_width != config.width:
@@ -266,7 +274,8 @@ class Encoder(nn.Module):
         if self.relative_bias is not None:
             init_relative(self.relative_bias, config)
 
-    def forward(self, tokens_BT: Tensor, full: bool = False, rows_BQ: Tensor | None = None) -> Tensor:
+    def forward(self, tokens_BT: Tensor, full: bool = False, rows_BQ: Tensor | None = None,
+                segments_BT: Tensor | None = None) -> Tensor:
         """Encodes a batch.
 
         Args:
@@ -274,6 +283,8 @@ class Encoder(nn.Module):
             full: the caller knows that nothing is padded (packed blocks): the padding mask is left out.
             rows_BQ: flat indices into B*T, Q of each row's own positions: only these leave the last layer, which then
                 computes queries, output and feed-forward for them alone. States [B, Q, D] are returned.
+            segments_BT: 0 or 1, the text of a pair that a token belongs to; all 0 where None. Without effect on a body of
+                one segment.
 
         Raises:
             UserError: the batch is longer than `max_positions`.
@@ -291,7 +302,10 @@ class Encoder(nn.Module):
             mask = real[:, None, None, :]
         if self.relative_bias is not None:
             mask = self._relative_mask(time, self.relative_bias, mask)
-        x = self.embed_norm(self.embed_tokens(tokens_BT) + self.embed_positions(positions))
+        x = self.embed_tokens(tokens_BT) + self.embed_positions(positions)
+        if self.embed_segments is not None:
+            x = x + (self.embed_segments.weight[0] if segments_BT is None else self.embed_segments(segments_BT))
+        x = self.embed_norm(x)
         x = drop(x, self.dropout, self.training)
         if self.embed_project is not None:
             x = self.embed_project(x)

@@ -61,7 +61,8 @@ class MaskedLM(nn.Module):
         self.encoder = Encoder(config, vocabulary_size, dropout)
         self.lm_head = LMHead(config, vocabulary_size)
 
-    def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False) -> Tensor:
+    def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
+                segments_BT: Tensor | None = None) -> Tensor:
         """Logits at `positions`.
 
         Args:
@@ -69,18 +70,20 @@ class MaskedLM(nn.Module):
             positions: flat indices into B*T; everywhere where None. Either any N of them, [N], or the same number from
                 each row, [B, Q], which is cheaper: the last layer is then computed for them alone.
             full: nothing is padded.
+            segments_BT: see `Encoder.forward`.
 
         Returns:
             fp32 logits [N, V], or [B, T, V] without `positions`.
         """
         with autocast(tokens_BT.device, self.precision):
-            logits = self.lm_head(self.states(tokens_BT, positions, full), self.encoder.embed_tokens.weight)
+            logits = self.lm_head(self.states(tokens_BT, positions, full, segments_BT), self.encoder.embed_tokens.weight)
         return logits.float()
 
-    def states(self, tokens_BT: Tensor, positions: Tensor | None, full: bool) -> Tensor:
+    def states(self, tokens_BT: Tensor, positions: Tensor | None, full: bool,
+               segments_BT: Tensor | None = None) -> Tensor:
         """States [N, D] at `positions`, [B, T, D] without; the caller sets the precision. Arguments as in `forward`."""
         rows = positions if positions is not None and positions.ndim == 2 else None
-        states = self.encoder(tokens_BT, full=full, rows_BQ=rows)
+        states = self.encoder(tokens_BT, full=full, rows_BQ=rows, segments_BT=segments_BT)
         if positions is not None:
             states = states.reshape(-1, states.size(-1))
             if rows is None:

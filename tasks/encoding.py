@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from adapt.text.windows import batches as batches  # here too, where tasks look for it
 from adapt.text.windows import pad as pad
@@ -16,6 +17,7 @@ from pretrain.base.vocabulary import BOS, EOS
 
 if TYPE_CHECKING:
     from adapt.text.tokenizer import Tokenizer
+    from pretrain.encoder import EncoderConfig
     from tasks.definition import Example
 
 def resolve_max_length(wanted: int, positions: int) -> int:
@@ -31,6 +33,21 @@ def resolve_max_length(wanted: int, positions: int) -> int:
 
 SPECIALS_OF_PAIR = 4
 """`<s> a </s> </s> b </s>`"""
+
+
+def separators_of(config: EncoderConfig) -> int:
+    """How many `</s>` stand between two texts: RoBERTa's two, BERT's one where the body tells segments apart."""
+    return 1 if config.segments > 1 else 2
+
+
+def segments_of(tokens_BT: Tensor, config: EncoderConfig) -> Tensor | None:
+    """Of each token 0 for the first text and its `</s>`, 1 for what follows [B, T] (Devlin et al. 2019, figure 2); None for
+    a body of one segment."""
+    if config.segments == 1:
+        return None
+    ends = tokens_BT.eq(EOS)
+    return (ends.cumsum(1) - ends.long()).clamp(max=1)
+
 
 
 @dataclass
@@ -60,11 +77,13 @@ def kept_lengths(first: int, second: int, budget: int) -> tuple[int, int]:
     return min(first, budget - second), second
 
 
-def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> Encoded:
+def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int,
+                    separators: int = 2) -> Encoded:
     """RoBERTa's inputs: `<s> a </s> </s> b </s>`, or `<s> a </s>`; the final `</s>` always stays (Liu et al. 2019).
 
     Args:
         max_length: longest input in tokens, specials included.
+        separators: `</s>` between two texts, see `separators_of`.
 
     Raises:
         UserError: `max_length` leaves no room for both texts.
@@ -84,10 +103,10 @@ def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_lengt
             ids = [BOS, *a[:keep], EOS]
         else:
             b = next(second)
-            budget = max_length - SPECIALS_OF_PAIR
+            budget = max_length - (SPECIALS_OF_PAIR - 2 + separators)
             keep_a, keep_b = kept_lengths(len(a), len(b), budget)
             truncated += len(a) + len(b) > budget
-            ids = [BOS, *a[:keep_a], EOS, EOS, *b[:keep_b], EOS]
+            ids = [BOS, *a[:keep_a], *[EOS] * separators, *b[:keep_b], EOS]
         tokens.append(np.array(ids, dtype=np.int32))
     return Encoded(tokens, np.array([len(ids) for ids in tokens], dtype=np.int64), truncated)
 

@@ -25,7 +25,7 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder, read_json, refuse_existing, write_json
 from pretrain.encoder import PRECISIONS
 from tasks.definition import Task, standard_error, wilson_interval
-from tasks.encoding import Encoded, encode_examples, resolve_max_length
+from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel, task_model, task_of
 from tasks.registry import get_task
 
@@ -200,7 +200,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Tas
     with atomic_folder(output, overwrite) as folder:
         (folder / task).mkdir()
         for cell, embedding, model in in_turn(loaded_body, cells, target, precision):
-            encoded = encode_examples(embedding.tokenizer, cell.data.examples, max_length)
+            encoded = encode_examples(embedding.tokenizer, cell.data.examples, max_length, separators_of(loaded_body.config))
             predicted = predict(model, encoded, task, max_tokens, None if quiet else f"{task} {split} {cell.language}")
             names = [trained["labels"][index] for index in predicted]
             gold = [definition.labels[item.label] for item in cell.data.examples if item.label is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pretrain.base.errors import UserError, unknown
 from tasks.definition import Definition, Loaded, Task, standard_error
-from tasks.encoding import resolve_max_length
+from tasks.encoding import resolve_max_length, separators_of
 from tasks.qa.data import Questions
 from tasks.qa.features import WindowSettings, encode_questions
 from tasks.qa.tasks import QATask
@@ -57,7 +57,8 @@ def family_of(task: Definition, body: Body, settings: FinetuneSettings) -> Famil
         raise UserError(f"{task.name} has no training split; train on squad or squad2 and evaluate the result on {task.name}")
     positions = body.config.max_positions
     if isinstance(task, QATask):
-        windows = WindowSettings.fit(positions, settings.max_length, settings.stride, settings.max_question)
+        windows = WindowSettings.fit(positions, settings.max_length, settings.stride, settings.max_question,
+                                     separators_of(body.config))
         return QuestionAnswering(task, head, windows)
     if settings.stride or settings.max_question:
         raise UserError(f"--stride and --max-question belong to question answering, not to {task.name}; leave them out")
@@ -88,7 +89,7 @@ class Classification:
         from tasks.encoding import encode_examples
         from tasks.evaluate import predict
 
-        encoded = encode_examples(embedding.tokenizer, dev.examples, self.max_length)
+        encoded = encode_examples(embedding.tokenizer, dev.examples, self.max_length, separators_of(model.encoder.config))
         predicted = predict(model, encoded, self.task.name)
         share = sum(int(p) == item.label for p, item in zip(predicted, dev.examples, strict=True)) / len(dev)
         majority = Counter(item.label for item in dev.examples).most_common(1)[0][1] / len(dev)
@@ -126,10 +127,10 @@ class QuestionAnswering:
         return int(kept.sum())
 
     def made(self) -> dict[str, Any]:
-        return {**vars(self.windows), **self.counts}
+        return {**self.windows.record(), **self.counts}
 
     def record(self) -> dict[str, Any]:
-        return {"head": self.head, "labels": [], "windows": vars(self.windows), "answer_tokens": self.answer_tokens}
+        return {"head": self.head, "labels": [], "windows": self.windows.record(), "answer_tokens": self.answer_tokens}
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Questions) -> dict[str, Any]:
         from tasks.qa.evaluate import answer, figures, first_span

@@ -146,10 +146,10 @@ class Discriminator(nn.Module):
         self.encoder = Encoder(config, vocabulary_size, dropout)
         self.rtd_head = ReplacedTokenHead(config.width)
 
-    def detect(self, tokens_BT: Tensor, full: bool = False) -> Tensor:
+    def detect(self, tokens_BT: Tensor, full: bool = False, segments_BT: Tensor | None = None) -> Tensor:
         """fp32 logits [B, T] that a token was replaced; without meaning at PAD."""
         with autocast(tokens_BT.device, self.precision):
-            logits = self.rtd_head(self.encoder(tokens_BT, full=full))
+            logits = self.rtd_head(self.encoder(tokens_BT, full=full, segments_BT=segments_BT))
         return logits.float()
 
     def forward(self, tokens_BT: Tensor, full: bool = False) -> Any:

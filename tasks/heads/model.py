@@ -17,6 +17,7 @@ from pretrain.artefacts.body import Body, load_body
 from pretrain.base.errors import UserError, unknown
 from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
 from pretrain.masked_lm import MaskedLM
+from tasks.encoding import segments_of
 from tasks.heads.span import JointSpanHead, SpanHead, SpanOutput, SpanSearch
 
 if TYPE_CHECKING:
@@ -96,16 +97,17 @@ class TaskModel(MaskedLM):
         self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout)
 
     def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
-                task: str | None = None, **spans: Any) -> Any:
+                segments_BT: Tensor | None = None, task: str | None = None, **spans: Any) -> Any:
         """fp32 logits [B, C] of a task's head ([B, T, C] of one for tokens), or those of `MaskedLM` where `task` is None.
 
         Args:
             tokens_BT: ids, padded on the right.
             full: nothing is padded.
+            segments_BT: for a masked language model; a task's are found in the ids (`tasks.encoding.segments_of`).
             spans: for a head that chooses spans, what `spans` takes; the result is then its `SpanOutput`.
         """
         if task is None:
-            return super().forward(tokens_BT, positions, full)
+            return super().forward(tokens_BT, positions, full, segments_BT)
         if spans:
             return self.spans(tokens_BT, task, full, **spans)
         with autocast(tokens_BT.device, self.precision):
@@ -113,14 +115,15 @@ class TaskModel(MaskedLM):
             if self.heads[task].first_only:  # the last layer is computed for `<s>` alone
                 batch, time = tokens_BT.shape
                 rows_BQ = torch.arange(0, batch * time, time, device=tokens_BT.device)[:, None]
-            logits = self.heads[task](self.encoder(tokens_BT, full=full, rows_BQ=rows_BQ))
+            logits = self.heads[task](self.encoder(
+                tokens_BT, full=full, rows_BQ=rows_BQ, segments_BT=segments_of(tokens_BT, self.encoder.config)))
         return logits.float()
 
     def spans(self, tokens_BT: Tensor, task: str, full: bool = False, targets: Tensor | None = None,
               allowed: Tensor | None = None, search: SpanSearch | None = None) -> SpanOutput:
         """Losses and candidates of a head that chooses spans, see `tasks.heads.span`."""
         with autocast(tokens_BT.device, self.precision):
-            states = self.encoder(tokens_BT, full=full)
+            states = self.encoder(tokens_BT, full=full, segments_BT=segments_of(tokens_BT, self.encoder.config))
             output: SpanOutput = self.heads[task](states, targets, allowed, search)
         return output
 

@@ -19,6 +19,7 @@ from pretrain.artefacts.body import Body
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder, refuse_existing, write_json
+from tasks.encoding import separators_of
 from tasks.evaluate import MAX_TOKENS, aligned, body_record, by_language, embedding_record, evaluation_device
 from tasks.heads.model import TaskModel, task_model
 from tasks.qa.data import Question, Questions
@@ -131,9 +132,9 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
         loaded = untrained(loaded)
     record = qa_record(loaded)
     trained = record["windows"]
-    settings = WindowSettings.fit(loaded.config.max_positions, *(
-        given or (0 if max_length and name != "max_length" else trained.get(name, 0))
-        for name, given in (("max_length", max_length), ("stride", stride), ("max_question", max_question))))
+    length, step, asked = (given or (0 if max_length and name != "max_length" else trained.get(name, 0)) for name, given in (
+        ("max_length", max_length), ("stride", stride), ("max_question", max_question)))
+    settings = WindowSettings.fit(loaded.config.max_positions, length, step, asked, separators_of(loaded.config))
     paths = by_language(embeddings)
     cells = _cells(task, paths, data, split, pairs)
     threshold = float(record.get("no_answer_threshold", 1.0 if not task.unanswerable else 0.5))
@@ -168,7 +169,7 @@ def evaluate_qa(body: str | Path, embeddings: Sequence[str | Path], task: QATask
                 "question_embedding": embedding_record(paths[cell.question], asked),
                 "head": {"kind": record["head"], "trained_on": None if untrained_head else record["name"]},
                 "data": {"files": cell.data.files, "sha256": cell.data.sha256(), "misaligned": len(cell.data.misaligned)},
-                "windows": {**vars(settings), "count": len(windows), "cut_questions": windows.cut_questions},
+                "windows": {**settings.record(), "count": len(windows), "cut_questions": windows.cut_questions},
                 "max_answer_tokens": max_answer, "precision": precision, "device": str(target),
                 "predictions": f"{stem}.json", "software": environment(),
             }

@@ -40,14 +40,17 @@ class WindowSettings:
         max_length: tokens of a window, specials included.
         stride: context tokens from the start of one window to the start of the next.
         max_question: tokens that are kept of a question.
+        separators: `</s>` between question and context, see `tasks.encoding.separators_of`.
     """
 
     max_length: int = LONGEST
     stride: int = STEP
     max_question: int = LONGEST_QUESTION
+    separators: int = 2
 
     @classmethod
-    def fit(cls, positions: int, max_length: int = 0, stride: int = 0, max_question: int = 0) -> WindowSettings:
+    def fit(cls, positions: int, max_length: int = 0, stride: int = 0, max_question: int = 0,
+            separators: int = 2) -> WindowSettings:
         """The settings for a body with so many positions; 0 chooses: BERT's 384 / 128 / 64, or less where they do not fit.
 
         Raises:
@@ -63,7 +66,11 @@ class WindowSettings:
         if not 0 < step <= room:
             raise UserError(f"--stride {step}: expected 1 to {room}, the context tokens beside the longest question; a "
                             "longer step would leave tokens in no window")
-        return cls(length, step, asked)
+        return cls(length, step, asked, separators)
+
+    def record(self) -> dict[str, int]:
+        """The fields; `separators` only where they are not RoBERTa's two, so that records stay as they were."""
+        return {name: value for name, value in vars(self).items() if name != "separators" or value != 2}
 
 
 @dataclass
@@ -143,9 +150,9 @@ def encode_questions(tokenizer: Tokenizer, questions: Sequence[Question], settin
         contexts.append(context)
         cut += len(ids) > settings.max_question
         ids = ids[: settings.max_question]
-        head = np.array([BOS, *ids, EOS], dtype=np.int32) + shift
+        head = np.array([BOS, *ids, *[EOS] * (settings.separators - 1)], dtype=np.int32) + shift
         head = np.append(head, closing)
-        room = settings.max_length - SPECIALS_OF_WINDOW - len(ids)
+        room = settings.max_length - SPECIALS_OF_WINDOW + (2 - settings.separators) - len(ids)
         starts = window_starts(len(context), room, settings.stride)
         owned = most_context(starts, room, len(context)) if len(context) else np.zeros((1, 2), dtype=np.int64)
         span = answer_tokens(item, context) if targets else None

@@ -31,7 +31,7 @@ from pretrain.trainer.optimizer import mark, mark_scale
 from pretrain.trainer.partial import PartlyTrained
 from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
 from tasks.definition import Task
-from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length
+from tasks.encoding import Encoded, encode_examples, pad, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel
 from tasks.layer_decay import LayerDecay
 from tasks.qa.features import WindowSettings
@@ -110,7 +110,8 @@ class ModularFinetuneTask(FairseqTask):
         self.head = cfg.head or self.definition.heads[0]
         self.windows: WindowSettings | None = None
         if isinstance(self.definition, QATask):
-            self.windows = WindowSettings.fit(self.body.config.max_positions, cfg.max_length, cfg.stride, cfg.max_question)
+            self.windows = WindowSettings.fit(self.body.config.max_positions, cfg.max_length, cfg.stride, cfg.max_question,
+                                              separators_of(self.body.config))
         self.max_length = self.windows.max_length if self.windows else resolve_max_length(
             cfg.max_length, self.body.config.max_positions)
 
@@ -131,7 +132,7 @@ class ModularFinetuneTask(FairseqTask):
             return
         assert isinstance(self.definition, Task)
         loaded = self.definition.read(self.cfg.data, name, self.language, files)
-        encoded = encode_examples(self.embedding.tokenizer, loaded.examples, self.max_length)
+        encoded = encode_examples(self.embedding.tokenizer, loaded.examples, self.max_length, separators_of(self.body.config))
         labels = [item.label for item in loaded.examples if item.label is not None]
         self.datasets[split] = ExampleDataset(encoded, labels, self.cfg.seed, shuffle=training)
         logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {self.definition.name} {name} in "
