@@ -12,15 +12,17 @@ from typing import Any
 
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import locate, parse_resources
-from adapt.initialise import SPECIAL_ROWS, load_all
+from adapt.initialise import load_all
 from adapt.objective import criterion_options, mask_policy, resolve, weight
-from adapt.settings import AdaptSettings
+from adapt.settings import AdaptSettings, check_points
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import ELECTRA, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import read_json, sha256_file, training_folder, write_json
+from pretrain.base.files import read_json, training_folder, write_json
+from pretrain.base.settings import check, option, trainer_options
+from pretrain.recipe import data_hash
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.training_log import read_curve
@@ -28,10 +30,10 @@ from pretrain.training_log import read_curve
 
 def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
     """The training stage; checks everything that can be checked before a process is started."""
+    check(settings, option)
+    check_points(settings.save_embeddings_at, settings.updates)
     if settings.initialiser not in load_all():
         raise unknown("initialiser", settings.initialiser, load_all())
-    if settings.special_rows not in SPECIAL_ROWS:
-        raise unknown("choice for --special-rows", settings.special_rows, SPECIAL_ROWS)
     parse_resources(settings.resources)
     warmup = settings.updates // 10 if settings.warmup < 0 else settings.warmup
     Polynomial(settings.lr, warmup, settings.updates)
@@ -44,20 +46,12 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     output = Path(settings.output)
     options: dict[str, Any] = {
         "task": "modular_adapt", "arch": "modular_frozen_pair" if body.backbone == ELECTRA else "modular_frozen_body",
-        **criterion_options(objective, settings, body), **({"objective": objective.name} if body.backbone == ELECTRA else {}),
-        "disentangle": settings.disentangle,
-        "body": settings.body, "source_embedding": settings.source_embedding or None,
-        "initialiser": settings.initialiser, "special_rows": settings.special_rows,
-        "resources": settings.resources or None, "train_also": settings.train_also or None,
-        "tokens_per_sample": settings.tokens_per_sample, "epoch_blocks": 100 * settings.batch_size,
-        "mask_prob": settings.mask_prob, "mask_policy": mask_policy(settings, body),
-        "dropout": settings.dropout, "attention_dropout": settings.attention_dropout,
-        "precision": settings.precision, "compile": settings.compile,
-        "tensorboard_logdir": tensorboard_folder(settings.tensorboard),
+        **criterion_options(objective, settings, body), **trainer_options(settings, "adapt", "blocks", "training"),
+        "objective": objective.name if body.backbone == ELECTRA else None, "mask_policy": mask_policy(settings, body),
+        "epoch_blocks": 100 * settings.batch_size, "tensorboard_logdir": tensorboard_folder(settings.tensorboard),
     }
     if settings.save_embeddings_at:
-        options.update(save_embeddings_at=settings.save_embeddings_at,
-                       embeddings_dir=training_folder(output) / "at")
+        options["embeddings_dir"] = training_folder(output) / "at"
     options.update(common_options(
         updates=settings.updates, batch_size=settings.batch_size, lr=settings.lr, warmup=warmup, seed=settings.seed,
         clip_norm=settings.clip_norm, validate_every=settings.validate_every, update_freq=settings.update_freq,
@@ -70,7 +64,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
             identity.pop(name)
     identity["objective"] = objective.name
     identity["body"] = body.fingerprint
-    identity["data"] = sha256_file(Path(settings.data) / "train.bin")
+    identity["data"] = data_hash(settings.data)
     return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
                  threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes, nodes=settings.nodes,
                  patience=settings.patience, kind="an embedding")
@@ -110,7 +104,7 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
         "updates": updates, "planned_updates": settings.updates, "tokens_per_update": settings.tokens_per_update,
         "tokens_seen": updates * settings.tokens_per_update, "lr": settings.lr, "warmup": settings.warmup,
         "held_out_loss_bits": held_out.get("loss"),
-        "data_sha256": sha256_file(Path(settings.data) / "train.bin"), "environment": environment(training=True),
+        "data_sha256": data_hash(settings.data), "environment": environment(training=True),
     }
     if body.backbone == ELECTRA:
         objective = resolve(settings.objective, settings.disentangle, body, settings.body)

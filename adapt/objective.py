@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from adapt.settings import AdaptSettings
+from adapt.settings import OBJECTIVES, AdaptSettings
 from pretrain.artefacts.body import ELECTRA, Body
 from pretrain.base.errors import UserError, unknown
+from pretrain.settings import PretrainRecipe
 
-OBJECTIVES = ("mlm", "rtd", "joint")
 DEFAULT = "mlm"
 """Of an ELECTRA body with a generator that shares its table: the best on real text (docs/electra.md, "Language adaptation")."""
 INHERITED = ("sampling_temperature", "disallow_correct", "focal_gamma", "hardness_loss", "hardness_weight",
@@ -110,9 +110,9 @@ def weight(settings: AdaptSettings, body: Body) -> float:
     """lambda: as asked for, else as in pre-training, else the paper's 50."""
     if settings.rtd_weight >= 0:
         return settings.rtd_weight
-    return float((body.made.get("recipe") or {}).get("rtd_weight", 50.0))
+    return float((body.made.get("recipe") or {}).get("rtd_weight", PretrainRecipe.rtd_weight))
 
 
 def mask_policy(settings: AdaptSettings, body: Body) -> str:
     """How tokens are hidden: as asked for, else as in pre-training, else RoBERTa's way."""
-    return settings.mask_policy or str((body.made.get("recipe") or {}).get("mask_policy", "bert"))
+    return settings.mask_policy or str((body.made.get("recipe") or {}).get("mask_policy", PretrainRecipe.mask_policy))

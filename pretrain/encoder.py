@@ -20,7 +20,6 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 
 INIT_STD = 0.02
-PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,10 @@ from torch import Tensor
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.vocabulary import PAD
+from pretrain.choices import RESETS, SCOPES
 from pretrain.encoder import INIT_STD
 from pretrain.masked_lm import Lexicon
 from pretrain.masking import generator_for
-
-RESETS = ("normal", "gaussian", "none")
-SCOPES = ("embedding", "embedding+bias")
 
 
 @dataclass(frozen=True)

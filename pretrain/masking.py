@@ -14,9 +14,7 @@ from torch import Tensor
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.vocabulary import PAD, SPECIALS
-
-POLICIES = {"bert": (0.8, 0.1, 0.1), "electra": (0.85, 0.15, 0.0), "mask": (1.0, 0.0, 0.0)}
-"""name -> shares of hidden positions that become `<mask>`, stay as they are, become a random piece."""
+from pretrain.choices import POLICIES
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
                           "scores any system's predictions in the official JSON layout"),
     "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "run": ("recipes.commands.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
+    "config": ("recipes.commands.config", "every setting of a stage with its value, where that comes from, and what it does"),
     "report": ("recipes.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
     "paper-tables": ("recipes.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
     "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),

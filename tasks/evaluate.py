@@ -23,7 +23,7 @@ from pretrain.artefacts.tensors import fingerprint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder, read_json, refuse_existing, write_json
-from pretrain.encoder import PRECISIONS
+from pretrain.choices import PRECISIONS
 from tasks.definition import Task, standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel, task_model, task_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
+from pretrain.base.settings import check, option, trainer_options
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
@@ -26,7 +26,6 @@ from tasks.definition import Definition, Examples
 from tasks.evaluate import choose_device
 from tasks.family import Family, family_of
 from tasks.heads.model import task_model
-from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
 from tasks.tagging.tasks import with_labels
@@ -72,18 +71,9 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     validate_every = settings.validate_every or max(1, min(per_epoch // 2, updates // 10))
     options: dict[str, Any] = {
         "task": "modular_finetune", "arch": "modular_task_body", "criterion": task.criterion,
-        "task_name": task.name, "body": settings.body, "embedding": str(source),
-        "train_files": ",".join(settings.train_files) or None, "dev_files": ",".join(settings.dev_files) or None,
-        "source_language": settings.source_language or None,
-        "dev_split": settings.dev_split, "max_length": settings.max_length or None,
-        "train_embedding": settings.train_embedding, "dropout": settings.dropout,
-        "attention_dropout": settings.attention_dropout, "precision": settings.precision, "compile": settings.compile,
+        **trainer_options(settings, "task", "training", "adam"), "task_name": task.name, "embedding": str(source),
+        **(trainer_options(settings, "decay") if settings.layer_decay != 1 else {}),
         "best_checkpoint_metric": task.metric, "maximize_best_checkpoint_metric": True,
-        "head": settings.head or None, "labels": settings.labels or None,
-        "stride": settings.stride or None, "max_question": settings.max_question or None,
-        "layer_decay": settings.layer_decay if settings.layer_decay != 1 else None,
-        "layer_decay_variant": settings.layer_decay_variant if settings.layer_decay != 1 else None,
-        "adam_betas": settings.adam_betas, "adam_eps": settings.adam_eps,
         "required_batch_size_multiple": 1, "cpu": settings.cpu, "tensorboard_logdir": tensorboard_folder(settings.tensorboard),
     }
     options.update(common_options(
@@ -113,34 +103,13 @@ def embedding_path(settings: FinetuneSettings) -> Path:
 
 def check_numbers(settings: FinetuneSettings) -> None:
     """Refuses settings that cannot work or would make the scores worthless."""
-    for name in ("batch_size", "update_freq"):
-        if getattr(settings, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(settings, name)}: expected at least 1")
-    if settings.updates < 0 or (not settings.updates and settings.epochs <= 0):
-        raise UserError(f"--epochs {settings.epochs}, --updates {settings.updates}: expected a positive length")
-    if settings.lr < 0 or settings.warmup < 0:
-        raise UserError(f"--lr {settings.lr}, --warmup {settings.warmup}: expected positive numbers")
-    LayerDecay(settings.layer_decay, settings.layer_decay_variant)
-    check_adam(settings.adam_betas, settings.adam_eps)
+    check(settings, option)
     if settings.dev_split in ("train", "test"):
         raise UserError(f"--dev-split {settings.dev_split}: the split that chooses the checkpoint says nothing about "
                         "it any more; choose on dev")
     for path in (*settings.train_files, *settings.dev_files):
         if "," in path:
             raise UserError(f"{path!r}: fairseq-train takes a list with commas; rename the file")
-
-
-def check_adam(betas: str, eps: float) -> None:
-    """Refuses what Adam cannot use: `betas` is a pair of numbers below 1 as text, `eps` a positive number."""
-    try:
-        values = ast.literal_eval(betas)
-        good = len(values) == 2 and all(0 <= float(value) < 1 for value in values)
-    except (ValueError, SyntaxError, TypeError):
-        good = False
-    if not good:
-        raise UserError(f"--adam-betas {betas!r}: expected two numbers from 0 to below 1, as '(0.9, 0.999)'")
-    if eps <= 0:
-        raise UserError(f"--adam-eps {eps}: expected a positive number")
 
 
 def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False,

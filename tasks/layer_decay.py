@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 from pretrain.artefacts.body import HEADS
 from pretrain.base.errors import UserError, unknown
+from tasks.settings import VARIANTS
 
-VARIANTS = {"paper": 1, "official": 2}
-"""How far the task head stands above the last layer."""
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+
+from pretrain.base.settings import Range, like, setting
+from pretrain.settings import CHEN, CLARK_TABLE, PretrainRecipe
+
+DEVLIN_QA = "Devlin et al. 2019, published code (run_squad)"
+VARIANTS = {"paper": 1, "official": 2}
+"""Layer-wise decay: how far the task head stands above the last layer, see `tasks.layer_decay`."""
 
 
 @dataclass
@@ -12,61 +19,91 @@ class FinetuneSettings:
     For question answering its windows are 384 tokens with a step of 128, questions cut to 64.
     """
 
-    body: str
-    data: str
-    output: str
-    embedding: str = ""
-    """Embedding of the language of the examples; empty: the one beside `body`."""
-    task: str = "xnli"
-    train_files: tuple[str, ...] = ()
-    """Training files; empty: searched for in `data`."""
-    dev_files: tuple[str, ...] = ()
-    """Files of the dev split; empty: searched for in `data`."""
-    source_language: str = ""
-    """Language of the examples; empty: the embedding's."""
-    dev_split: str = "dev"
-    """Split that chooses the best checkpoint."""
-    epochs: float = 10.0
-    updates: int = 0
-    """Updates of the run; 0: as `epochs` says."""
-    lr: float = 0.0
-    """Peak learning rate; 0: by the width of the body, see `default_lr`."""
-    warmup: float = 0.06
-    """Share of the run (below 1), or number of updates, over which the learning rate rises."""
-    batch_size: int = 32
-    """Examples per micro-batch."""
-    update_freq: int = 1
-    """Micro-batches per update."""
-    max_length: int = 0
-    """Longest input in tokens; 0: all positions of the body, but at most 384 for question answering."""
-    head: str = ""
-    """Kind of head; empty: the task's first."""
-    labels: str = ""
-    """Tagging with labels of one's own (task `conll`): a file with one label a line."""
-    stride: int = 0
-    """Question answering: context tokens between the starts of two windows; 0: 128, or less in short windows."""
-    max_question: int = 0
-    """Question answering: tokens kept of a question; 0: 64, or less in short windows."""
-    train_embedding: bool = False
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-    weight_decay: float = 0.01
-    clip_norm: float = 0.0
-    layer_decay: float = 1.0
-    """Learning rate of each layer as a share of that of the layer above; 1: the same for all."""
-    layer_decay_variant: str = "paper"
-    """What the last layer has: `paper` (decay) or `official` (decay squared), see `tasks.layer_decay`."""
-    adam_betas: str = "(0.9, 0.98)"
-    adam_eps: float = 1e-6
-    validate_every: int = 0
-    """Updates between validations, each of which writes a checkpoint; 0: twice an epoch, at least ten times a run."""
-    precision: str = "fp32"
-    compile: bool = False
-    seed: int = 1
-    threads: int = 0
-    cpu: bool = False
-    """Train on the CPU although there is a GPU."""
-    tensorboard: str = ""
+    body: str = setting(MISSING, "pre-trained body: an output of pretrain, or a body folder", CHEN, "folder", part="task",
+                        trainer_default="")
+    data: str = setting(MISSING, "folder with the task's files, or hf:facebook/xnli, hf:rajpurkar/squad", unit="folder")
+    output: str = setting(MISSING, "where the task body will stand", unit="folder")
+    embedding: str = setting("", "embedding of the examples' language (default: the one beside the body); stays as it is", CHEN,
+                             "folder", part="task", unset=True)
+    task: str = setting("xnli", "the task to learn: xnli; squad, squad2, tydiqa; panx, udpos, conll2000, conll", CHEN, "name",
+                        part="task", trainer="task_name")
+    train_files: tuple[str, ...] = setting((), "file of the train split, instead of a search in the data; repeatable",
+                                           unit="files", part="task", unset=True)
+    dev_files: tuple[str, ...] = setting((), "file of the dev split, instead of a search in the data; repeatable", unit="files",
+                                         part="task", unset=True)
+    source_language: str = setting("", "language of the examples (default: the embedding's)", CHEN, "name", part="task",
+                                   unset=True)
+    dev_split: str = setting("dev", "split that chooses the best checkpoint", CHEN, "name", part="task")
+    epochs: float = setting(10.0, "passes over the training examples", CHEN, "epochs", Range(0, 1e6, above=True))
+    updates: int = like(PretrainRecipe, "updates", 0, help="length of the run in updates; 0: as the epochs say",
+                        allowed=Range(0, 10**9))
+    lr: float = like(PretrainRecipe, "lr", 0.0, allowed=Range(0, 100), source=CHEN,
+                     help="peak learning rate; 0: 1e-5 for bodies of width >= 768, 5e-5 >= 384, else 5e-4")
+    warmup: float = like(PretrainRecipe, "warmup", 0.06, unit="share or updates", part="", source="Liu et al. 2019, appendix C",
+                         help="share of the run (below 1), or number of updates, of warm-up")
+    batch_size: int = like(PretrainRecipe, "batch_size", 32, unit="examples", source=CHEN, help="examples of a micro-batch")
+    update_freq: int = like(PretrainRecipe, "update_freq")
+    max_length: int = setting(0, "longest input; 0: all positions of the body, at most 384 for question answering", DEVLIN_QA,
+                              "tokens", Range(0, 1_000_000), part="task", unset=True)
+    head: str = setting("", "classification (RoBERTa's, two layers) or linear (ELECTRA's, one layer); for questions span (start "
+                        "and end) or joint_span (end given start, and answerability); tagging has one of its own; default: the "
+                        "task's own", "Liu et al. 2019; " + CLARK_TABLE, "name", part="task", unset=True)
+    labels: str = setting("", "for --task conll: file with one label a line, in the order that the head shall have", unit="file",
+                          part="task", unset=True)
+    stride: int = setting(0, "question answering: context tokens from window to window; 0: 128, less in short windows", DEVLIN_QA,
+                          "tokens", Range(0, 1_000_000), part="task", unset=True)
+    max_question: int = setting(0, "question answering: tokens kept of a question; 0: 64, less in short windows", DEVLIN_QA,
+                                "tokens", Range(0, 1_000_000), part="task", unset=True)
+    train_embedding: bool = setting(False, "train the embedding too (other embeddings then fit the body less well); it is "
+                                    "written to OUTPUT/embedding", part="task")
+    dropout: float = like(PretrainRecipe, "dropout", help="dropout, also of the head")
+    attention_dropout: float = like(PretrainRecipe, "attention_dropout")
+    weight_decay: float = like(PretrainRecipe, "weight_decay")
+    clip_norm: float = like(PretrainRecipe, "clip_norm", 0.0, help="ceiling of the global gradient norm; 0: none")
+    layer_decay: float = setting(1.0, "learning rate of each layer as a share of that of the layer above, the head's being --lr "
+                                 "(ELECTRA: 0.8; 0.9 for its large model); 1: off", CLARK_TABLE, "share", Range(0, 1, above=True),
+                                 part="decay")
+    layer_decay_variant: str = setting("paper", "what the last layer has: paper (decay) or official (decay squared, as ELECTRA's "
+                                       "code)", CLARK_TABLE, allowed=tuple(VARIANTS), part="decay")
+    adam_betas: str = like(PretrainRecipe, "adam_betas", help="betas of Adam; ELECTRA: '(0.9, 0.999)'")
+    adam_eps: float = like(PretrainRecipe, "adam_eps")
+    validate_every: int = like(PretrainRecipe, "validate_every", 0, allowed=Range(0, 10**9), source="ours",
+                               help="updates between validations (and checkpoints to resume from); 0: twice an epoch, at least "
+                               "ten times a run")
+    precision: str = like(PretrainRecipe, "precision")
+    compile: bool = like(PretrainRecipe, "compile")
+    seed: int = like(PretrainRecipe, "seed", help="seed of head, dropout and order")
+    threads: int = like(PretrainRecipe, "threads")
+    cpu: bool = setting(False, "train on the CPU although there is a GPU")
+    tensorboard: str = like(PretrainRecipe, "tensorboard")
+
+
+@dataclass
+class EvaluateSettings:
+    """One evaluation of a task body in the languages of several embeddings."""
+
+    body: str = setting(MISSING, "task body, as finetune writes it", unit="folder")
+    embedding: tuple[str, ...] = setting(MISSING, "an embedding of the body's lineage, or an output of adapt or pretrain; "
+                                         "repeatable", CHEN, unit="folder")
+    data: str = setting(MISSING, "folder with the task's files, or hf:facebook/xnli", unit="folder")
+    output: str = setting(MISSING, "folder for results and predictions", unit="folder")
+    task: str = setting("xnli", "the task", CHEN, "name")
+    split: str = setting("test", "split to score: dev or test", unit="name")
+    device: str = setting("auto", "auto, cpu or cuda", unit="name")
+    max_tokens: int = setting(8192, "padded tokens of a batch: changes memory and speed, not scores", unit="tokens",
+                              allowed=Range(1, 10**9))
+    max_length: int = like(FinetuneSettings, "max_length", help="longest input in tokens; 0: all positions of the body, or for "
+                           "question answering as fine-tuned")
+    pairs: str = setting("same", "mlqa: same, or all pairs of context and question language", "Lewis et al. 2020, MLQA",
+                         allowed=("same", "all"))
+    stride: int = like(FinetuneSettings, "stride", help="question answering: context tokens from window to window; 0: as "
+                       "fine-tuned")
+    max_question: int = like(FinetuneSettings, "max_question", help="question answering: tokens kept of a question; 0: as "
+                             "fine-tuned")
+    max_answer_tokens: int = setting(30, "question answering: longest answer", DEVLIN_QA, "tokens", Range(1, 1_000_000))
+    untrained_head: bool = setting(False, "question answering, tagging: a baseline: the body under a head never trained")
+    precision: str = like(PretrainRecipe, "precision")
+    threads: int = like(PretrainRecipe, "threads")
 
 
 def default_lr(width: int) -> float:

@@ -12,10 +12,9 @@ from pretrain.artefacts.pair import pair_body, sort_tensors
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, read_json, write_json
-from pretrain.electra.networks import ElectraConfig, generator_config
-from pretrain.encoder import EncoderConfig
 from pretrain.forgetting import Forgetting
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, VOCABULARY_INDEXED
+from pretrain.shapes import encoder_shape, of_trainer, pair_shape
 
 
 def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, made: dict[str, Any] | None = None,
@@ -58,13 +57,13 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         record["held_out_loss_bits"] = curve[-1].get("mlm_loss" if electra else "loss")
         if electra:
             record["held_out_rtd_loss_bits"] = curve[-1].get("rtd_loss")
-    shape = _encoder_config(model_config)
+    shape = of_trainer(model_config)
     if electra:
         sorted_tensors = sort_tensors(tensors)
-        body = pair_body(_pair_config(shape, model_config), sorted_tensors, made=record)
+        body = pair_body(pair_shape(shape), sorted_tensors, made=record)
         weight, bias, generator = sorted_tensors.weight, sorted_tensors.bias, sorted_tensors.generator_lexicon
     else:
-        body = Body(shape, {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED}, made=record)
+        body = Body(encoder_shape(shape), {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED}, made=record)
         weight, bias, generator = tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], {}
     kept = ("seed", "updates", "updates_since_reset", "held_out_loss_bits", "held_out_rtd_loss_bits", "data_sha256")
     embedding = Embedding(weight, bias, Tokenizer.load(folder), language, body.lineage,
@@ -78,18 +77,3 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         if training:
             write_json(target / "training.json", training)
     return body
-
-
-def _encoder_config(model: dict[str, Any]) -> EncoderConfig:
-    return EncoderConfig(
-        layers=model["encoder_layers"], width=model["encoder_embed_dim"], heads=model["encoder_attention_heads"],
-        ffn=model["encoder_ffn_embed_dim"], embedding_width=model["token_embed_dim"] or model["encoder_embed_dim"],
-        max_positions=model["max_positions"], relative_buckets=model["relative_buckets"],
-        relative_distance=model["relative_distance"], **({"norm_eps": model["norm_eps"]} if "norm_eps" in model else {}))
-
-
-def _pair_config(shape: EncoderConfig, model: dict[str, Any]) -> ElectraConfig:
-    generator = None
-    if model["generator"] == "network":
-        generator = generator_config(shape, model["generator_width"], model["generator_depth"])
-    return ElectraConfig(shape, generator, model["tying"], model["hardness_head"])

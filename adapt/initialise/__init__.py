@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from adapt.artefacts.embedding import Embedding
+from adapt.settings import SPECIAL_ROWS
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.vocabulary import PAD, SPECIALS
 from pretrain.masking import generator_for
-
-SPECIAL_ROWS = ("copy", "draw")
 
 
 @dataclass(frozen=True)

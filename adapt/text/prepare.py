@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt.text.settings import DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
 from pretrain.base.environment import available_cores
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, refuse_existing, sha256_file, write_json
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from adapt.text.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
-DEFAULT_VOCAB_SIZE = 50_000
-DEFAULT_VALID_FRACTION = 0.01
 CHUNK_CHARACTERS = 1 << 20  # text sent to a worker at a time
 INLINE_BYTES = 4 << 20  # inputs smaller than this are encoded faster than worker processes start
 COPY_TOKENS = 1 << 23  # tokens copied at a time when the parts are written

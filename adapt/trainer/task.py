@@ -6,7 +6,7 @@ Artetxe et al. 2020; docs/design-notes.md.
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +18,21 @@ from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import embedding_of, locate, parse_resources
 from adapt.initialise import Request, initialise, initialise_pair
 from adapt.objective import resolve
+from adapt.settings import AdaptSettings, check_points
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import ELECTRA, Body, load_body
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json
+from pretrain.base.settings import LONG, points
 from pretrain.masked_lm import VOCABULARY_INDEXED
+from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.partial import PartlyTrained
 from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
 from pretrain.trainer.task import BlockTask, BlockTaskConfig, unwrap
 
 
-@dataclass
+@of_settings(AdaptSettings, "adapt")
 class ModularAdaptConfig(BlockTaskConfig):
-    body: str = field(default="", metadata={"help": "body to adapt to (a folder; an output of pretrain will do)"})
-    source_embedding: str = field(
-        default="", metadata={"help": "embedding of the source language; default: the one beside --body"}
-    )
-    initialiser: str = field(default="random", metadata={"help": "random, mean, gaussian, overlap"})
-    special_rows: str = field(
-        default="copy", metadata={"help": "copy the rows of special tokens from the source, or draw them too"}
-    )
-    resources: str = field(default="", metadata={"help": "local files for the initialiser: name=path,name=path"})
-    train_also: str = field(
-        default="", metadata={"help": "further tensors to train, as name patterns: encoder.embed_positions.weight,…"}
-    )
-    objective: str = field(default="", metadata={"help": "of an ELECTRA body: mlm, rtd or joint"})
-    disentangle: bool = field(
-        default=False, metadata={"help": "joint: the discriminator's table is the generator's plus an offset of its own"}
-    )
-    save_embeddings_at: str = field(
-        default="", metadata={"help": "updates at which to save the embedding as it stands: 100,300,1000"}
-    )
     embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at writes"})
 
 
@@ -58,6 +42,7 @@ class ModularAdaptTask(BlockTask):
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
+        check_config(ModularAdaptConfig, cfg)
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
         self.body = Body.load(locate(cfg.body, "body"))
@@ -77,7 +62,8 @@ class ModularAdaptTask(BlockTask):
             raise UserError(f"{data}: dict.txt and {self.tokenizer.file_name} number their pieces differently "
                             f"({len(self.vocabulary)} and {len(self.tokenizer.vocabulary)} rows); prepare the data again")
         self.language = read_json(data / "prepare.json", "the record of prepared data")["language"]
-        self.save_at = {int(x) for x in cfg.save_embeddings_at.split(",") if x}
+        self.save_at = set(points(cfg.save_embeddings_at))
+        check_points(cfg.save_embeddings_at, cfg.max_update or LONG + 1)
         if self.save_at and not cfg.embeddings_dir:
             raise UserError("--save-embeddings-at needs --embeddings-dir: where to write them")
 

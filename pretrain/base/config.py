@@ -1,67 +1,206 @@
-"""Recipes: YAML files with `key=value` overrides, checked against a dataclass, all errors of a file at once.
+"""Recipes: YAML files with `key=value` words, checked against a dataclass of settings, all mistakes at once, a line each.
 
-OmegaConf is the one config language (fairseq brings it). Unknown keys are errors that name the nearest known key.
+Unknown keys are mistakes that name the nearest known key. `${other}` stands for another setting of the recipe; nothing else is
+looked up, so that a recipe of somebody else's can read neither the environment nor a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file
+from pretrain.base.settings import declared, option, refuse, shown
 
 Recipe = TypeVar("Recipe")
+WORDS = "command line"
+DEFAULT = "default"
+MOST_BYTES = 1 << 20
+MOST_VALUES = 100_000
+"""Of a recipe, aliases written out: a few lines of YAML can stand for billions of values."""
+MOST_DEPTH = 50
+_RESOLVER = re.compile(r"\$\{[^{}]*:")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and where it comes from: `default`, `FILE:LINE`, `command line`, or an option such as `--lr`."""
+
+    value: Any
+    origin: str = DEFAULT
+
+
+def read_yaml(path: str | Path, what: str = "a recipe (YAML)") -> tuple[dict[str, Any], dict[str, int]]:
+    """The content of a YAML file, references not yet filled in, and the line of each dotted key.
+
+    Raises:
+        UserError: no file, no YAML, no mapping, or one that is larger or deeper than any recipe.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = require_file(path, what)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, expected {what} of at most {MOST_BYTES:,}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is None:
+            return {}, {}
+        _weigh(node, path, {}, 0)
+        if not isinstance(node, yaml.MappingNode):
+            raise UserError(f"{path}: expected `key: value` lines, got a {'list' if isinstance(node.value, list) else 'text'}")
+        content = OmegaConf.to_container(OmegaConf.create(text))
+    except RecursionError:
+        raise UserError(f"{path}: nested more than {MOST_DEPTH} deep, expected {what}") from None
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:  # a ValueError: a number of too many digits
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    lines: dict[str, int] = {}
+    _lines(node, "", lines)
+    return content, lines  # type: ignore[return-value]
+
+
+def _weigh(node: Any, path: Path, known: dict[int, int], depth: int) -> int:
+    """How many values a node stands for, aliases written out; refuses too many, too deep, and what looks outside the file."""
+    import yaml
+
+    if depth > MOST_DEPTH:
+        raise UserError(f"{path}:{node.start_mark.line + 1}: nested more than {MOST_DEPTH} deep")
+    if id(node) in known:
+        if known[id(node)] < 0:
+            raise UserError(f"{path}:{node.start_mark.line + 1}: contains itself")
+        return known[id(node)]
+    known[id(node)] = -1
+    count = 1
+    if isinstance(node, yaml.ScalarNode):
+        refuse_resolvers(str(node.value), f"{path}:{node.start_mark.line + 1}")
+    elif isinstance(node, yaml.MappingNode):
+        count += sum(_weigh(part, path, known, depth + 1) for pair in node.value for part in pair)
+    else:
+        count += sum(_weigh(part, path, known, depth + 1) for part in node.value)
+    if count > MOST_VALUES:
+        raise UserError(f"{path}:{node.start_mark.line + 1}: stands for more than {MOST_VALUES:,} values")
+    known[id(node)] = count
+    return count
+
+
+def refuse_resolvers(text: str, place: str) -> None:
+    """Refuses `${name:…}`, which would be looked up outside the recipe, in the environment for one."""
+    if _RESOLVER.search(text):
+        raise UserError(f"{place}: got {text[:60]!r}, expected no ${{…:…}}; ${{key}} of another setting is allowed")
+
+
+def _lines(node: Any, above: str, found: dict[str, int]) -> None:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                place = f"{above}.{key.value}" if above else str(key.value)
+                found.setdefault(place, key.start_mark.line + 1)
+                _lines(value, place, found)
+
+
+def parse_word(word: str) -> tuple[str, Any]:
+    """`key=value` -> key and value, the value as YAML.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    key, mark, _ = word.partition("=")
+    refuse_resolvers(word, WORDS)
+    try:
+        if not mark:
+            raise ValueError
+        return key, OmegaConf.to_container(OmegaConf.from_dotlist([word]))[key]  # type: ignore[index, call-overload]
+    except (KeyError, TypeError, ValueError, OmegaConfBaseException, yaml.YAMLError, RecursionError):
+        raise ValueError(f"{shown(word)} is not of the form key=value") from None
+
+
+def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
+                options: Mapping[str, Any] | None = None) -> dict[str, Value]:
+    """The settings of `kind` (a dataclass of settings) by name, each with where it comes from.
+
+    Args:
+        path: a YAML file; None: none.
+        words: `key=value`; they win over the file.
+        options: options of the command line that were given; they win over both.
+
+    Returns:
+        In the dataclass's order; what must be given and is not has the value MISSING.
+
+    Raises:
+        UserError: every unknown key, wrong type and value out of range of file, words and options, a line each.
+    """
+    known = declared(kind)
+    mistakes: list[str] = []
+    given: dict[str, Value] = {}
+    if path is not None:
+        content, lines = read_yaml(path)
+        given.update({str(key): Value(value, f"{path}:{lines.get(str(key), 1)}") for key, value in content.items()})
+    for word in words:
+        try:
+            key, value = parse_word(word)
+            given[key] = Value(value, WORDS)
+        except ValueError as error:
+            mistakes.append(str(error))
+    given.update({name: Value(value, option(name)) for name, value in (options or {}).items()})
+    for key in [key for key in given if key not in known]:
+        mistakes.append(f"{given.pop(key).origin}: unknown key {key!r}{nearest(key, known)}")
+    found = {name: Value(one.default) for name, one in known.items()}
+    for name, one in _filled(kind, given, mistakes).items():
+        place = one.origin if one.origin == option(name) else f"{one.origin}: {name}"
+        try:
+            found[name] = Value(known[name].convert(one.value), one.origin)
+        except ValueError as error:
+            mistakes.append(f"{place}: {error}")
+            continue
+        if text := known[name].problem(found[name].value):
+            mistakes.append(f"{place}: {text}")
+    refuse(mistakes)
+    return found
+
+
+def _filled(kind: type, given: Mapping[str, Value], mistakes: list[str]) -> dict[str, Value]:
+    """The values with `${other}` filled in."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not any(isinstance(one.value, str) and "${" in one.value for one in given.values()):
+        return dict(given)
+    defaults = {name: one.default for name, one in declared(kind).items() if one.default is not MISSING}
+    config = OmegaConf.create({**defaults, **{name: one.value for name, one in given.items()}})
+    found = {}
+    for name, one in given.items():
+        try:
+            found[name] = Value(config[name], one.origin)
+        except (OmegaConfBaseException, RecursionError) as error:
+            reason = str(error).splitlines()[0] if isinstance(error, OmegaConfBaseException) else "it refers to itself"
+            mistakes.append(f"{one.origin}: {name}: got {one.value!r}: {reason}")
+    return found
+
+
+def missing(values: Mapping[str, Value]) -> list[str]:
+    """The settings that must be given and are not."""
+    return [name for name, one in values.items() if one.value is MISSING]
 
 
 def load_recipe(kind: type[Recipe], path: str | Path | None, overrides: Sequence[str] = ()) -> Recipe:
-    """A `kind` (a dataclass) filled from a YAML file and `key=value` words; the words win.
+    """A `kind` (a dataclass of settings) filled from a YAML file and `key=value` words; the words win.
 
     Raises:
-        UserError: every unknown key, wrong type and missing value of file and words, in one message.
+        UserError: every unknown key, wrong type, value out of range and missing value of file and words.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    problems: list[str] = []
-    given: dict[str, tuple[str, Any]] = {}
-    if path is not None:
-        path = require_file(path, "a recipe (YAML)")
-        try:
-            content = OmegaConf.to_container(OmegaConf.load(path))
-        except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(content, dict):
-            raise UserError(f"{path}: expected `key: value` lines, got a {type(content).__name__}")
-        given.update({str(key): (str(path), value) for key, value in content.items()})
-    for word in overrides:
-        key, mark, _ = word.partition("=")
-        if not mark:
-            problems.append(f"{word!r} is not of the form key=value")
-            continue
-        try:
-            value = OmegaConf.to_container(OmegaConf.from_dotlist([word]))[key]  # type: ignore[index, call-overload]
-        except (KeyError, OmegaConfBaseException, YAMLError):
-            problems.append(f"{word!r} is not of the form key=value")
-            continue
-        given[key] = ("command line", value)
-
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    config = OmegaConf.structured(kind)
-    for key, (where, value) in given.items():
-        if key not in names:
-            problems.append(f"{where}: unknown key {key!r}{nearest(key, names)}")
-            continue
-        try:
-            OmegaConf.update(config, key, value)
-        except OmegaConfBaseException as error:
-            problems.append(f"{where}: {key}: got {value!r}: {str(error).splitlines()[0]}")
-    missing = [name for name in names if OmegaConf.is_missing(config, name)]
-    if missing:
-        problems.append(f"missing: {', '.join(missing)} (give them as {missing[0]}=…)")
-    if problems:
-        raise UserError("the recipe has mistakes: " + "; ".join(problems))
-    return OmegaConf.to_object(config)  # type: ignore[return-value]
+    values = load_values(kind, path, overrides)
+    if absent := missing(values):
+        raise UserError(f"missing: {', '.join(absent)} (give them as {absent[0]}=…)")
+    return kind(**{name: one.value for name, one in values.items()})

@@ -16,11 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.base.errors import unknown
-
-HEADS = ("none", "loss", "dist")
-LOSSES = ("bce", "mse")
-WEIGHTINGS = ("none", "is", "is-clipped")
-"""Weights of the discriminator's loss at hidden positions: none, p_G/q, or p_G/q with a ceiling."""
+from pretrain.choices import HARDNESS_HEADS, HARDNESS_LOSSES
 
 
 def log_softplus(x: Tensor) -> Tensor:
@@ -44,7 +40,7 @@ def sampling_log_probs(kind: str, log_p_NV: Tensor, hardness_NV: Tensor, targets
     elif kind == "dist":
         log_q_NV = torch.log_softmax(hardness_NV.masked_fill(log_p_NV.isneginf(), -math.inf), -1)
     else:
-        raise unknown("hardness head", kind, HEADS[1:])
+        raise unknown("hardness head", kind, HARDNESS_HEADS[1:])
     if not mixture:
         return log_q_NV
     if mixture == 1:
@@ -71,7 +67,7 @@ def loss_head_loss(hardness_NV: Tensor, ids_N: Tensor, original_N: Tensor, kind:
         return F.binary_cross_entropy_with_logits(predicted, target, reduction="none")
     if kind == "mse":
         return (predicted.sigmoid() - target).square()
-    raise unknown("hardness loss", kind, LOSSES)
+    raise unknown("hardness loss", kind, HARDNESS_LOSSES)
 
 
 def dist_head_loss(hardness_NV: Tensor, ids_N: Tensor, weights_N: Tensor, losses_N: Tensor) -> Tensor:

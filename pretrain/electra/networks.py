@@ -17,27 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.base.errors import UserError, unknown
-from pretrain.electra.hardness import HEADS, sampling_log_probs
+from pretrain.choices import HARDNESS_HEADS, TYINGS
+from pretrain.electra.hardness import sampling_log_probs
 from pretrain.electra.replacement import Replacements, Sampling, corrupt, draw, log_probs
 from pretrain.encoder import Dropout, Encoder, EncoderConfig, Linear, autocast, init_weights
 from pretrain.masked_lm import Lexicon, LMHead, MaskedLM
 from pretrain.masking import Masked
 
-TYINGS = ("none", "token", "embedding", "all", "gdes")
-"""What the two networks share: nothing; the token table; token and position table and the embedding LayerNorm (the
-official code); every encoder weight; or the tables with the discriminator's gradient kept out of them (He et al. 2021,
-"DeBERTaV3")."""
-SOURCES = ("network", "uniform", "unigram")
-"""Where replacements come from: a generator network, or a fixed distribution (then there is no generator)."""
-
-SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"layers": 4, "width": 128, "heads": 4, "ffn": 512, "embedding_width": 64, "generator_width": 0.5},
-    "small": {"layers": 12, "width": 256, "heads": 4, "ffn": 1024, "embedding_width": 128, "generator_width": 1 / 4},
-    "base": {"layers": 12, "width": 768, "heads": 12, "ffn": 3072, "embedding_width": 768, "generator_width": 1 / 3},
-    "large": {"layers": 24, "width": 1024, "heads": 16, "ffn": 4096, "embedding_width": 1024, "generator_width": 1 / 4},
-}
-"""Presets of the discriminator, and the generator's width as a multiple of it. small, base and large are those of Clark
-et al. 2020, appendix A; tiny is ours, for a laptop."""
 NORM_EPS = 1e-12
 """Epsilon of every LayerNorm in ELECTRA's own code."""
 
@@ -63,8 +49,8 @@ class ElectraConfig:
     def __post_init__(self) -> None:
         if self.tying not in TYINGS:
             raise unknown("tying", self.tying, TYINGS)
-        if self.hardness not in HEADS:
-            raise unknown("hardness head", self.hardness, HEADS)
+        if self.hardness not in HARDNESS_HEADS:
+            raise unknown("hardness head", self.hardness, HARDNESS_HEADS)
         if self.generator is None:
             if self.hardness != "none":
                 raise UserError(f"--hardness-head {self.hardness} sits on the generator, and this pair has none; use "

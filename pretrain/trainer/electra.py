@@ -2,47 +2,25 @@
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import torch
-from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from fairseq.models import BaseFairseqModel, register_model
 
-from pretrain.base.errors import unknown
-from pretrain.electra.networks import NORM_EPS, SIZES, SOURCES, Electra, ElectraConfig, generator_config
+from pretrain.electra.networks import NORM_EPS, Electra, ElectraConfig
 from pretrain.electra.replacement import unigram
 from pretrain.encoder import Dropout
+from pretrain.settings import PretrainRecipe
+from pretrain.shapes import of_trainer, pair_shape
+from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_network
-from pretrain.trainer.roberta import ModularRobertaConfig, check_precision, encoder_config
+from pretrain.trainer.roberta import ModularRobertaConfig, TrainingModelConfig, check_precision, register_sizes
 
 
-@dataclass
+@of_settings(PretrainRecipe, "pair")
 class ModularElectraConfig(ModularRobertaConfig):
-    generator: str = field(
-        default="network", metadata={"help": "source of replacements: network, or without one uniform or unigram"}
-    )
-    generator_width: float = field(
-        default=0.25, metadata={"help": "width, feed-forward width and heads of the generator, as a multiple"}
-    )
-    generator_depth: float = field(default=1.0, metadata={"help": "layers of the generator, as a multiple"})
-    tying: str = field(
-        default="embedding",
-        metadata={"help": "shared by the networks: none, token (the table), embedding (table, positions, LayerNorm), all, or "
-                  "gdes (tables without the discriminator's gradient)"},
-    )
-    hardness_head: str = field(
-        default="none", metadata={"help": "none, loss (HP-Loss) or dist (HP-Dist): a second head that chooses replacements"}
-    )
     norm_eps: float = field(default=NORM_EPS, metadata={"help": "epsilon of every LayerNorm"})
-
-
-def pair_config(cfg: Any) -> ElectraConfig:
-    """The pair's shapes from fairseq's flat model settings."""
-    if cfg.generator not in SOURCES:
-        raise unknown("generator", cfg.generator, SOURCES)
-    shape = encoder_config(cfg)
-    smaller = generator_config(shape, cfg.generator_width, cfg.generator_depth) if cfg.generator == "network" else None
-    return ElectraConfig(shape, smaller, cfg.tying, cfg.hardness_head)
 
 
 @register_model("modular_electra", dataclass=ModularElectraConfig)
@@ -50,6 +28,7 @@ class FairseqElectra(Electra, BaseFairseqModel):
     """`Electra` with fairseq's model interface; what a vocabulary indexes is marked for the optimizer."""
 
     def __init__(self, config: ElectraConfig, vocabulary_size: int, cfg: Any, prior_V: Any = None):
+        check_config(TrainingModelConfig, cfg)
         check_precision(cfg.precision)
         dropout = Dropout(cfg.dropout, cfg.attention_dropout, cfg.activation_dropout)
         super().__init__(config, vocabulary_size, dropout, cfg.precision, prior_V)
@@ -79,22 +58,9 @@ class FairseqElectra(Electra, BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FairseqElectra":
+        check_config(ModularElectraConfig, cfg)
         prior_V = unigram(task.vocabulary.counts) if cfg.generator == "unigram" else torch.zeros(len(task.vocabulary))
-        return cls(pair_config(cfg), len(task.vocabulary), cfg, prior_V)
+        return cls(pair_shape(of_trainer(cfg)), len(task.vocabulary), cfg, prior_V)
 
 
-def _register(size: str, values: dict[str, Any]) -> None:
-    names = {"layers": "encoder_layers", "width": "encoder_embed_dim", "heads": "encoder_attention_heads",
-             "ffn": "encoder_ffn_embed_dim", "embedding_width": "token_embed_dim"}
-
-    def architecture(args: Any) -> None:
-        for key, value in values.items():
-            name = names.get(key, key)
-            if getattr(args, name, None) is None:
-                setattr(args, name, value)
-
-    register_model_architecture("modular_electra", f"modular_electra_{size}")(architecture)
-
-
-for _size, _values in SIZES.items():
-    _register(_size, _values)
+register_sizes("modular_electra")

@@ -11,7 +11,7 @@ padding, which are never hidden, this constant is a few per cent off the batch's
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import torch
@@ -21,12 +21,14 @@ from fairseq.logging import metrics
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.base.errors import UserError, unknown
+from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
-from pretrain.electra.hardness import LOSSES, WEIGHTINGS, dist_head_loss, importance, loss_head_loss
+from pretrain.electra.hardness import dist_head_loss, importance, loss_head_loss
 from pretrain.electra.networks import PairOutput
 from pretrain.electra.replacement import Sampling
-from pretrain.trainer.masked_lm_loss import check_gamma, focal_score
+from pretrain.settings import PretrainRecipe
+from pretrain.trainer.config import check_config, of_settings
+from pretrain.trainer.masked_lm_loss import focal_score
 from pretrain.trainer.task import unwrap
 
 logger = logging.getLogger(__name__)
@@ -37,34 +39,9 @@ ALARM_RECALL = 0.01
 """Below this share of replaced tokens found, the discriminator is taken to answer `original` everywhere."""
 
 
-@dataclass
+@of_settings(PretrainRecipe, "game", "focal")
 class ModularReplacedTokenConfig(FairseqDataclass):
     mlm_weight: float = field(default=1.0, metadata={"help": "weight of the generator's masked-language-model loss (paper: 1)"})
-    rtd_weight: float = field(default=50.0, metadata={"help": "lambda, weight of the discriminator's loss (paper: 50)"})
-    rtd_start: int = field(default=0, metadata={"help": "the discriminator does not learn for so many updates"})
-    rtd_warmup: int = field(default=0, metadata={"help": "then lambda rises linearly over this many updates"})
-    rtd_episode_warmup: int = field(
-        default=-1,
-        metadata={"help": "after each reset lambda rises again over this many updates (-1: a tenth of an episode)"},
-    )
-    sampling_temperature: float = field(default=1.0, metadata={"help": "divides the generator's logits when sampling"})
-    disallow_correct: bool = field(default=False, metadata={"help": "never sample the original token"})
-    focal_gamma: float = field(
-        default=0.0, metadata={"help": "focal loss of the generator in training: weight (1 - p)^gamma (0: cross entropy)"}
-    )
-    hardness_weight: float = field(default=1.0, metadata={"help": "weight of the hardness head's loss"})
-    hardness_loss: str = field(default="bce", metadata={"help": "HP-Loss: bce (soft target) or mse"})
-    hardness_clip: float = field(default=10.0, metadata={"help": "ceiling of importance weights (0: none)"})
-    hardness_mixture: float = field(
-        default=0.1, metadata={"help": "share of the generator's own distribution when sampling by hardness"}
-    )
-    hardness_start: int = field(
-        default=0, metadata={"help": "sample from the generator for so many updates, at first and after each reset"}
-    )
-    hardness_detach: bool = field(default=False, metadata={"help": "the hardness head trains nothing but itself"})
-    disc_weighting: str = field(
-        default="none", metadata={"help": "weight of the discriminator's loss at hidden positions: none, is, is-clipped"}
-    )
     recall_alarm: int = field(
         default=500, metadata={"help": "warn when so many updates in a row find no replaced token (0: never)"}
     )
@@ -89,16 +66,10 @@ class ModularReplacedToken(FairseqCriterion):
 
     def __init__(self, task: Any, **settings: Any):
         super().__init__(task)
-        self.settings = ModularReplacedTokenConfig(**settings)
-        check_gamma(self.settings.focal_gamma)
-        if self.settings.hardness_loss not in LOSSES:
-            raise unknown("hardness loss", self.settings.hardness_loss, LOSSES)
-        if self.settings.disc_weighting not in WEIGHTINGS:
-            raise unknown("discriminator weighting", self.settings.disc_weighting, WEIGHTINGS)
-        for name in ("mlm_weight", "rtd_weight", "rtd_start", "rtd_warmup", "hardness_weight", "hardness_clip", "hardness_start"):
-            if getattr(self.settings, name) < 0:
-                raise UserError(f"--{name.replace('_', '-')} must not be negative, got {getattr(self.settings, name)}")
-        self.sampling(True)  # refuses settings out of range
+        self.settings: Any = ModularReplacedTokenConfig(**settings)
+        check_config(ModularReplacedTokenConfig, self.settings)
+        if not self.settings.mlm_weight >= 0:
+            raise UserError(f"--mlm-weight: got {self.settings.mlm_weight}, expected a number from 0 on")
         self._missed = 0
 
     @classmethod

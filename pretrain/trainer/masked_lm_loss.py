@@ -3,7 +3,7 @@
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 import math
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from fairseq.logging import metrics
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
+from pretrain.settings import PretrainRecipe
+from pretrain.trainer.config import check_config, of_settings
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
@@ -68,17 +69,9 @@ def focal_score(logits_NV: Tensor, targets_N: Tensor, gamma: float) -> tuple[Ten
     return torch.where(real_N, loss_N, 0.0).sum(), real_N.sum(), correct.sum()
 
 
-def check_gamma(gamma: float) -> None:
-    """Refuses a negative exponent of the focal loss."""
-    if gamma < 0:
-        raise UserError(f"--focal-gamma must not be negative, got {gamma}")
-
-
-@dataclass
+@of_settings(PretrainRecipe, "focal")
 class ModularMaskedLMConfig(FairseqDataclass):
-    focal_gamma: float = field(
-        default=0.0, metadata={"help": "focal loss in training: weight (1 - p)^gamma (0: cross entropy)"}
-    )
+    """Settings of masked language modelling."""
 
 
 @register_criterion("modular_masked_lm", dataclass=ModularMaskedLMConfig)
@@ -87,7 +80,7 @@ class ModularMaskedLM(FairseqCriterion):
 
     def __init__(self, task: Any, focal_gamma: float = 0.0):
         super().__init__(task)
-        check_gamma(focal_gamma)
+        check_config(ModularMaskedLMConfig, SimpleNamespace(focal_gamma=focal_gamma))
         self.focal_gamma = focal_gamma
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ The groups exist so that the embedding can have its own learning rate and lose i
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, List, Optional
 
 import torch
@@ -21,6 +21,8 @@ from torch import nn
 
 from pretrain.base.errors import UserError
 from pretrain.schedule import Polynomial
+from pretrain.settings import PretrainRecipe
+from pretrain.trainer.config import check_config, of_settings
 
 ROLE = "relexify_role"
 NETWORK = "relexify_network"
@@ -42,19 +44,8 @@ def mark_scale(parameter: torch.Tensor, scale: float) -> None:
     setattr(parameter, SCALE, scale)
 
 
-@dataclass
+@of_settings(PretrainRecipe, "adam", "scope")
 class ModularAdamWConfig(FairseqDataclass):
-    adam_betas: str = field(default="(0.9, 0.98)", metadata={"help": "betas of Adam (paper: 0.9, 0.98)"})
-    adam_eps: float = field(default=1e-6, metadata={"help": "epsilon of Adam (paper: 1e-6)"})
-    weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay (paper: 0.01)"})
-    decay_all: bool = field(
-        default=False, metadata={"help": "decay biases and LayerNorms too, as fairseq's adam (and so the paper) does"}
-    )
-    clip_per_network: bool = field(
-        default=False,
-        metadata={"help": "clip the gradients of generator, discriminator and what they share each by its own norm"},
-    )
-    forget_scope: str = II("task.forget_scope")
     precision: str = II("model.precision")
     lr: List[float] = II("optimization.lr")
 
@@ -69,6 +60,7 @@ class ModularAdamW(FairseqOptimizer):
 
     def __init__(self, cfg: Any, params: Iterable[nn.Parameter]):
         super().__init__(cfg)
+        check_config(ModularAdamWConfig, cfg)
         params = list(params)
         if not any(hasattr(p, ROLE) for p in params):
             raise UserError(
@@ -168,9 +160,8 @@ class ModularAdamW(FairseqOptimizer):
         super().load_state_dict({k: v for k, v in state_dict.items() if k != "loss_scale"}, optimizer_overrides)
 
 
-@dataclass
+@of_settings(PretrainRecipe, "schedule")
 class ModularPolynomialConfig(FairseqDataclass):
-    warmup_updates: int = field(default=0, metadata={"help": "linear warm-up from 0 over this many updates"})
     end_learning_rate: float = field(default=0.0, metadata={"help": "learning rate at the end of the decay"})
     power: float = field(default=1.0, metadata={"help": "decay exponent (1: linear)"})
     total_num_update: Optional[int] = field(
@@ -186,6 +177,7 @@ class ModularPolynomial(FairseqLRScheduler):
 
     def __init__(self, cfg: Any, optimizer: FairseqOptimizer):
         super().__init__(cfg, optimizer)
+        check_config(ModularPolynomialConfig, cfg)
         self.schedule = Polynomial(
             cfg.lr[0], cfg.warmup_updates, int(cfg.total_num_update or cfg.max_update), cfg.power, cfg.end_learning_rate
         )

@@ -7,7 +7,7 @@ Chen et al. 2023, section 3; docs/design-notes.md.
 
 import logging
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -27,43 +27,24 @@ from pretrain.data import Blocks, MappedTokens
 from pretrain.forgetting import Forgetting
 from pretrain.masking import Masked, generator_for, mask_tokens
 from pretrain.schedule import embedding_rate
+from pretrain.settings import PretrainRecipe
+from pretrain.trainer.config import check_config, of_settings
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
+@of_settings(PretrainRecipe, "blocks")
 class BlockTaskConfig(FairseqDataclass):
     """Settings of any task that models blocks of text."""
 
     data: str = field(default=MISSING, metadata={"help": "folder written by `relexify prepare` (or fairseq-preprocess)"})
-    tokens_per_sample: int = field(default=512, metadata={"help": "length of a block in tokens, <s> included"})
-    mask_prob: float = field(default=0.15, metadata={"help": "share of a block's tokens that are hidden"})
-    mask_policy: str = field(
-        default="bert", metadata={"help": "bert (80/10/10), electra (85/15/0) or mask (100/0/0)"}
-    )
-    epoch_blocks: int = field(
-        default=0,
-        metadata={"help": "repeat small data within an epoch up to this many blocks (newly shuffled and masked), "
-                  "so that fairseq does not restart its iterator every few updates; 0: off"},
-    )
-    forget_scope: str = field(
-        default="embedding", metadata={"help": "what a reset covers: embedding (paper) or embedding+bias"}
-    )
     seed: int = II("common.seed")
     max_update: int = II("optimization.max_update")
 
 
-@dataclass
+@of_settings(PretrainRecipe, "forgetting", "scope")
 class ModularMLMConfig(BlockTaskConfig):
-    forget_every: int = field(default=0, metadata={"help": "K: reset the embedding every K updates (0: never)"})
-    forget_start: int = field(default=0, metadata={"help": "no episode before this many updates"})
-    forget_until: int = field(
-        default=0, metadata={"help": "temporary forgetting: no reset after this many updates (0: no end)"}
-    )
-    forget_reset: str = field(
-        default="normal", metadata={"help": "normal: N(0, 0.02); gaussian: the table's mean and sd; "
-                                    "none: matched control with episodic LR and no reset"},
-    )
+    """Settings of pre-training."""
 
 
 class BlockDataset(FairseqDataset):
@@ -131,6 +112,7 @@ class BlockTask(FairseqTask):
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
+        check_config(BlockTaskConfig, cfg)
         folder = Path(cfg.data)
         self.vocabulary = Vocabulary.load(folder / "dict.txt")
         self.update = 0
@@ -210,6 +192,7 @@ class ModularMLMTask(BlockTask):
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
+        check_config(ModularMLMConfig, cfg)
         self.forgetting = Forgetting(cfg.forget_every, cfg.forget_start, cfg.forget_until, cfg.forget_reset,
                                      cfg.forget_scope)
         if cfg.forget_every and not cfg.max_update:

@@ -10,46 +10,35 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from pretrain.base.config import load_recipe
 from pretrain.base.errors import UserError
-from pretrain.recipe import PretrainRecipe, pair_config
+from pretrain.settings import PretrainRecipe
 
 SEED = 1
 
 
 def operations(recipe: PretrainRecipe, vocabulary_size: int) -> int:
     """Floating-point operations of one update: forward and backward, all micro-batches."""
-    import logging
-
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from pretrain.electra.networks import Electra
     from pretrain.electra.replacement import Sampling
-    from pretrain.encoder import EncoderConfig
     from pretrain.masked_lm import MaskedLM
     from pretrain.masking import generator_for, mask_tokens
+    from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 
     key = generator_for(torch.device("cpu"), SEED)
     tokens_BT = torch.randint(5, vocabulary_size - 1, (recipe.batch_size, recipe.tokens_per_sample), generator=key)
     masked = mask_tokens(tokens_BT, vocabulary_size - 1, key, recipe.mask_prob, recipe.mask_policy)
     with FlopCounterMode(display=False) as counter:
         if recipe.arch.startswith("electra"):
-            output = Electra(pair_config(recipe), vocabulary_size)(tokens_BT, masked, Sampling(), key, True)
+            output = Electra(pair_shape(of_recipe(recipe)), vocabulary_size)(tokens_BT, masked, Sampling(), key, True)
             sum(logits.sum() for logits in (output.mlm_NV, output.hardness_NV, output.rtd_BT) if logits is not None).backward()
         else:
-            logging.getLogger("fairseq").setLevel(logging.WARNING)
-            from pretrain.trainer.roberta import SIZES
-
-            preset = SIZES[recipe.arch.partition("_")[2]]
-            shape: dict[str, Any] = {name: getattr(recipe, name) or preset[name] for name in preset}
-            config = EncoderConfig(**shape, embedding_width=recipe.embedding_width or shape["width"],
-                                   max_positions=recipe.max_positions or recipe.tokens_per_sample,
-                                   relative_buckets=recipe.relative_buckets)
             rows = masked.positions.view(len(tokens_BT), -1)
-            MaskedLM(config, vocabulary_size)(masked.tokens, rows, full=True).sum().backward()
+            MaskedLM(encoder_shape(of_recipe(recipe)), vocabulary_size)(masked.tokens, rows, full=True).sum().backward()
     return int(counter.get_total_flops()) * recipe.update_freq * recipe.processes * recipe.nodes
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from recipes.options import add_options, settings_from
+
 EXAMPLE = """example:
   relexify evaluate --body runs/xnli --embedding runs/en --embedding runs/sw --task xnli --split test --data XNLI-1.0 \\
       --output runs/scores
@@ -20,36 +22,20 @@ answering the official JSON files by their own names; for tagging SPLIT-CODE.tsv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tasks.evaluate.evaluate`."""
+    from tasks.settings import EvaluateSettings
+
     parser.epilog = EXAMPLE
+    add_options(parser, EvaluateSettings)
     add = parser.add_argument
-    add("--body", required=True, metavar="DIR", help="task body, as finetune writes it")
-    add("--embedding", action="append", required=True, metavar="DIR",
-        help="an embedding of the body's lineage, or an output of adapt or pretrain; repeatable")
-    add("--task", default="xnli", help="the task (default 'xnli')")
-    add("--split", default="test", help="split to score: dev or test (default 'test')")
-    add("--data", required=True, metavar="DIR", help="folder with the task's files, or hf:facebook/xnli")
-    add("--output", required=True, metavar="DIR", help="folder for results and predictions")
-    add("--device", default="auto", help="auto, cpu or cuda (default 'auto')")
-    add("--max-tokens", type=int, default=8192, metavar="N",
-        help="padded tokens of a batch: changes memory and speed, not scores (default 8192)")
-    add("--max-length", type=int, default=0, metavar="N", help="longest input in tokens; 0: all positions of the body, or "
-        "for question answering as fine-tuned")
-    add("--pairs", default="same", help="mlqa: same, or all pairs of context and question language (default 'same')")
-    add("--stride", type=int, default=0, metavar="N", help="question answering: context tokens from window to window; 0: as "
-        "fine-tuned")
-    add("--max-question", type=int, default=0, metavar="N", help="question answering: tokens kept of a question; 0: as "
-        "fine-tuned")
-    add("--max-answer-tokens", type=int, default=30, metavar="N", help="question answering: longest answer (default 30)")
-    add("--untrained-head", action="store_true",
-        help="question answering, tagging: a baseline: the body under a head never trained")
-    add("--precision", default="fp32", help="fp32, bf16 or fp16 (default 'fp32')")
-    add("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     add("--overwrite", action="store_true", help="replace an existing output")
     add("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
     """Scores and prints the table."""
+    from tasks.settings import EvaluateSettings
+
+    vars(args).update(vars(settings_from(EvaluateSettings, args)))
     import torch
 
     from pretrain.base.errors import UserError

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from adapt.text.prepare import DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
+from adapt.text.settings import PrepareSettings
+from pretrain.base.settings import declared
+from recipes.options import GIVEN, add_option, add_options, settings_from
 
 _EPILOG = """\
 examples:
@@ -23,31 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `relexify prepare`, with examples under the help."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
-    add = parser.add_argument
-    add("texts", nargs="+", metavar="TEXT",
-        help="plain text, .jsonl or .parquet, also as .gz, .xz or .zst; or hf:NAME[:CONFIG[:SPLIT]]")
-    add("--language", required=True, metavar="CODE", help="BCP-47 code, such as sw or zh-Hant")
-    add("--output", required=True, metavar="DIR", help="the folder to write")
-    add("--vocab-size", type=int, metavar="N",
-        help=f"pieces of the tokenizer to train (default {DEFAULT_VOCAB_SIZE}; fewer if the text has no more)")
-    add("--tokenizer", metavar="DIR", help="encode with this tokenizer: a prepared folder, an embedding, a "
-        "SentencePiece model, a tokenizer.json, BERT's vocab.txt, GPT-2's encoder.json (vocab.bpe beside it)")
-    add("--tokens", metavar="COUNT", help="size of the training part, such as 5M, to within a document (default: all)")
+    known = declared(PrepareSettings)
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help=known["texts"].about.help)
+    add_options(parser, PrepareSettings, but=("texts", "valid_fraction", "valid_documents"))
     held = parser.add_mutually_exclusive_group()
-    held.add_argument("--valid-fraction", type=float, metavar="F",
-                      help=f"share of the documents held out (default {DEFAULT_VALID_FRACTION})")
-    held.add_argument("--valid-documents", type=int, metavar="N", help="number of documents held out")
-    add("--documents", choices=("auto", "line", "blank"), default="auto",
-        help="a document is a line, or the lines between blank lines (auto: blank if the text's start has them)")
-    add("--text-field", default="text", metavar="NAME", help="field of a record that holds the text (default text)")
-    add("--seed", type=int, default=1, help="draws the split and the samples (default 1)")
-    add("--workers", type=int, metavar="N", help="processes that encode (default: the cores); never changes the result")
-    add("--model-type", choices=("unigram", "bpe"), default="unigram", help="kind of tokenizer (default unigram)")
-    add("--byte-fallback", action="store_true", help="write unknown characters as bytes rather than <unk>")
-    add("--character-coverage", type=float, default=0.9998, metavar="F",
-        help="share of the characters that get pieces (default 0.9998)")
-    add("--tokenizer-characters", default="50M", metavar="COUNT",
-        help="how much text the tokenizer learns from, drawn over the whole text (default 50M)")
+    for name in ("valid_fraction", "valid_documents"):
+        add_option(held.add_argument, known[name])
+    add = parser.add_argument
     add("--overwrite", action="store_true", help="replace an existing output")
 
 
@@ -55,13 +39,15 @@ def run(args: argparse.Namespace) -> int:
     """Runs `relexify prepare` with parsed arguments and says what was written; returns the exit code."""
     from adapt.text.prepare import parse_count, prepare
 
+    setattr(args, GIVEN, getattr(args, GIVEN, frozenset()) | ({"texts"} if args.texts else set()))
+    given = settings_from(PrepareSettings, args)
     record = prepare(
-        args.texts, args.language, args.output, vocab_size=args.vocab_size, tokenizer=args.tokenizer,
-        tokens=parse_count(args.tokens) if args.tokens else None, valid_fraction=args.valid_fraction,
-        valid_documents=args.valid_documents, seed=args.seed, workers=args.workers, model_type=args.model_type,
-        byte_fallback=args.byte_fallback, character_coverage=args.character_coverage,
-        tokenizer_characters=parse_count(args.tokenizer_characters), documents=args.documents,
-        text_field=args.text_field, overwrite=args.overwrite)
+        given.texts, given.language, given.output, vocab_size=given.vocab_size, tokenizer=given.tokenizer,
+        tokens=parse_count(given.tokens) if given.tokens else None, valid_fraction=given.valid_fraction,
+        valid_documents=given.valid_documents, seed=given.seed, workers=given.workers, model_type=given.model_type,
+        byte_fallback=given.byte_fallback, character_coverage=given.character_coverage,
+        tokenizer_characters=parse_count(given.tokenizer_characters), documents=given.documents,
+        text_field=given.text_field, overwrite=args.overwrite)
     vocabulary, settings = record["vocabulary"], record["settings"]["tokenizer"]
     if not settings["reused"] and vocabulary["sentencepiece_size"] < settings["vocab_size"]:
         print(f"note: the text supports {vocabulary['sentencepiece_size']} pieces, fewer than the "
@@ -69,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
     for name, part in record["splits"].items():
         unknown = 100 * part["unknown"] / max(1, part["tokens"])
         print(f"{name}: {part['documents']:,} documents, {part['tokens']:,} tokens, {unknown:.2f} % <unk>")
-    print(f"{args.output}: {record['language']}, vocabulary {vocabulary['size']:,} (special tokens included)")
+    print(f"{given.output}: {record['language']}, vocabulary {vocabulary['size']:,} (special tokens included)")
     return 0

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.split import split
     from pretrain.base.config import load_recipe
-    from pretrain.recipe import PretrainRecipe, check, provenance, stage
+    from pretrain.recipe import check, provenance, stage
+    from pretrain.settings import PretrainRecipe
     from pretrain.training_log import read_curve, read_training
 
     recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.vocabulary import PAD
+from pretrain.choices import POLICIES
 from pretrain.data import Blocks
 from pretrain.electra.hardness import log_softplus, sampling_log_probs
 from pretrain.electra.networks import Electra
 from pretrain.electra.replacement import Sampling, corrupt, draw, log_probs
-from pretrain.masking import POLICIES, Masked, generator_for, mask_tokens
+from pretrain.masking import Masked, generator_for, mask_tokens
 
 MASKS, REPLACEMENTS = 0x_A1, 0x_A3
 """Keep the draws of masks apart from those of replacements."""

@@ -11,11 +11,14 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from pretrain.base.settings import Declared, declared
+from recipes.stages import settings_of
 from recipes.workflow.reading import Source
 
 MODULES = {"prepare": "recipes.commands.prepare", "adapt": "recipes.commands.adapt", "finetune": "recipes.commands.finetune",
            "evaluate": "recipes.commands.evaluate"}
 ELSEWHERE = {
+    "recipe": "the recipe of the run says it all",
     "output": "every output has its place in the store",
     "overwrite": "delete the folder in the store to make it anew",
     "seed": "`seeds` of the recipe",
@@ -56,6 +59,7 @@ class Option:
     default: Any
     choices: tuple[str, ...] = ()
     repeated: bool = False
+    declared: Declared | None = None
 
 
 @cache
@@ -63,12 +67,13 @@ def options_of(stage: str) -> dict[str, Option]:
     """Name -> option of a stage's command, without positional arguments."""
     parser = argparse.ArgumentParser(add_help=False)
     import_module(MODULES[stage]).add_arguments(parser)
+    known = declared(settings_of(stage))
     found = {}
     for action in parser._actions:  # argparse has no public way to list them
         if action.option_strings:
-            kind = bool if action.nargs == 0 else action.type if isinstance(action.type, type) else str
+            kind: Any = bool if action.nargs == 0 else action.type if isinstance(action.type, type) else str
             found[action.dest] = Option(action.dest, action.option_strings[0], kind, action.default,
-                                        tuple(action.choices or ()), isinstance(action.default, list))
+                                        tuple(action.choices or ()), isinstance(action.default, list), known.get(action.dest))
     return found
 
 
@@ -103,6 +108,11 @@ def check(source: Source, place: str, stage: str, given: dict[str, Any], but: tu
 
 
 def _typed(option: Option, value: Any) -> Any:
+    if option.declared:
+        made = option.declared.convert(value)
+        if text := option.declared.problem(made):
+            raise ValueError(text)
+        value = list(made) if option.repeated else made
     if option.repeated:
         return [str(item) for item in (value if isinstance(value, list) else [value])]
     wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[option.kind]

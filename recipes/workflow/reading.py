@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.base.errors import UserError, nearest
-from pretrain.base.files import require_file
+from yaml import YAMLError
 
-WORDS = "command line"
+from pretrain.base.config import WORDS, read_yaml, refuse_resolvers
+from pretrain.base.errors import UserError, nearest
 
 
 @dataclass
@@ -85,43 +85,27 @@ def read(path: str | Path, words: Sequence[str] = ()) -> Source:
     """The content of a recipe, changed by `key=value` words (`seeds=[1,2]`, `adapt.lr=1e-3`).
 
     Raises:
-        UserError: no file, or no YAML.
+        UserError: no file, no YAML, or references that cannot be filled in.
     """
-    import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    path = require_file(path, "a recipe (YAML)")
-    try:
-        config = OmegaConf.load(path)
-        content = OmegaConf.to_container(config, resolve=True)
-        node = yaml.compose(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected `key: value` lines, got a {type(content).__name__}")
-    source = Source(path, content)  # type: ignore[arg-type]
-    _lines(node, "", source.lines)
+    content, lines = read_yaml(path)
+    config = OmegaConf.create(content)
+    source = Source(Path(path), content, lines)
     for word in words:
         key, mark, _ = word.partition("=")
+        refuse_resolvers(word, WORDS)
         try:
             if not mark or not key:
                 raise ValueError
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([word]))
-        except (ValueError, TypeError, OmegaConfBaseException, yaml.YAMLError):
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([word]))  # type: ignore[assignment]
+        except (ValueError, TypeError, OmegaConfBaseException, YAMLError, RecursionError):
             source.problems.append(f"{WORDS}: {word!r} is not of the form key=value")
             continue
         source.given.add(key)
-    source.content = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    try:
+        source.content = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise UserError(f"{path}: a ${{reference}} leads nowhere: {' '.join(str(error).split())}") from None
     return source
-
-
-def _lines(node: Any, above: str, found: dict[str, int]) -> None:
-    import yaml
-
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                place = f"{above}.{key.value}" if above else str(key.value)
-                found.setdefault(place, key.start_mark.line + 1)
-                _lines(value, place, found)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.base.errors import UserError
+from pretrain.base.settings import declared
+from pretrain.settings import PretrainRecipe
 from recipes.workflow import options
 from recipes.workflow.reading import Source, read
 
@@ -127,6 +129,8 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
         source.wrong("base", f"got {base!r}, expected the language that bodies are pre-trained on: one of "
                              f"{', '.join(languages) or 'languages'}")
     seeds = source.names("seeds", content.get("seeds", [1]), int)
+    for text in filter(None, map(declared(PretrainRecipe)["seed"].problem, seeds)):
+        source.wrong("seeds", text)
     initialisers = source.names("initialisers", content.get("initialisers", ["random"]))
     _known("initialisers", initialisers, _initialisers(), source)
     arms, warnings = _arms(source, content)
@@ -209,19 +213,13 @@ def _arms(source: Source, content: dict[str, Any]) -> tuple[dict[str, Arm], tupl
 
 def _pretraining(source: Source, name: str, place: str, common: dict[str, Any],
                  own: dict[str, Any]) -> tuple[Arm | None, list[str]]:
-    from dataclasses import fields
-
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     from pretrain.base.config import load_recipe
     from pretrain.base.errors import nearest
-    from pretrain.recipe import PretrainRecipe
     from pretrain.recipe import check as check_pretraining
 
     before = len(source.problems)
     elsewhere = {"data": "`base`", **{key: options.ELSEWHERE[key] for key in ("output", "seed", "threads", "tensorboard")}}
-    known = [one.name for one in fields(PretrainRecipe)]
+    known = declared(PretrainRecipe)
     given = {**common, **own}
     file = given.pop("recipe", None)
     if not isinstance(file, str):
@@ -234,9 +232,11 @@ def _pretraining(source: Source, name: str, place: str, common: dict[str, Any],
             source.wrong(where, f"unknown key{nearest(key, known)}")
         else:
             try:
-                OmegaConf.update(OmegaConf.structured(PretrainRecipe), key, value)
-            except OmegaConfBaseException as error:
-                source.wrong(where, f"got {value!r}: {str(error).splitlines()[0]}")
+                text = known[key].problem(known[key].convert(value))
+            except ValueError as error:
+                text = str(error)
+            if text:
+                source.wrong(where, text)
     if len(source.problems) > before:
         return None, []
     words = tuple(f"{key}={_text(value)}" for key, value in given.items())

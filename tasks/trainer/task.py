@@ -8,7 +8,7 @@ embedding of the same lineage fits the result (Artetxe et al. 2020; Chen et al. 
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from adapt.artefacts.resources import embedding_of, locate
 from pretrain.artefacts.body import HEADS, Body, load_body
 from pretrain.base.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_scale
 from pretrain.trainer.partial import PartlyTrained
 from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
@@ -37,6 +38,7 @@ from tasks.layer_decay import LayerDecay
 from tasks.qa.features import WindowSettings
 from tasks.qa.tasks import QATask
 from tasks.registry import get_task
+from tasks.settings import FinetuneSettings
 from tasks.tagging.tasks import TaggingTask, with_labels
 from tasks.trainer.data import ItemDataset
 from tasks.trainer.qa import load_questions
@@ -45,29 +47,9 @@ from tasks.trainer.tagging import load_sentences
 logger = logging.getLogger(__name__)
 
 
-@dataclass
+@of_settings(FinetuneSettings, "task")
 class ModularFinetuneConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "folder with the task's files, or hf:NAME"})
-    task_name: str = field(default="xnli", metadata={"help": "the task to learn: xnli, squad, squad2, tydiqa, panx, udpos, …"})
-    body: str = field(default="", metadata={"help": "pre-trained body (a folder; an output of pretrain will do)"})
-    embedding: str = field(
-        default="", metadata={"help": "embedding of the language of the examples; default: the one beside --body"}
-    )
-    train_files: str = field(default="", metadata={"help": "training files, comma-separated, instead of a search"})
-    dev_files: str = field(default="", metadata={"help": "files of the dev split, comma-separated, instead of a search"})
-    source_language: str = field(
-        default="", metadata={"help": "language of the examples; default: the embedding's"}
-    )
-    dev_split: str = field(default="dev", metadata={"help": "split that chooses the best checkpoint"})
-    max_length: int = field(default=0, metadata={"help": "longest input in tokens; 0: all positions of the body (QA: 384)"})
-    head: str = field(default="", metadata={"help": "kind of head; default: the task's first"})
-    labels: str = field(default="", metadata={"help": "task conll: a file with one label a line"})
-    stride: int = field(default=0, metadata={"help": "QA: context tokens between the starts of two windows; 0: 128"})
-    max_question: int = field(default=0, metadata={"help": "QA: tokens kept of a question; 0: 64"})
-    train_embedding: bool = field(
-        default=False, metadata={"help": "train the embedding too (the body will then fit other embeddings less well)"}
-    )
-    forget_scope: str = "embedding"
     seed: int = II("common.seed")
 
 
@@ -100,6 +82,7 @@ class ModularFinetuneTask(FairseqTask):
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
+        check_config(ModularFinetuneConfig, cfg)
         self.definition = with_labels(get_task(cfg.task_name), cfg.labels)
         if not cfg.body:
             raise UserError("--body is missing: name the folder of a pre-trained body")
@@ -150,14 +133,9 @@ class ModularFinetuneTask(FairseqTask):
         return None
 
 
-@dataclass
+@of_settings(FinetuneSettings, "decay")
 class TaskBodyConfig(TrainingModelConfig):
-    layer_decay: float = field(
-        default=1.0, metadata={"help": "learning rate of each layer as a share of that of the layer above; 1: off"}
-    )
-    layer_decay_variant: str = field(
-        default="paper", metadata={"help": "last layer below the head: paper (decay) or official (decay squared)"}
-    )
+    """Settings of a body that learns a task."""
 
 
 @register_model("modular_task_body", dataclass=TaskBodyConfig)
@@ -190,6 +168,7 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
+        check_config(TaskBodyConfig, cfg)
         definition = task.definition
         classes = len(definition.labels) if isinstance(definition, Task | TaggingTask) else 0
         return cls(task.body, task.embedding, cfg, definition.name, task.head, classes, task.cfg.train_embedding,

@@ -8,7 +8,9 @@ import pytest
 
 from pretrain.base.config import load_recipe
 from pretrain.base.errors import UserError
-from pretrain.recipe import ELECTRA_ONLY, PretrainRecipe, check, pair_config, provenance, recorded, stage
+from pretrain.recipe import check, provenance, recorded, stage
+from pretrain.settings import ELECTRA_ONLY, PretrainRecipe
+from pretrain.shapes import of_recipe, of_trainer, pair_shape
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,15 +21,15 @@ def recipe(prepared: Path, tmp_path: Path, *words: str) -> PretrainRecipe:
 
 @pytest.mark.parametrize(("word", "message"), [
     ("tying=gdes", "tying: only an ELECTRA pair"), ("hardness_head=dist", "hardness_head: only"),
-    ("arch=electra_mini", "unknown arch 'electra_mini'"), ("arch=bert_base", "unknown arch")])
+    ("arch=electra_mini", "arch: got 'electra_mini', expected one of"), ("arch=bert_base", "got 'bert_base'")])
 def test_settings_that_an_architecture_does_not_have_are_refused(prepared, tmp_path, word, message):
     with pytest.raises(UserError, match=message):
         check(recipe(prepared, tmp_path, word))
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["tying=all"], "--generator-width 1"), (["generator=bigram"], "unknown generator"),
-    (["generator=uniform", "hardness_head=loss"], "this pair has none"), (["generator_width=-1"], "must be positive")])
+    (["tying=all"], "--generator-width 1"), (["generator=bigram"], "generator: got 'bigram'"),
+    (["generator=uniform", "hardness_head=loss"], "this pair has none"), (["generator_width=-1"], "generator_width: got -1.0")])
 def test_impossible_pairs_are_refused_before_anything_runs(prepared, tmp_path, words, message):
     with pytest.raises(UserError, match=message):
         stage(recipe(prepared, tmp_path, "arch=electra_tiny", *words))
@@ -46,7 +48,7 @@ def test_focal_loss_is_for_any_masked_language_model(prepared, tmp_path):
 
 
 def test_preset_and_overrides_shape_the_pair(prepared, tmp_path):
-    shapes = pair_config(recipe(prepared, tmp_path, "arch=electra_small", "layers=6", "generator_depth=0.5"))
+    shapes = pair_shape(of_recipe(recipe(prepared, tmp_path, "arch=electra_small", "layers=6", "generator_depth=0.5")))
     assert (shapes.discriminator.layers, shapes.discriminator.width, shapes.discriminator.embedding_width) == (6, 256, 128)
     assert shapes.generator is not None and (shapes.generator.layers, shapes.generator.width) == (3, 64)
 
@@ -58,13 +60,12 @@ def test_fairseq_understands_the_line_and_builds_the_same_pair(prepared, tmp_pat
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
     from pretrain.trainer import plugin  # noqa: F401
-    from pretrain.trainer.electra import pair_config as of_fairseq
 
     one = recipe(prepared, tmp_path, "arch=electra_tiny", *words)
     line = stage(one).words()[1:]
     args = options.parse_args_and_arch(options.get_training_parser(), line)
     cfg = convert_namespace_to_omegaconf(args)
-    assert of_fairseq(cfg.model) == pair_config(one)
+    assert pair_shape(of_trainer(cfg.model)) == pair_shape(of_recipe(one))
     assert cfg.criterion.rtd_weight == 50.0 and cfg.optimizer.clip_per_network is False
 
 

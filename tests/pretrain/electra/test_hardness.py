@@ -176,7 +176,7 @@ def test_focal_gradient_stays_finite_for_certain_tokens(gamma):
 
 
 def test_negative_gamma_is_refused():
-    from pretrain.trainer.masked_lm_loss import check_gamma
+    from pretrain.trainer.masked_lm_loss import ModularMaskedLM
 
-    with pytest.raises(UserError, match="--focal-gamma"):
-        check_gamma(-1.0)
+    with pytest.raises(UserError, match=r"--focal-gamma: got -1.0"):
+        ModularMaskedLM(None, -1.0)

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from pretrain.artefacts.body import Body
 from pretrain.artefacts.pair import build_pair, pair_body, sort_tensors
 from pretrain.base.errors import UserError
-from pretrain.electra.networks import SIZES, TYINGS, Electra, ElectraConfig, OffsetEmbedding, generator_config
+from pretrain.choices import ELECTRA_SIZES as SIZES
+from pretrain.choices import TYINGS
+from pretrain.electra.networks import Electra, ElectraConfig, OffsetEmbedding, generator_config
 from pretrain.electra.replacement import Sampling
 from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.forgetting import Forgetting, reset_lexicon

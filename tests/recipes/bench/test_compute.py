@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pretrain.recipe import PretrainRecipe
+from pretrain.settings import PretrainRecipe
 from recipes.bench.compute import main, operations
 from tests.recipes.demo.test_demo import RECIPES
 

@@ -9,7 +9,7 @@ import pytest
 from pretrain.base.config import load_recipe
 from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
-from pretrain.recipe import PretrainRecipe
+from pretrain.settings import PretrainRecipe
 from recipes.demo import seeds
 from recipes.demo.findings import _language_model, picture, write_findings
 from recipes.demo.journey import Plan, execute, plan
