@@ -152,8 +152,8 @@ def test_mistakes_are_told_before_training(world: Path, tmp_path: Path) -> None:
         ({"task": "xnil"}, r"unknown task 'xnil'"),
         ({"source_language": "qab"}, r"no train data in 'qab'"),
         ({"dev_split": "test"}, r"--dev-split test: the split that chooses"),
-        ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
-        ({"updates": 0, "epochs": 0}, r"expected a positive length"),
+        ({"batch_size": 0}, r"--batch-size: got 0, expected a whole number from 1"),
+        ({"updates": 0, "epochs": 0}, r"--epochs: got 0"),
         ({"max_length": 65}, r"--max-length 65 exceeds the body's 64 positions"),
         ({"warmup": 60}, r"--warmup-updates 60 must be smaller"),
     ):
