@@ -76,8 +76,8 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     Raises:
         UserError: a mistake in the settings or files, or an OUTPUT that holds something else or runs with other settings.
     """
-    if margin < 0:
-        raise UserError(f"--failed-margin {margin}: expected a share from 0 on")
+    if not 0 <= margin <= 1:
+        raise UserError(f"--failed-margin {margin}: expected a share from 0 to 1")
     output = Path(settings.output)
     common = plan(settings_of(settings, seeds[0]), quiet=True).stage.settings
     common.pop("seed")

@@ -7,7 +7,6 @@ From this declaration are made the trainer's configuration (`pretrain.trainer.co
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
@@ -268,11 +267,6 @@ def check(settings: Any, spell: Callable[[str], str] = str) -> None:
 def default_of(kind: type, name: str) -> Any:
     """The default of a setting; MISSING where there is none."""
     return declared(kind)[name].default
-
-
-def is_settings(kind: Any) -> bool:
-    """Whether a class is a dataclass of settings."""
-    return dataclasses.is_dataclass(kind) and all(KEY in one.metadata for one in fields(kind))
 
 
 def _floats(text: str) -> tuple[float, ...]:

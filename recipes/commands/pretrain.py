@@ -8,6 +8,8 @@ from pathlib import Path
 
 EXAMPLE = """example:
   relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en updates=4000 seed=2
+
+`relexify config pretrain [RECIPE.yaml]` prints every setting with its help, range and source.
 """
 
 

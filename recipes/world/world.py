@@ -159,6 +159,10 @@ def _describe(language: Language) -> dict[str, Any]:
     }
 
 
+MOST = 10**9
+"""Words of a text, pairs and questions of a split: more is a slip of the pen."""
+
+
 def write_world(
     output: str | Path,
     languages: Sequence[str] = CODES,
@@ -198,8 +202,8 @@ def write_world(
     questions_of = {"train": qa_train, "dev": qa_dev, "test": qa_test}
     check_sentences(qa_sentences)
     for name, size in (*sizes.items(), *pairs_of.items(), *((f"qa_{split}", n) for split, n in questions_of.items())):
-        if size < 0:
-            raise UserError(f"{name}: expected a size that is not negative, got {size}")
+        if not 0 <= size <= MOST:
+            raise UserError(f"{name}: got {size}, expected a size that is not negative, at most {MOST:,}")
     with atomic_folder(output, overwrite) as folder:
         (folder / "text").mkdir()
         (folder / "nli").mkdir()
