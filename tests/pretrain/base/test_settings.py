@@ -82,7 +82,8 @@ def test_a_setting_like_another_says_only_what_differs():
 
 def test_the_trainer_is_told_what_is_set_under_its_own_names():
     assert trainer_options(One("p"), "x") == {"the_rate": 0.5, "count": None}
-    assert trainer_options(One("p", count=3, files=("a", "b")), "x", "y") == {"the_rate": 0.5, "count": 3, "kind": "", "files": "a,b"}
+    given = One("p", count=3, files=("a", "b"))
+    assert trainer_options(given, "x", "y") == {"the_rate": 0.5, "count": 3, "kind": "", "files": "a,b"}
     assert (declared(One)["rate"].trainer_default, declared(One)["files"].trainer_default) == (0.1, "")
 
 
