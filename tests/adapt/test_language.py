@@ -250,3 +250,17 @@ def test_data_whose_dictionary_is_not_the_tokenizers_is_refused(journey, tmp_pat
     shutil.copy(journey / "data" / "qaa" / "prepare.json", tmp_path / "mixed" / "prepare.json")
     with pytest.raises(UserError, match=r"number their pieces differently"):
         task_for(journey, data=str(tmp_path / "mixed"))
+
+
+def test_what_config_prints_runs_as_the_options_do(journey, tmp_path, capsys):
+    from recipes.cli import main
+
+    given = {"body": journey / "en", "data": journey / "data" / "qab", "output": tmp_path / "o", "updates": 30, "batch_size": 4,
+             "tokens_per_sample": 32, "save_embeddings_at": "'5,10'"}
+    assert main(["config", "adapt", *(f"{name}={value}" for name, value in given.items())]) == 0
+    (tmp_path / "all.yaml").write_text(capsys.readouterr().out)
+    options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value).strip("'"))]
+    assert main(["adapt", *options, "--print-command"]) == 0
+    line = capsys.readouterr().out
+    assert main(["adapt", "--recipe", str(tmp_path / "all.yaml"), "--print-command"]) == 0
+    assert capsys.readouterr().out == line and "--save-embeddings-at 5,10 " in line

@@ -75,3 +75,16 @@ def test_paper_recipe_has_the_papers_setting():
     assert (loaded.updates, loaded.warmup, loaded.lr, loaded.forget_every) == (125_000, 10_000, 7e-4, 1000)
     assert loaded.batch_size * loaded.update_freq * 32 == 2048 and loaded.tokens_per_sample == 512
     assert (loaded.adam_betas, loaded.weight_decay, loaded.decay_all) == ("(0.9, 0.98)", 0.01, True)
+
+
+def test_what_config_prints_runs_as_the_recipe_does(prepared, tmp_path, capsys):
+    from recipes.cli import main
+
+    recipe = ROOT / "recipes" / "pretrain" / "demo-electra-forgetting.yaml"
+    words = [str(recipe), f"data={prepared}", f"output={tmp_path / 'o'}", "lr=2e-4"]
+    assert main(["config", "pretrain", *words]) == 0
+    (tmp_path / "all.yaml").write_text(capsys.readouterr().out)
+    assert main(["pretrain", *words, "--print-command"]) == 0
+    line = capsys.readouterr().out
+    assert main(["pretrain", str(tmp_path / "all.yaml"), "--print-command"]) == 0
+    assert capsys.readouterr().out == line and "--lr 0.0002 " in line
