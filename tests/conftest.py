@@ -1,7 +1,11 @@
 """Shared by all tests: the repository root is importable, each process computes on one thread, long files come first."""
 
+import importlib.util
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,8 +26,41 @@ LONG = ("recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/
         "pretrain/base/test_checkpoints.py", "tasks/test_evaluate.py", "adapt/test_language.py")
 """Files of half a minute and more, below tests/: the workers begin with them, so that none is left alone with one at the end."""
 
+WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "omegaconf", "yaml", "tqdm", "numpy"),
+        "train": ("torch", "safetensors.torch", "sentencepiece", "fairseq_cli.train")}
+"""Server of forked processes -> what it has imported, nothing of ours."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, all else as it was; within a file nothing moves."""
     rank = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path, len(LONG)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see tests/warm/."""
+    if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        return
+    warm, place = ROOT / "tests" / "warm", Path(tempfile.mkdtemp(prefix="warm-"))
+    path = os.environ.get("PYTHONPATH", "")
+    servers = [subprocess.Popen([sys.executable, str(warm / "server.py"), str(place / f"{name}.sock"), *modules], cwd="/",
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for name, modules in WARM.items() if importlib.util.find_spec(modules[-1].partition(".")[0])]
+    os.environ.update(RELEXIFY_WARM=str(place), RELEXIFY_WARM_MOUNTS=os.readlink("/proc/self/ns/mnt"),
+                      RELEXIFY_WARM_PATH=os.pathsep.join([str(ROOT), str(warm), path]),
+                      PYTHONPATH=os.pathsep.join(filter(None, [str(warm), path])))
+
+    def stop() -> None:
+        for server in servers:
+            server.kill()
+            server.wait()
+        shutil.rmtree(place, ignore_errors=True)
+
+    config.add_cleanup(stop)
+
+
+@pytest.fixture(autouse=True)
+def cold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is marked `cold` or `campaign` starts its processes from nothing; `killing.kill_at` does so by itself."""
+    if any(request.node.get_closest_marker(name) for name in ("cold", "campaign")):
+        monkeypatch.delenv("RELEXIFY_WARM", raising=False)

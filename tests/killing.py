@@ -13,6 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def cold() -> dict[str, str]:
+    """The environment of a process that is to be killed: it and its children are started, not forked from warm ones (tests/warm/)."""
+    return {name: value for name, value in os.environ.items() if name != "RELEXIFY_WARM"}
+
+
 def relexify(*words: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
     """Runs `relexify …` in a process of its own and returns what it said."""
     return subprocess.run([sys.executable, "-m", "recipes.cli", *map(str, words)], cwd=ROOT, capture_output=True,
@@ -37,7 +42,8 @@ def kill_finetune_at(update: int, log: Path, settings: object) -> str:
 
 
 def _killed(command: list[str], update: int, log: Path) -> str:
-    child = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env=cold())
     limit = time.monotonic() + 300
     while f'"valid_num_updates": "{update}"' not in (log.read_text(errors="replace") if log.exists() else ""):
         assert child.poll() is None and time.monotonic() < limit, log.read_text() if log.exists() else "no log"

@@ -15,7 +15,7 @@ import pytest
 from recipes.report.build import load as load_report
 from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
-from tests.killing import ROOT
+from tests.killing import ROOT, cold
 
 pytest.importorskip("snakemake")
 pytest.importorskip("fairseq")
@@ -41,8 +41,8 @@ def run_words(folder: Path) -> list[object]:
     return ["run", folder / "small.yaml", "--output", folder / "run", "--cores", 2, "--quiet"]
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "recipes.cli", *map(str, run_words(folder))], cwd=ROOT,
+def start(folder: Path, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "recipes.cli", *map(str, run_words(folder))], cwd=ROOT, env=environment,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -68,7 +68,7 @@ def test_killed_and_repeated_it_finishes_with_the_same_bytes(finished):
             shutil.rmtree(job.output)
 
     log = adaptation.output.with_name(adaptation.output.name + ".training") / "train.log"
-    child = start(finished)
+    child = start(finished, cold())
     limit = time.monotonic() + 900
     while '"valid_num_updates": "12"' not in (log.read_text(errors="replace") if log.exists() else ""):
         assert child.poll() is None and time.monotonic() < limit
