@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def cold() -> dict[str, str]:
-    """The environment of a process that is to be killed: it and its children are started, not forked from warm ones (tests/warm/)."""
+    """The environment of a process that is to be killed: it and its children are started, not forked (tests/warm/)."""
     return {name: value for name, value in os.environ.items() if name != "RELEXIFY_WARM"}
 
 
