@@ -21,6 +21,10 @@ COMMITTING = "committing.json"
 """In a training folder: which folder is about to become the output. Where the output is that folder, only cleaning up is left."""
 
 
+_unfinished: list[Path] = []
+"""The temporary folders that this process is writing."""
+
+
 def sync(path: str | Path) -> None:
     """Writes what is cached of a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -59,29 +63,34 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Yields a temporary sibling folder; on success its files are synced and it takes the name `path`.
 
     The output is claimed as long as this lasts, so that no second process makes it; whether it exists is asked before the
-    first and after the last write.
+    first and after the last write. An artefact that is saved into another, unfinished one is whole when that is.
 
     Raises:
         UserError: `path` exists and `overwrite` is false, or it holds something of another kind than what was written; another
             process is making it; or the disk or the rights refuse it. An existing empty folder counts as absent.
     """
     path = Path(path)
+    if any(path.absolute().is_relative_to(whole) for whole in _unfinished):
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        return
     with claimed(path), _told(path):
         refuse_existing(path, overwrite)
         if path.is_file():
             raise UserError(f"{path}: is a file, and the output is a folder; name another --output")
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        _unfinished.append(temporary.absolute())
         try:
             yield temporary
             temporary.chmod(0o755)
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file():
-                    sync(file)
+            for place in sorted(temporary.rglob("*")):
+                sync(place)
             sync(temporary)
             kind = kind_of(temporary)
             refuse_existing(path, overwrite, kind.name if kind else "")
             replace_folder(temporary, path)
         finally:
+            _unfinished.remove(temporary.absolute())
             shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -151,7 +151,9 @@ def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] 
     for name in pending:
         _write_job(plan.jobs[name], plan, root, shared)
     write_json(root / "plan.json", {
-        "command": shlex.join([sys.executable, "-m", "recipes.workflow.job", str(root.resolve())]),
+        # Snakemake takes braces in a command for its own
+        "command": shlex.join([sys.executable, "-m", "recipes.workflow.job", str(root.resolve())])
+        .replace("{", "{{").replace("}", "}}"),
         "wanted": [name for name in plan.wanted(only) if name in todo],
         "needs": {name: [need for need in plan.jobs[name].needs if need in todo] for name in pending},
         "stages": {stage: _resources(plan.recipe.resources[stage]) for stage in STAGES}})

@@ -20,7 +20,7 @@ from tests.campaign.trial import attempt, draw, trial
 STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
 ROUND = (*STAGES, *STAGES, "overwrite", *STAGES, *STAGES, "run")
 """Stages of a round of trials."""
-TOGETHER = 3
+TOGETHER = 4
 """Kills of a trial, unless its command is done before."""
 
 
@@ -59,8 +59,10 @@ def campaign(folder: Path, kills: int, seed: int = 1, jobs: int = 1, names: tupl
     folder = folder.resolve()
     lay_out(folder)
     known = stages(folder)
-    needed = [name for name in known if name in names or name not in ("overwrite", "run")]
-    cost = {name: undisturbed(known[name], folder) for name in needed}
+    needed = set(names)
+    while more := {need for name in needed for need in known[name].needs} - needed:
+        needed |= more
+    cost = {name: undisturbed(known[name], folder) for name in known if name in needed}
     notes = folder / "trials.jsonl"
     done = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
     number = max((one["number"] for one in done), default=-1) + 1

@@ -29,6 +29,7 @@ class Stage:
         moments: names of `FINISH` that it has.
         keeps: whether `out.training` stays.
         begins_from: stage whose undisturbed folder it starts from.
+        needs: stages whose undisturbed outputs it reads.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage:
     moments: tuple[str, ...] = ("export", "rename")
     keeps: bool = False
     begins_from: str = ""
+    needs: tuple[str, ...] = ()
 
 
 TRAINING = tuple(FINISH)
@@ -83,16 +85,17 @@ def stages(folder: Path) -> dict[str, Stage]:
     found = [
         Stage("prepare-en", prepare("qaa")),
         Stage("prepare", prepare("qab")),
-        Stage("pretrain", pretrain, moments=TRAINING, keeps=True),
-        Stage("overwrite", [*pretrain, "--overwrite"], keeps=True, begins_from="pretrain"),
+        Stage("pretrain", pretrain, moments=TRAINING, keeps=True, needs=("prepare-en",)),
+        Stage("overwrite", [*pretrain, "--overwrite"], keeps=True, begins_from="pretrain", needs=("pretrain",)),
         Stage("adapt", ["adapt", "--body", str(made["pretrain"]), "--data", str(made["prepare"]), "--output", "out", "--updates",
                         str(LAST), "--batch-size", "4", "--tokens-per-sample", "64", "--validate-every", "8",
-                        "--save-embeddings-at", "8,20,32", *common], moments=TRAINING),
+                        "--save-embeddings-at", "8,20,32", *common], moments=TRAINING, needs=("prepare", "pretrain")),
         Stage("finetune", ["finetune", "--body", str(made["pretrain"]), "--task", "xnli", "--data", f"{world}/nli", "--output",
                            "out", "--updates", str(LAST), "--validate-every", "8", "--batch-size", "4", *common],
-              moments=TRAINING),
+              moments=TRAINING, needs=("pretrain",)),
         Stage("evaluate", ["evaluate", "--body", str(made["finetune"]), "--embedding", str(made["pretrain"]), "--embedding",
-                           str(made["adapt"]), "--task", "xnli", "--split", "test", "--data", f"{world}/nli", "--output", "out"]),
+                           str(made["adapt"]), "--task", "xnli", "--split", "test", "--data", f"{world}/nli", "--output", "out"],
+              needs=("adapt", "finetune")),
         Stage("run", ["run", str(folder / "run.yaml"), "--output", "run", "--cores", "2", "--quiet"], result="store", moments=()),
     ]
     return {stage.name: stage for stage in found}

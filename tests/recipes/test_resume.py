@@ -82,6 +82,18 @@ def test_pretrain_killed_between_two_resets_resumes_exactly(data, whole, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_finished_pretraining_repeated_with_overwrite_is_the_same(whole, data):
+    """60 updates are a multiple of K: one update more would begin an episode and reset the embedding."""
+    log = (whole.with_name("en.training") / "train.log").read_text()
+    before = {path: path.read_bytes() for path in sorted(whole.rglob("*")) if path.is_file()}
+    verb, recipe, *rest = pretrain(data, whole)
+    for _ in range(2):
+        again = relexify(verb, recipe, f"tensorboard={whole.parent / 'tb'}", *rest, "--overwrite")
+        assert again.returncode == 0, again.stderr
+    assert {path: path.read_bytes() for path in sorted(whole.rglob("*")) if path.is_file()} == before
+    assert (whole.with_name("en.training") / "train.log").read_text() == log
+
+
 def test_adapt_killed_and_repeated_is_exact(data, whole, tmp_path):
     def words(output: Path) -> list[object]:
         return ["adapt", "--body", whole, "--data", data / "qab", "--output", output, "--updates", 40, "--batch-size", 4,

@@ -191,6 +191,36 @@ def test_overwrite_throws_the_old_runs_away(world: Path, tmp_path: Path, monkeyp
     assert {path.name for path in (tmp_path / "x").iterdir()} == {"seed-3", "seeds.json", "settings.json"}
 
 
+def test_overwrite_leaves_the_old_runs_until_the_new_ones_are_whole(world: Path, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    def stub(one: Any, **_: Any) -> Body:
+        if one.seed == 4 and not trained:
+            trained.append(one.seed)
+            raise KeyboardInterrupt
+        body_of(0.9).save(one.output)
+        return body_of(0.9)
+
+    trained: list[int] = []
+    monkeypatch.setattr(module, "finetune", stub)
+    finetune_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
+    before = (tmp_path / "x" / "seeds.json").read_text()
+    with pytest.raises(KeyboardInterrupt):
+        finetune_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
+    with pytest.raises(UserError, match="layer-decay"):
+        finetune_seeds(settings(world, tmp_path / "x", layer_decay=7.0), [1], overwrite=True, quiet=True)
+    assert (tmp_path / "x" / "seeds.json").read_text() == before
+    finetune_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {"seed-3", "seed-4", "seeds.json", "settings.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_overwrite_replaces_runs_over_seeds_only(world: Path, tmp_path: Path) -> None:
+    body_of(0.9).save(tmp_path / "x")
+    with pytest.raises(UserError, match="holds a task body, and --overwrite replaces runs over seeds only"):
+        finetune_seeds(settings(world, tmp_path / "x"), [1], overwrite=True, quiet=True)
+    assert (tmp_path / "x" / "body.json").exists()
+
+
 def test_changed_runs_are_found_by_inspect(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "finetune", lambda one, **_: (body_of(0.9).save(one.output), body_of(0.9))[1])
     finetune_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
