@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapt.settings import OBJECTIVES, AdaptSettings
-from pretrain.artefacts.body import ELECTRA, Body
+from pretrain.artefacts.body import DRAWN, ELECTRA, Body
 from pretrain.base.errors import UserError, unknown
 from pretrain.settings import PretrainRecipe
 
@@ -53,6 +53,9 @@ def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
     if body.task:
         raise UserError(f"{place} is a task body ({body.task['name']}); languages are adapted to the pre-trained body "
                         "it descends from, and work with all its task bodies")
+    if body.made.get("head") == DRAWN:
+        raise UserError(f"{place}: its LM head was drawn when it was imported and never trained, so no embedding can be learned "
+                        "against it; train the head first (relexify pretrain RECIPE from=…), or import a model that has one")
     if name and name not in OBJECTIVES:
         raise unknown("objective", name, OBJECTIVES)
     if body.backbone != ELECTRA:
@@ -93,7 +96,7 @@ def criterion_options(objective: Objective, settings: AdaptSettings, body: Body)
                                 "leave it out" + (", or say --objective joint" if body.backbone == ELECTRA else ""))
     if body.backbone != ELECTRA:
         return {"criterion": "modular_masked_lm"}
-    recipe = body.made.get("recipe") or {}
+    recipe = body.recipe
     found: dict[str, Any] = {"criterion": "modular_replaced_token"}
     for name in INHERITED:
         if name in recipe:
@@ -110,9 +113,9 @@ def weight(settings: AdaptSettings, body: Body) -> float:
     """lambda: as asked for, else as in pre-training, else the paper's 50."""
     if settings.rtd_weight >= 0:
         return settings.rtd_weight
-    return float((body.made.get("recipe") or {}).get("rtd_weight", PretrainRecipe.rtd_weight))
+    return float(body.recipe.get("rtd_weight", PretrainRecipe.rtd_weight))
 
 
 def mask_policy(settings: AdaptSettings, body: Body) -> str:
     """How tokens are hidden: as asked for, else as in pre-training, else RoBERTa's way."""
-    return settings.mask_policy or str((body.made.get("recipe") or {}).get("mask_policy", PretrainRecipe.mask_policy))
+    return settings.mask_policy or str(body.recipe.get("mask_policy", PretrainRecipe.mask_policy))

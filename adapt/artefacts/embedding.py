@@ -23,6 +23,8 @@ FORMAT = "relexify-embedding"
 VERSION = 1
 EXTRA = "extra."
 """Prefix of the extras' names in `embedding.safetensors`."""
+FOREIGN = "foreign_rows"
+"""Name there of the map to the rows of the model that an embedding was imported from."""
 GENERATOR = "generator."
 """Prefix there of what only the generator of an ELECTRA pair uses."""
 
@@ -43,6 +45,7 @@ class Embedding:
         generator: for an ELECTRA body, what only its generator uses: `weight` [V, E] where its table is not the
             discriminator's, `hardness_bias` [V] where it has a hardness head. `weight` above is the discriminator's table,
             `bias` the generator's output bias.
+        foreign: for an imported embedding, the row that each row had in the model it comes from [V], -1 for a drawn one.
     """
 
     weight: Tensor
@@ -53,6 +56,7 @@ class Embedding:
     made: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, Tensor] = field(default_factory=dict)
     generator: dict[str, Tensor] = field(default_factory=dict)
+    foreign: Tensor | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.tokenizer.vocabulary)
@@ -63,7 +67,8 @@ class Embedding:
     @property
     def tensors(self) -> dict[str, Tensor]:
         return {"weight": self.weight, "bias": self.bias, **{EXTRA + name: t for name, t in self.extras.items()},
-                **{GENERATOR + name: t for name, t in self.generator.items()}}
+                **{GENERATOR + name: t for name, t in self.generator.items()},
+                **({FOREIGN: self.foreign} if self.foreign is not None else {})}
 
     @property
     def width(self) -> int:
@@ -135,5 +140,8 @@ class Embedding:
                                 "mixed up: copy the folder again")
         return cls(tensors["weight"], tensors["bias"], tokenizer, record["language"], record["lineage"],
                    record.get("made") or {},
-                   *({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-                     for prefix in (EXTRA, GENERATOR)))
+                   _under(tensors, EXTRA), _under(tensors, GENERATOR), tensors.get(FOREIGN))
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

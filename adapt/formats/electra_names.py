@@ -1,7 +1,7 @@
 """Tensor names of our ELECTRA networks beside those of transformers' ElectraForPreTraining and ElectraForMaskedLM.
 
 The layers have the names of RoBERTa's, so `adapt.formats.names` supplies them. Everything passes bit for bit except positions:
-ours have two unused rows in front (fairseq's numbering), and token types, which ours lack, are folded into them.
+ours have two unused rows in front (fairseq's numbering), and token types that are all the same are folded into them.
 Names of the other side: transformers `models/electra/modeling_electra.py`.
 """
 
@@ -26,6 +26,7 @@ POSITIONS = "electra.embeddings.position_embeddings.weight"
 TOKEN_TYPES = "electra.embeddings.token_type_embeddings.weight"
 OUTPUT_COPY = "generator_lm_head.weight"
 OUR_POSITIONS = "encoder.embed_positions.weight"
+OUR_SEGMENTS = "encoder.embed_segments.weight"
 UNUSED = PAD + 1
 """Rows of our position table before that of the first token."""
 
@@ -60,8 +61,8 @@ def pairs(kind: str, layers: int, projected: bool) -> Iterator[tuple[str, tuple[
 def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None = None) -> dict[str, Tensor]:
     """Our names from the state dict of transformers' network of this kind.
 
-    Row 0 of the token types is what every token of an unsegmented text gets; both are summed before the LayerNorm, so
-    adding it to the positions is exact up to rounding.
+    Two token types that differ are a body of two segments. One, or two of the same, is what every token gets: it is summed with
+    the positions before the LayerNorm, so adding it to them is exact up to rounding.
 
     Args:
         unused: the rows [2, E] to put before the positions; zeros where None.
@@ -78,7 +79,9 @@ def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None =
     found = to_ours(pairs(kind, count_layers(state), _PROJECTION[1] + "weight" in given), given)
     result = found.check(f"the tensors are not those of {CLASSES[kind]}")
     positions = result[OUR_POSITIONS]
-    if types is not None and bool(types[0].any()):
+    if types is not None and len(types) == 2 and not torch.equal(types[0], types[1]):
+        result[OUR_SEGMENTS] = types
+    elif types is not None and bool(types[0].any()):
         positions = positions + types[0]
     first = positions.new_zeros(UNUSED, positions.size(1)) if unused is None else unused.to(positions)
     result[OUR_POSITIONS] = torch.cat([first, positions])
@@ -86,13 +89,15 @@ def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None =
 
 
 def to_electra(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse: the state dict of transformers' network, with two token types of zeros.
+    """The inverse: the state dict of transformers' network, with two token types of zeros where the body has one segment.
 
     Raises:
         UserError: tensors are missing, or have no counterpart there (relative positions).
     """
+    state = dict(state)
+    types = state.pop(OUR_SEGMENTS, None)
     found = to_theirs(pairs(kind, count_layers(state), _PROJECTION[0] + "weight" in state), state)
     result = found.check(f"the {kind} cannot be written with Hugging Face's names", f"without counterpart in {CLASSES[kind]}")
     result[POSITIONS] = result[POSITIONS][UNUSED:]
-    result[TOKEN_TYPES] = torch.zeros_like(result[POSITIONS][:1]).repeat(2, 1)
+    result[TOKEN_TYPES] = torch.zeros_like(result[POSITIONS][:1]).repeat(2, 1) if types is None else types
     return result

@@ -28,8 +28,8 @@ MISSING_ROWS = ("error", "draw")
 LARGEST_PADDING = 64
 """Tables padded to a multiple of 8 for tensor cores hold at most this many rows that no symbol has."""
 
-_NO_TOKENIZER = ("only checkpoints with a SentencePiece tokenizer (XLM-R and its like) can become an embedding module; "
-                 "roberta.base and roberta.large use GPT-2's byte-level BPE: take the body alone with --body-only")
+_NO_TOKENIZER = ("an embedding module needs the checkpoint's tokenizer: sentencepiece.bpe.model of XLM-R and its like, GPT-2's "
+                 "encoder.json with vocab.bpe beside it of roberta.base; or take the body alone with --body-only")
 
 
 def read_dictionary(path: str | Path) -> dict[str, int]:
@@ -241,13 +241,20 @@ def _code(language: str) -> str:
 def _embedding(weight: Tensor, bias: Tensor, dict_txt: Path, model: str | Path,
                missing: str) -> tuple[tuple[Tensor, Tensor, Tokenizer], int, int]:
     """(weight, bias, tokenizer), rows drawn, symbols of the dictionary that the tokenizer does not have."""
-    from adapt.text.tokenizer import Tokenizer
+    from adapt.text.tokenizer import JSON_NAME, Tokenizer
 
     rows = read_dictionary(dict_txt)
+    written = len(rows)
     ordinary = [symbol for symbol, row in rows.items() if row > 3 and symbol != "<mask>"]
-    if ordinary and sum(s.isascii() and s.isdigit() for s in ordinary) > 0.9 * len(ordinary):
+    numbers = ordinary and sum(s.isascii() and s.isdigit() for s in ordinary) > 0.9 * len(ordinary)
+    tokenizer = Tokenizer.load(model)
+    if numbers and tokenizer.file_name != JSON_NAME:
         raise UserError(f"{dict_txt}: its symbols are numbers ({', '.join(ordinary[:3])}, …), those of GPT-2's "
                         f"byte-level BPE; {_NO_TOKENIZER}")
-    tokenizer = Tokenizer.load(model)
+    if numbers:  # GPT-2's ids, written out, are fairseq's symbols; its own special tokens stand beside them
+        symbols = tokenizer.vocabulary.symbols
+        named = {symbol: str(index) for symbol, index in zip(symbols[4:-1], tokenizer.file_ids[4:-1], strict=True)}
+        named |= {symbol: symbol for symbol in (*symbols[:4], symbols[-1])}
+        rows = {symbol: rows[name] for symbol, name in named.items() if name in rows}
     new_weight, new_bias, drawn = align_rows(weight, bias, rows, tokenizer, str(dict_txt), missing)
-    return (new_weight, new_bias, tokenizer), drawn, len(rows) - (len(tokenizer.vocabulary) - drawn)
+    return (new_weight, new_bias, tokenizer), drawn, written - (len(tokenizer.vocabulary) - drawn)

@@ -8,7 +8,7 @@ This module imports nothing heavy by itself: the command line reads it for `--he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +34,12 @@ class Network:
         folder: where its files are.
         config: its shape.
         tensors: as `Discriminator.state_dict()` or `Generator.state_dict()`, rows in the model's own order.
-        second_type: it adds another vector to tokens of the second segment than to those of the first.
     """
 
     name: str
     folder: Path
     config: EncoderConfig
     tensors: dict[str, Tensor]
-    second_type: bool
 
 
 def read_network(name: str, kind: str) -> Network:
@@ -52,7 +50,7 @@ def read_network(name: str, kind: str) -> Network:
     """
     import torch
 
-    from adapt.formats.electra_names import TOKEN_TYPES, from_electra
+    from adapt.formats.electra_names import OUR_SEGMENTS, from_electra
     from adapt.formats.huggingface.folder import OWN_ROWS, locate_model, read_config, read_tensors, shape_of
     from pretrain.artefacts.tensors import load_tensors
     from pretrain.electra.networks import Discriminator, Generator
@@ -71,6 +69,8 @@ def read_network(name: str, kind: str) -> Network:
         tensors = from_electra(kind, state, unused)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
+    if OUR_SEGMENTS in tensors:
+        shape = replace(shape, segments=2)
     with torch.device("meta"):
         expected = (Discriminator if kind == "discriminator" else Generator)(shape, config["vocab_size"]).state_dict()
     for key, tensor in expected.items():
@@ -78,8 +78,7 @@ def read_network(name: str, kind: str) -> Network:
             got = tuple(tensors[key].shape) if key in tensors else "missing"
             raise UserError(f"{name}: {key} is {got}, config.json needs {tuple(tensor.shape)}; take both files from one "
                             "checkpoint")
-    types = state.get(TOKEN_TYPES)
-    return Network(name, folder, shape, tensors, types is not None and not torch.equal(types[:1].expand_as(types), types))
+    return Network(name, folder, shape, tensors)
 
 
 def tying_of(one: Network, two: Network) -> str:
@@ -119,25 +118,22 @@ def body_of(one: Network, two: Network | None, made: dict[str, Any]) -> Body:
 
 
 def embedding_of(one: Network, two: Network | None, body: Body, language: str, tokenizer: str | None) -> Embedding:
-    """The embedding module: the model's own where it has a SentencePiece model, else a start for one.
+    """The embedding module: the model's own, or a start for one.
 
     Args:
         tokenizer: a SentencePiece model of the user's for a model with WordPiece: special tokens and pieces that WordPiece
-            writes the same way get the model's rows, the others are drawn.
+            writes the same way get the model's rows, the others are drawn. None for the model's own tokenizer.
     """
     from adapt.artefacts.embedding import Embedding
     from adapt.formats.fairseq import take_rows
     from adapt.formats.huggingface.rows import read_rows
-    from adapt.text.tokenizer import Tokenizer
+    from adapt.text.tokenizer import JSON_NAME, Tokenizer
     from pretrain.base.language import check_language
     from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 
     vocabulary = read_rows(one.folder)
-    if tokenizer is None and vocabulary.model is None:
-        raise UserError(f"{one.name}: its tokenizer is no SentencePiece model (WordPiece, probably), so there is no "
-                        "embedding to write; take the body alone with --body-only, or name a SentencePiece model of the "
-                        "language with --tokenizer to start an embedding from the rows that both spell alike")
-    pieces = Tokenizer.load(tokenizer or vocabulary.model or "")
+    own = next((one.folder / name for name in ("tokenizer.json", "vocab.txt") if (one.folder / name).is_file()), one.folder)
+    pieces = Tokenizer.load(tokenizer or vocabulary.model or own)
     weight = one.tensors[EMBEDDING_WEIGHT]
     needed = max(vocabulary.rows.values()) + 1
     if vocabulary.assumed and needed != len(weight):
@@ -146,6 +142,8 @@ def embedding_of(one: Network, two: Network | None, body: Body, language: str, t
     rows, symbols = vocabulary.rows, pieces.vocabulary.symbols
     if tokenizer is not None and vocabulary.model is None:
         rows = vocabulary.for_pieces(symbols)
+    if tokenizer is None and pieces.file_name == JSON_NAME:
+        rows = {symbol: int(row) for symbol, row in zip(symbols, pieces.file_ids, strict=True) if row >= 0}
     rows = {symbol: rows[symbol] for symbol in symbols if symbol in rows}
     absent = [symbol for symbol in symbols if symbol not in rows]
     if absent and tokenizer is None:
@@ -205,4 +203,4 @@ def import_electra(discriminator: str, generator: str | None, output: str | Path
         body.save(folder / "body")
         if embedding is not None:
             embedding.save(folder / "embedding")
-    return {"body": body, "embedding": embedding, "second_type": one.second_type or (two is not None and two.second_type)}
+    return {"body": body, "embedding": embedding}

@@ -62,7 +62,7 @@ class FrozenPair(PartlyTrained, FairseqElectra):
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "FrozenPair":
-        recipe = task.body.made.get("recipe") or {}
+        recipe = task.body.recipe
         prior_V = None
         if task.body.generator is None and recipe.get("generator") != "uniform":
             prior_V = unigram(task.vocabulary.counts)

@@ -24,6 +24,8 @@ FORMAT = "relexify-body"
 VERSION = 1
 HEADS = "heads."
 """Prefix of the tensors of task heads; the LM head keeps its own name and stays with the body."""
+DRAWN = "drawn"
+"""`made.head` of a body whose LM head was drawn and not trained: the model it was imported from has none."""
 ROBERTA, ELECTRA = "roberta", "electra"
 """Backbones: a masked language model, or the discriminator of a pair."""
 
@@ -102,6 +104,12 @@ class Body:
             if name not in VOCABULARY_INDEXED
         }
         return cls(model.encoder.config, tensors, **record)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings of its pre-training; empty where they are not known, as of an imported body."""
+        found = self.made.get("recipe")
+        return found if isinstance(found, dict) else {}
 
     def record(self) -> dict[str, Any]:
         """The content of `body.json`."""

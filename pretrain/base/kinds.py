@@ -50,13 +50,13 @@ def _models(folder: Path) -> bool:
 
 KINDS = (
     Kind("prepared text", _has("prepare.json"),
-         ("prepare.json", "tokenizer.model", "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx")),
+         ("prepare.json", "tokenizer.model", "tokenizer.json", "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx")),
     Kind("a body with an embedding", _has("body/body.json"), ("body/", "embedding/", "curves.json", "training.json")),
     Kind("a body", _body(task=False), ("body.json", "body.safetensors", "generator.safetensors", "curves.json")),
     Kind("a task body", _body(task=True),
          ("body.json", "body.safetensors", "generator.safetensors", "curves.json", "embedding/")),
     Kind("an embedding", _has("embedding.json"),
-         ("embedding.json", "embedding.safetensors", "tokenizer.model", "README.md", "curves.json", "at/")),
+         ("embedding.json", "embedding.safetensors", "tokenizer.model", "tokenizer.json", "README.md", "curves.json", "at/")),
     Kind("scores", _has("results.json"), ("results.json", "*/")),
     Kind("runs over seeds", lambda folder: _has("settings.json")(folder) and
          (_has("seeds.json")(folder) or any(folder.glob("seed-*"))),

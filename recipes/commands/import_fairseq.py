@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("checkpoint", metavar="model.pt", help="fairseq checkpoint of a RoBERTa or XLM-R model")
     add("--output", required=True, metavar="DIR", help="folder to write: DIR/body and DIR/embedding")
     add("--dict", metavar="FILE", help="the checkpoint's dict.txt")
-    add("--sentencepiece", metavar="FILE", help="the checkpoint's SentencePiece model")
+    add("--sentencepiece", metavar="FILE", help="the checkpoint's SentencePiece model, or GPT-2's "
+        "encoder.json with vocab.bpe beside it")
     add("--language", metavar="CODE", help="BCP-47 code of the embedding, such as en; mul for a multilingual one")
     add("--body-only", action="store_true", help="write the body alone (models without SentencePiece: roberta.base)")
     add("--heads", type=int, metavar="N", help="attention heads, where the checkpoint does not say")

@@ -42,6 +42,4 @@ def run(args: argparse.Namespace) -> int:
         drawn = embedding.made["rows_drawn"]
         print(f"{args.output}/embedding: {len(embedding.weight):,} rows" + (
             f", {drawn:,} of them drawn: a start for adapt, not the embedding this model was trained with" if drawn else ""))
-    if report["second_type"]:
-        print("note: the model tells a second segment from the first (token types); bodies here have one, the first")
     return 0

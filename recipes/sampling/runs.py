@@ -85,7 +85,7 @@ def load_runs(bodies: Sequence[str], embeddings: Sequence[str] = ()) -> list[Run
         if same and same[0].head != body.generator.hardness:
             raise UserError(f"{path}: its hardness head is {body.generator.hardness!r}, that of {same[0].name} in the same arm "
                             f"{arm!r} is {same[0].head!r}; give it an arm of its own")
-        recipe = body.made.get("recipe") or {}
+        recipe = body.recipe
         found.append(Run(arm, names[number], body_path, embedding_path, body.generator.hardness, {
             "arm": arm, "run": names[number], "body": str(body_path), "body_fingerprint": identity[0],
             "embedding": str(embedding_path), "embedding_fingerprint": identity[1], "language": embedding.language,

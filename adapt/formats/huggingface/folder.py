@@ -140,10 +140,13 @@ def _read(path: Path) -> dict[str, Tensor]:
         tensors = load_tensors(path, "the tensors of a model")
     else:
         import pickle
+        import warnings
 
         require_file(path, "the tensors of a model")
         try:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is odd about a pickle is said in the error
+                tensors = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
             reason = (str(error).splitlines() or ["damaged"])[0]
             raise UserError(f"{path}: could not be read as plain tensors ({reason}); copy it again, or save the model as "
