@@ -13,7 +13,7 @@ from tests.campaign.__main__ import campaign, figures, planned
 from tests.campaign.stages import FINISH, lay_out, stages
 from tests.campaign.trial import draw, trial
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+pytestmark = [pytest.mark.cold, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")]
 
 
 @pytest.mark.slow

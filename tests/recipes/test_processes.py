@@ -16,6 +16,7 @@ from pretrain.base.checkpoints import load_checkpoint
 from tests.killing import ROOT, relexify
 
 pytest.importorskip("fairseq")
+pytestmark = pytest.mark.cold
 OLD = ROOT / "tests" / "fixtures" / "artefacts"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from pretrain.base import leash
 
+pytestmark = pytest.mark.cold
 ROOT = Path(__file__).resolve().parents[3]
 FILE = str(Path(leash.__file__))
 PARENT = """
