@@ -20,7 +20,7 @@ from pretrain.artefacts.body import ELECTRA, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import read_json, training_folder, write_json
+from pretrain.base.files import read_object, training_folder, write_json
 from pretrain.base.settings import check, option, trainer_options
 from pretrain.recipe import data_hash
 from pretrain.schedule import Polynomial
@@ -98,7 +98,7 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
     body = Body.load(locate(settings.body, "body"))
     updates = int(state["optimizer_history"][-1]["num_updates"])
     held_out = next((point for point in curve if point["update"] == updates), {})
-    prepared = read_json(Path(settings.data) / "prepare.json", "the record of prepared data")
+    prepared = read_object(Path(settings.data) / "prepare.json", "the record of prepared data")
     made = {
         "initialiser": settings.initialiser, "special_rows": settings.special_rows, "seed": settings.seed,
         "updates": updates, "planned_updates": settings.updates, "tokens_per_update": settings.tokens_per_update,
@@ -111,4 +111,4 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
         made.update(objective=objective.name, tying=objective.tying, rtd_start=settings.rtd_start,
                     rtd_weight=weight(settings, body) if objective.name != "mlm" else 0.0,
                     **{f"held_out_{name}": held_out.get(name) for name in ("mlm_loss", "rtd_loss", "rtd_auc")})
-    return Embedding.of_state(tensors, body.backbone, Tokenizer.load(settings.data), prepared["language"], body.lineage, made)
+    return Embedding.of_state(tensors, body.backbone, Tokenizer.load(settings.data), prepared.language(), body.lineage, made)

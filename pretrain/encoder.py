@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.base.errors import UserError
+from pretrain.base.records import Record
 from pretrain.base.vocabulary import PAD
 
 INIT_STD = 0.02
@@ -61,12 +62,25 @@ class EncoderConfig:
         return {name: value for name, value in asdict(self).items() if name != "segments" or value != 1}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> EncoderConfig:
+    def from_record(cls, values: Record) -> EncoderConfig:
+        """The shape in a record's `architecture`; a missing field has its default.
+
+        Raises:
+            UserError: a field that is unknown, or whose value no encoder can have.
+        """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise UserError(f"unknown architecture fields {unknown}; written by a newer version of relexify?")
-        return cls(**values)
+            raise UserError(f"{values.place}: unknown fields {unknown}; written by a newer version of relexify?")
+        for name in values:
+            if name == "norm_eps":
+                values.number(name)
+            else:
+                values.integer(name, 0 if name.startswith("relative") else 1, 2**31 - 1)
+        try:
+            return cls(**values)
+        except UserError as error:
+            raise UserError(f"{values.place}: {error}") from None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
-from pretrain.base.files import read_json, require_file, require_folder, sha256_file
+from pretrain.base.files import read_object, require_file, require_folder, sha256_file
 from pretrain.base.settings import check as check_settings
 from pretrain.base.settings import default_of, trainer_options
 from pretrain.forgetting import Forgetting
@@ -95,12 +95,12 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
 
 def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
     """What `body.json` says about how the body was made."""
-    prepared = read_json(Path(recipe.data) / "prepare.json", "the record of prepared data")
+    prepared = read_object(Path(recipe.data) / "prepare.json", "the record of prepared data")
     return {
         "recipe": recorded(recipe),
         "seed": recipe.seed,
         "updates": recipe.updates,
-        "language": prepared["language"],
+        "language": prepared.language(),
         "tokens_per_update": recipe.batch_size * recipe.tokens_per_sample * recipe.update_freq * recipe.processes * recipe.nodes,
         "forgetting": forgetting(recipe).to_dict(),
         "data_sha256": data_hash(recipe.data),

@@ -22,7 +22,7 @@ from pretrain.artefacts.body import Body
 from pretrain.artefacts.tensors import fingerprint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import atomic_folder, read_json, refuse_existing, write_json
+from pretrain.base.files import atomic_folder, read_object, refuse_existing, write_json
 from pretrain.choices import PRECISIONS
 from tasks.definition import Task, standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
@@ -117,11 +117,7 @@ class Cell(Generic[Data]):
 
 def embedding_language(path: Path) -> str:
     """The language of an embedding, from its record alone."""
-    record = read_json(path / "embedding.json", "the record of an embedding (embedding.json)")
-    language = record.get("language") if isinstance(record, dict) else None
-    if not isinstance(language, str):
-        raise UserError(f"{path / 'embedding.json'}: it names no language; is this an embedding?")
-    return language
+    return read_object(path / "embedding.json", "the record of an embedding (embedding.json)").language()
 
 
 def by_language(embeddings: Sequence[str | Path]) -> dict[str, Path]:

@@ -102,8 +102,8 @@ def _train(settings: FinetuneSettings, seeds: Sequence[int], common: dict[str, A
     sweep_files(output)
     done = []
     if (output / SEEDS).exists():
-        record = read_record(output / SEEDS, "the record of runs over seeds", SEEDS_FORMAT, SEEDS_VERSION)
-        done = [run["seed"] for run in record["runs"]]
+        earlier = read_record(output / SEEDS, "the record of runs over seeds", SEEDS_FORMAT, SEEDS_VERSION)
+        done = [run.integer("seed") for run in earlier.tables("runs")]
     bodies = {}
     for seed in sorted({*done, *seeds}):
         one = settings_of(settings, seed)

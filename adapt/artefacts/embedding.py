@@ -14,7 +14,7 @@ from adapt.artefacts.card import model_card
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import ELECTRA
 from pretrain.artefacts.pair import sort_tensors
-from pretrain.artefacts.tensors import fingerprint, load_tensors, save_tensors
+from pretrain.artefacts.tensors import check_floats, fingerprint, load_tensors, save_tensors
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, read_record, require_folder, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, MaskedLM
@@ -129,17 +129,24 @@ class Embedding:
         """
         path = require_folder(path, "an embedding (a folder with embedding.json, embedding.safetensors and a tokenizer)")
         record = read_record(path / "embedding.json", "the record of an embedding (embedding.json)", FORMAT, VERSION)
+        language, lineage, made = record.language(), record.text("lineage"), record.optional_table("made")
         tensors = load_tensors(path / "embedding.safetensors", "the tensors of an embedding")
+        check_floats({name: tensor for name, tensor in tensors.items() if name != FOREIGN}, path / "embedding.safetensors",
+                     "the tensors of an embedding")
+        for name in ("weight", "bias"):
+            if name not in tensors:
+                found = ", ".join(sorted(tensors)[:8]) or "nothing"
+                raise UserError(f"{path / 'embedding.safetensors'}: tensor {name!r} is missing, found {found}; copy the "
+                                "folder again")
         tokenizer = Tokenizer.load(path)
         for what, got, expected in (
-            (f"{tokenizer.file_name} has SHA-256", tokenizer.sha256, record["tokenizer_sha256"]),
-            ("embedding.safetensors has fingerprint", fingerprint(tensors), record["fingerprint"]),
+            (f"{tokenizer.file_name} has SHA-256", tokenizer.sha256, record.text("tokenizer_sha256")),
+            ("embedding.safetensors has fingerprint", fingerprint(tensors), record.text("fingerprint")),
         ):
             if got != expected:
                 raise UserError(f"{path}: {what} {got[:12]}, embedding.json says {expected[:12]}; the files were changed or "
                                 "mixed up: copy the folder again")
-        return cls(tensors["weight"], tensors["bias"], tokenizer, record["language"], record["lineage"],
-                   record.get("made") or {},
+        return cls(tensors["weight"], tensors["bias"], tokenizer, language, lineage, made,
                    _under(tensors, EXTRA), _under(tensors, GENERATOR), tensors.get(FOREIGN))
 
 

@@ -6,10 +6,19 @@ from pathlib import Path
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_record
+from pretrain.base.records import Record
 
 SEEDS = "seeds.json"
 """The record of a folder with one run for each of several seeds; `tasks.seeds` writes it."""
 SEEDS_FORMAT, SEEDS_VERSION = "relexify-seeds", 1
+
+
+def folder_of_run(run: Record) -> str:
+    """The name of a run's folder in the record of runs over seeds: a name in that folder, no path that leads out of it."""
+    name = run.text("folder")
+    if Path(name).name != name or name == "..":
+        raise run.wrong("folder", "the name of a folder beside seeds.json")
+    return name
 
 
 def locate(path: str | Path, kind: str) -> Path:
@@ -20,7 +29,7 @@ def locate(path: str | Path, kind: str) -> Path:
     path = Path(path)
     if (path / SEEDS).exists():
         record = read_record(path / SEEDS, "the record of runs over seeds (seeds.json)", SEEDS_FORMAT, SEEDS_VERSION)
-        path = path / str(record["median"]["folder"])
+        path = path / folder_of_run(record.table("median"))
     if not (path / f"{kind}.json").exists() and (path / kind / f"{kind}.json").exists():
         return path / kind
     return path

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 from adapt.artefacts.embedding import Embedding
 from adapt.text.tokenizer import Tokenizer
-from pretrain.artefacts.body import Body
+from pretrain.artefacts.body import Body, check_shape
 from pretrain.artefacts.pair import pair_body, sort_tensors
-from pretrain.base.checkpoints import load_checkpoint
+from pretrain.artefacts.tensors import check_finite, check_floats
+from pretrain.base.checkpoints import load_checkpoint, updates_of
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, read_json, write_json
+from pretrain.base.files import atomic_folder, read_object, write_json
+from pretrain.base.records import Record
 from pretrain.forgetting import Forgetting
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, VOCABULARY_INDEXED
 from pretrain.shapes import encoder_shape, of_trainer, pair_shape
@@ -34,14 +37,14 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         UserError: not such a checkpoint, or the embedding has had less than K/10 updates since its last reset.
     """
     state = load_checkpoint(checkpoint)
-    config = state.get("cfg") or {}
-    model_config, task_config = config.get("model") or {}, config.get("task") or {}
-    tensors = state.get("model", {})
+    tensors = state["model"]
+    config = _settings(state.get("cfg"), f"{checkpoint}: cfg")
+    model_config, task_config = (_settings(config.get(name), f"{checkpoint}: cfg.{name}") for name in ("model", "task"))
     electra = "rtd_head.out.weight" in tensors
     if not (electra or EMBEDDING_WEIGHT in tensors) or "encoder_layers" not in model_config:
         raise UserError(f"{checkpoint}: not a pre-training checkpoint of this toolkit; expected one written by "
                         "`relexify pretrain` or `fairseq-train … --user-dir pretrain`")
-    updates = int(state["optimizer_history"][-1]["num_updates"])
+    updates = updates_of(state, checkpoint)
     forgetting = Forgetting(*(task_config.get(f"forget_{name}", default) for name, default in (
         ("every", 0), ("start", 0), ("until", 0), ("reset", "normal"), ("scope", "embedding"))))
     since = forgetting.updates_since_reset(updates)
@@ -50,14 +53,26 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
                         f"{forgetting.every}: it is hardly trained; export another checkpoint, or pass --force")
 
     folder = Path(data or task_config["data"])
-    language = read_json(folder / "prepare.json", "the record of the data that the run was trained on")["language"]
+    language = read_object(folder / "prepare.json", "the record of the data that the run was trained on").language()
     record = dict(made or {"seed": task_config.get("seed"), "forgetting": forgetting.to_dict()})
     record.update(updates=updates, updates_since_reset=since)
     if curve:  # of a pair, the losses of the generator and of the discriminator
         record["held_out_loss_bits"] = curve[-1].get("mlm_loss" if electra else "loss")
         if electra:
             record["held_out_rtd_loss_bits"] = curve[-1].get("rtd_loss")
+    for name in ("encoder_layers", "encoder_embed_dim", "encoder_attention_heads", "encoder_ffn_embed_dim", "max_positions"):
+        model_config.integer(name, 1)
+    for name in ("token_embed_dim", "relative_buckets", "relative_distance"):
+        model_config.integer(name)
+    if electra:
+        for name in ("generator", "tying", "hardness_head"):
+            model_config.text(name)
+        for name in ("generator_width", "generator_depth"):
+            model_config.number(name)
     shape = of_trainer(model_config)
+    check_floats(tensors, checkpoint, "a checkpoint")
+    check_finite(tensors, checkpoint)
+    check_shape(Path(checkpoint), encoder_shape(shape), tensors)
     if electra:
         sorted_tensors = sort_tensors(tensors)
         body = pair_body(pair_shape(shape), sorted_tensors, made=record)
@@ -77,3 +92,9 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         if training:
             write_json(target / "training.json", training)
     return body
+
+
+def _settings(given: Any, place: str) -> Record:
+    """Settings that a checkpoint records, with its name in the errors about them."""
+    content = vars(given) if isinstance(given, argparse.Namespace) else given
+    return Record(content if isinstance(content, dict) else {}, place)

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, sha256_file
+from pretrain.base.records import parse_json
 
 DOCUMENT_MODES = ("auto", "line", "blank")
 BLOCK = 1 << 20  # bytes of text read at a time; `auto` looks at the first block
@@ -243,7 +244,7 @@ def _json_documents(groups: Iterator[list[str]], path: Path, field: str) -> Iter
             if not line or line.isspace():
                 continue
             try:
-                record = json.loads(line)
+                record = parse_json(line, f"{path}:{number}", "one JSON record on each line")
             except json.JSONDecodeError as error:
                 raise UserError(f"{path}:{number}: expected one JSON record on each line, got {line[:40]!r} "
                                 f"({error.msg})") from None

@@ -22,7 +22,7 @@ from adapt.settings import AdaptSettings, check_points
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import ELECTRA, Body, load_body
 from pretrain.base.errors import UserError
-from pretrain.base.files import read_json
+from pretrain.base.files import read_object
 from pretrain.base.settings import LONG, points
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from pretrain.trainer.config import check_config, of_settings
@@ -61,7 +61,7 @@ class ModularAdaptTask(BlockTask):
         if self.tokenizer.vocabulary.symbols != self.vocabulary.symbols:
             raise UserError(f"{data}: dict.txt and {self.tokenizer.file_name} number their pieces differently "
                             f"({len(self.vocabulary)} and {len(self.tokenizer.vocabulary)} rows); prepare the data again")
-        self.language = read_json(data / "prepare.json", "the record of prepared data")["language"]
+        self.language = read_object(data / "prepare.json", "the record of prepared data").language()
         self.save_at = set(points(cfg.save_embeddings_at))
         check_points(cfg.save_embeddings_at, cfg.max_update or LONG + 1)
         if self.save_at and not cfg.embeddings_dir:

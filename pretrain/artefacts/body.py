@@ -5,6 +5,8 @@ A task body is a Body with heads; its lineage is the fingerprint of the pre-trai
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from torch import Tensor
 from pretrain.artefacts.tensors import fingerprint, load_tensors, save_tensors
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, read_record, require_folder, write_json
-from pretrain.base.vocabulary import SPECIALS
+from pretrain.base.records import Record
+from pretrain.base.vocabulary import PAD, SPECIALS
+from pretrain.choices import HARDNESS_HEADS, TYINGS
 from pretrain.electra.networks import HEAD, Discriminator
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import VOCABULARY_INDEXED, MaskedLM
@@ -53,11 +57,17 @@ class GeneratorPart:
                 "parameters": sum(t.numel() for t in self.tensors.values()), "fingerprint": fingerprint(self.tensors)}
 
     @classmethod
-    def load(cls, path: Path, record: dict[str, Any]) -> GeneratorPart:
+    def load(cls, path: Path, record: Record) -> GeneratorPart:
         """Reads and verifies it."""
-        tensors = load_tensors(path / "generator.safetensors", "the tensors of a body's generator")
-        part = cls(EncoderConfig.from_dict(record["architecture"]), tensors, record["tying"], record["hardness_head"])
-        check_fingerprint(path, "generator.safetensors", fingerprint(tensors), record["fingerprint"])
+        tying, hardness, expected = (record.text(key) for key in ("tying", "hardness_head", "fingerprint"))
+        if tying not in TYINGS:
+            raise record.wrong("tying", f"one of {', '.join(TYINGS)}")
+        if hardness not in HARDNESS_HEADS:
+            raise record.wrong("hardness_head", f"one of {', '.join(HARDNESS_HEADS)}")
+        config = EncoderConfig.from_record(record.table("architecture"))
+        tensors = load_tensors(path / "generator.safetensors", "the tensors of a body's generator", floats=True)
+        check_fingerprint(path, "generator.safetensors", fingerprint(tensors), expected)
+        part = cls(config, tensors, tying, hardness)
         return part
 
 
@@ -66,6 +76,38 @@ def check_fingerprint(path: Path, what: str, got: str, expected: str) -> None:
     if got != expected:
         raise UserError(f"{path}: {what} have fingerprint {got[:12]}, body.json says {expected[:12]}; the files were changed "
                         "or mixed up: copy the folder again")
+
+
+def check_task(task: Record) -> Record:
+    """The record of a task body's task, with what every task records.
+
+    Raises:
+        UserError: its name, head or labels are missing or of another type.
+    """
+    if not re.fullmatch(r"[\w-]+", task.text("name")):
+        raise task.wrong("name", "the name of a task")
+    task.text("head")
+    task.texts("labels")
+    return task
+
+
+def check_shape(path: Path, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Raises UserError where the recorded architecture is not that of the tensors: a model is built by the record, so that one
+    that names a billion layers would ask for all memory before its tensors are looked at."""
+    layers = {name.split(".")[2] for name in tensors if name.startswith("encoder.layers.")}
+    expected = {"encoder.embed_positions.weight": (config.max_positions + PAD + 1, config.embedding_width),
+                "encoder.embed_norm.weight": (config.embedding_width,),
+                "encoder.layers.0.ffn_in.weight": (config.ffn, config.width)}
+    if config.relative_buckets:
+        expected["encoder.relative_bias.weight"] = (config.relative_buckets, config.heads)
+    for name, shape in expected.items():
+        got = tuple(tensors[name].shape) if name in tensors else None
+        if got != shape:
+            raise UserError(f"{path}: by its recorded architecture, tensor {name!r} has shape {shape}, in the files it "
+                            f"{f'has {got}' if got else 'is missing'}; the files were changed or mixed up: copy the folder again")
+    if len(layers) != config.layers:
+        raise UserError(f"{path}: its recorded architecture has {config.layers} layers, the files hold {len(layers)}; the "
+                        "files were changed or mixed up: copy the folder again")
 
 
 @dataclass
@@ -147,12 +189,20 @@ class Body:
         """
         path = require_folder(path, "a body (a folder with body.json and body.safetensors)")
         record = read_record(path / "body.json", "the record of a body (body.json)", FORMAT, VERSION)
-        tensors = load_tensors(path / "body.safetensors", "the tensors of a body")
-        body = cls(EncoderConfig.from_dict(record["architecture"]), tensors, record["lineage"], record["backbone"],
-                   record.get("made") or {}, record.get("task"))
-        check_fingerprint(path, "the tensors", body.fingerprint, record["fingerprint"])
+        lineage, backbone, expected = (record.text(key) for key in ("lineage", "backbone", "fingerprint"))
+        if backbone not in (ROBERTA, ELECTRA):
+            raise record.wrong("backbone", f"{ROBERTA} or {ELECTRA}")
+        config, made = EncoderConfig.from_record(record.table("architecture")), record.optional_table("made")
+        task = check_task(record.table("task")) if record.get("task") else None
+        tensors = load_tensors(path / "body.safetensors", "the tensors of a body", floats=True)
+        body = cls(config, tensors, lineage, backbone, made, task)
+        check_fingerprint(path, "the tensors", body.fingerprint, expected)
+        check_shape(path, config, tensors)
         if "generator" in record:
-            body.generator = GeneratorPart.load(path, record["generator"])
+            body.generator = GeneratorPart.load(path, record.table("generator"))
+            own = body.generator.tensors
+            shared = "encoder." if body.generator.tying == "all" else "encoder.embed_"
+            check_shape(path, body.generator.config, {**{n: t for n, t in tensors.items() if n.startswith(shared)}, **own})
         return body
 
     def build(self, vocabulary_size: int, model: MaskedLM | Discriminator | None = None) -> MaskedLM | Discriminator:

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,27 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             else f"an object of type {type(content).__name__}"
         raise UserError(f"{path}: expected a fairseq checkpoint (a dictionary with a state dict under 'model'), "
                         f"found {found}; pass the .pt file that fairseq-train wrote")
+    other = next((name for name, value in content["model"].items() if not isinstance(value, torch.Tensor)), None)
+    if other is not None:
+        raise UserError(f"{path}: expected a fairseq checkpoint (tensors by name under 'model'), found "
+                        f"{type(content['model'][other]).__name__} under {str(other)[:60]!r}; pass the .pt file that "
+                        "fairseq-train wrote")
     return content
+
+
+def updates_of(state: Mapping[str, Any], path: str | Path) -> int:
+    """Updates that a checkpoint was written after.
+
+    Raises:
+        UserError: its history of optimizers does not say.
+    """
+    history = state.get("optimizer_history")
+    last = history[-1] if isinstance(history, list) and history else None
+    updates = last.get("num_updates") if isinstance(last, dict) else None
+    if not isinstance(updates, int) or updates < 0:
+        raise UserError(f"{path}: does not say after how many updates it was written (optimizer_history, num_updates); pass a "
+                        "checkpoint that fairseq-train wrote, with its optimizer")
+    return updates
 
 
 def _bad_checkpoint(path: Path, error: Exception) -> UserError:

@@ -16,6 +16,7 @@ from pretrain.base.disk import check_place, make_folder, one_line
 from pretrain.base.errors import UserError
 from pretrain.base.kinds import contents, kind_of
 from pretrain.base.locks import claimed
+from pretrain.base.records import Record, parse_json, shorten, value_kind
 
 COMMITTING = "committing.json"
 """In a training folder: which folder is about to become the output. Where the output is that folder, only cleaning up is left."""
@@ -192,11 +193,25 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path, what: str = "a JSON file") -> Any:
-    """The content of a JSON file; UserError with the line where it is malformed."""
+LARGEST_JSON = 256 * 2**20
+"""Bytes of the largest JSON file that is read at once: parsed, it takes some ten times as much memory."""
+
+
+def read_json(path: str | Path, what: str = "a JSON file", unique: bool = False) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        unique: refuse an object in which a key stands twice.
+
+    Raises:
+        UserError: missing, too large, malformed (with the line), nested too deep.
+    """
     path = require_file(path, what)
+    if path.stat().st_size > LARGEST_JSON:
+        raise UserError(f"{path}: expected {what}, found {path.stat().st_size:,} bytes, more than the {LARGEST_JSON:,} that are "
+                        "read at once; is this the right file?")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8-sig"), path, what, unique)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: expected {what}, but it is not valid JSON ({error.msg})") from None
     except UnicodeDecodeError as error:
@@ -204,18 +219,29 @@ def read_json(path: str | Path, what: str = "a JSON file") -> Any:
                         f"at offset {error.start}") from None
 
 
-def read_record(path: str | Path, what: str, format_name: str, version: int) -> dict[str, Any]:
+def read_object(path: str | Path, what: str) -> Record:
+    """The JSON object of a file, with the file's name in every error about its keys.
+
+    Raises:
+        UserError: missing or malformed file, or another JSON value than an object.
+    """
+    content = read_json(path, what, unique=True)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected {what}, a JSON object, got {value_kind(content)}")
+    return Record(content, path)
+
+
+def read_record(path: str | Path, what: str, format_name: str, version: int) -> Record:
     """The record of an artefact: a JSON object of this format and version.
 
     Raises:
         UserError: missing or malformed file, another format, or a version that this relexify does not read.
     """
-    record = read_json(path, what)
-    if not isinstance(record, dict) or record.get("format") != format_name:
-        raise UserError(f"{path}: expected format {format_name!r}, got "
-                        f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}")
+    record = read_object(path, what)
+    if record.get("format") != format_name:
+        raise UserError(f"{path}: expected format {format_name!r}, got {shorten(record.get('format'))}")
     if record.get("version") != version:
-        raise UserError(f"{path}: version {record.get('version')!r}, this relexify reads {version}; update relexify")
+        raise UserError(f"{path}: version {shorten(record.get('version'))}, this relexify reads {version}; update relexify")
     return record
 
 

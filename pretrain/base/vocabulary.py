@@ -57,16 +57,21 @@ class Vocabulary:
         """Reads a `dict.txt` of ours or of fairseq-preprocess.
 
         Raises:
-            UserError: a line without a count, or a symbol that stands twice.
+            UserError: not UTF-8, a line without a count, or a symbol that stands twice.
         """
         path = require_file(path, "a fairseq dictionary (dict.txt)")
         pieces: list[str] = []
         counts: list[int] = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: expected a fairseq dictionary in UTF-8, got byte {error.object[error.start]:#x} at byte "
+                            f"{error.start}; prepare the text again") from None
+        for number, line in enumerate(text.split("\n"), 1):
             if not line:
                 continue
             piece, _, count = line.removesuffix(" #fairseq:overwrite").rpartition(" ")
-            if not piece or not count.isdigit():
+            if not piece or not (count.isascii() and count.isdigit() and len(count) < 19):
                 raise UserError(f"{path}:{number}: expected 'piece count', got {line!r}; is this a fairseq dict.txt?")
             if piece in SPECIALS or piece == MASK_SYMBOL:
                 continue  # written by fairseq with the overwrite flag; specials have fixed ids here

@@ -32,19 +32,19 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """
     from adapt.artefacts.assemble import check_compatible
     from adapt.artefacts.embedding import Embedding
-    from adapt.artefacts.resources import SEEDS, locate
-    from adapt.text.tokenizer import Tokenizer
+    from adapt.artefacts.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION, folder_of_run, locate
+    from adapt.text.verify import verify_prepared
     from pretrain.artefacts.body import Body
     from pretrain.base.errors import UserError
-    from pretrain.base.files import read_json
-    from pretrain.data import MappedTokens
+    from pretrain.base.files import read_json, read_record
 
     if (path / SEEDS).exists():
         median = describe(locate(path, "body"))
-        record = read_json(path / SEEDS)
-        for run in record["runs"]:
-            if Body.load(path / run["folder"]).fingerprint != run["fingerprint"]:
-                raise UserError(f"{path / run['folder']}: is another body than {SEEDS} says; the files were changed or mixed "
+        record = read_record(path / SEEDS, "the record of runs over seeds (seeds.json)", SEEDS_FORMAT, SEEDS_VERSION)
+        for run in record.tables("runs"):
+            folder = path / folder_of_run(run)
+            if Body.load(folder).fingerprint != run.text("fingerprint"):
+                raise UserError(f"{folder}: is another body than {SEEDS} says; the files were changed or mixed "
                                 "up: copy the folder again")
         return [(f"{path}: runs over {len(record['runs'])} seeds, verified; the median run follows", record), *median]
     if (path / "body.json").exists():
@@ -56,20 +56,16 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
         check_compatible(body, embedding)
         return [(f"{path}/body: verified", body.record()), (f"{path}/embedding: verified, fits", embedding.record())]
     if (path / "prepare.json").exists():
-        rows = len(Tokenizer.load(path).vocabulary)
-        for split in ("train", "valid"):
-            if (path / f"{split}.idx").exists():
-                MappedTokens(path / split).check_ids(rows)
-        return [(f"{path}: prepared text, verified", read_json(path / "prepare.json"))]
+        return [(f"{path}: prepared text, verified", verify_prepared(path))]
     if path.suffix == ".json" and path.exists():
         record = read_json(path)
         return [(str(path), record if isinstance(record, dict) else {"cells": record})]
     if path.suffix == ".pt":
-        from pretrain.base.checkpoints import load_checkpoint
+        from pretrain.base.checkpoints import load_checkpoint, updates_of
 
         state = load_checkpoint(path)
-        updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
-        shapes = {name: list(tensor.shape) for name, tensor in state.get("model", {}).items()}
+        updates = updates_of(state, path) if state.get("optimizer_history") else None
+        shapes = {name: list(tensor.shape) for name, tensor in state["model"].items()}
         return [(f"{path}: fairseq checkpoint", {"updates": updates, "tensors": shapes})]
     raise UserError(f"{path}: expected a body, an embedding, a model, prepared text, results (.json) or a checkpoint "
                     f"(.pt), found {'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")

@@ -15,6 +15,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
+from pretrain.base.records import parse_json
 from tasks.definition import Example, Loaded, Task, only_file, register
 from tasks.lines import lines
 
@@ -100,7 +101,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
         if not line:
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line, f"{path}:{number}", "one JSON object a line")
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{number}: expected one JSON object a line, got {line[:40]!r} "
                             f"({error.msg})") from None

@@ -22,6 +22,7 @@ from typing import Any
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
 from pretrain.base.language import check_language
+from pretrain.base.records import parse_json
 from tasks.qa.files import HUB, TYDIQA_NAMES, available, available_pairs, check_split, find_file, hub_place
 
 __all__ = ["Answer", "Question", "Questions", "aligned_start", "available", "available_pairs", "keep_language", "read",
@@ -118,7 +119,7 @@ def _content(path: Path) -> Any:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = raw.decode("utf-8-sig")
-        return json.loads(text)
+        return parse_json(text, path, "a file in SQuAD's layout")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged or truncated gzip file ({error}); copy it again") from None
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ import torch
 
 from adapt.artefacts.assemble import check_compatible, swap
 from pretrain.base.errors import UserError, unknown
+from pretrain.base.records import Record
 from tasks.heads.model import SPAN_HEADS, TaskModel, with_drawn_head
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def qa_record(body: Body) -> dict[str, Any]:
     if body.task["head"] not in SPAN_HEADS:
         raise UserError(f"the task body does {body.task['name']!r}, which answers no questions; finetune a body on squad, "
                         "squad2 or tydiqa")
+    if isinstance(body.task, Record):  # read from a file
+        windows = body.task.table("windows")
+        for name in windows:
+            windows.integer(name)
+        body.task.integer("answer_tokens")
+        if "no_answer_threshold" in body.task:
+            body.task.number("no_answer_threshold")
     return body.task
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from pretrain.base.files import read_json, write_json
 
 
 def _read_object(path: str | Path, what: str, value: str) -> dict[str, Any]:
-    content = read_json(path, what)
+    content = read_json(path, what, unique=True)
     if not isinstance(content, dict):
         got = "a list" if isinstance(content, list) else repr(content)[:40]
         raise UserError(f"{path}: expected {what}: one JSON object, question id -> {value}, got {got}")
@@ -41,7 +40,7 @@ def read_probabilities(path: str | Path) -> dict[str, float]:
     """
     content = _read_object(path, "a file of no-answer probabilities", "number")
     for identifier, value in content.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
             raise UserError(f"{path}: the no-answer probability of question id {identifier!r} is {str(value)[:40]!r}; "
                             "expected a number")
     return content

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pretrain.base.errors import UserError
+from pretrain.base.records import Record
 from pretrain.base.vocabulary import PAD
 from pretrain.encoder import Dropout, Encoder, EncoderConfig, relative_bucket
 
@@ -63,7 +64,7 @@ def test_heads_must_divide_the_width():
 
 def test_unknown_architecture_field_is_refused():
     with pytest.raises(UserError, match=r"depth"):
-        EncoderConfig.from_dict({"depth": 3})
+        EncoderConfig.from_record(Record({"depth": 3}, "body.json: architecture"))
 
 
 def test_padding_row_and_biases_start_at_zero(tiny):

@@ -1,0 +1,70 @@
+"""`inspect` says "verified" of prepared text only where all that its record promises is so."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pretrain.base.errors import UserError
+from pretrain.base.files import sha256_file
+from recipes.commands.inspect import describe
+
+PREPARED = Path(__file__).resolve().parents[2] / "fixtures" / "artefacts" / "prepared-qab"
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    return Path(shutil.copytree(PREPARED, tmp_path / "data"))
+
+
+def resigned(folder, name):
+    """The record, with the present hash of a changed file."""
+    record = json.loads((folder / "prepare.json").read_text())
+    record["files"][name] = sha256_file(folder / name)
+    (folder / "prepare.json").write_text(json.dumps(record))
+
+
+def flip(folder):
+    data = bytearray((folder / "train.bin").read_bytes())
+    data[100] ^= 1
+    (folder / "train.bin").write_bytes(data)
+
+
+def test_whole_text_is_verified(prepared):
+    ((title, record),) = describe(prepared)
+    assert title.endswith("prepared text, verified") and record["language"] == "qab"
+
+
+@pytest.mark.parametrize(("damage", "message"), [
+    (flip, r"train\.bin: has SHA-256 .*prepare\.json says"),
+    (lambda f: (f / "train.idx").unlink(), r"train\.idx: expected a file of prepared text"),
+    (lambda f: (f / "dict.txt").unlink(), r"dict\.txt: expected a file of prepared text"),
+    (lambda f: (f / "dict.txt").write_bytes(b"\x00\xff"), r"dict\.txt: has SHA-256"),
+    (lambda f: ((f / "dict.txt").write_bytes(b"\x00\xff"), resigned(f, "dict.txt")), r"dict\.txt: expected .*UTF-8"),
+    (lambda f: ((f / "dict.txt").write_text("a 1\n"), resigned(f, "dict.txt")), r"dict\.txt: does not number the .* pieces"),
+    (lambda f: (shutil.copy(PREPARED.parent / "roberta" / "embedding" / "tokenizer.model", f), resigned(f, "tokenizer.model")),
+     r"tokenizer\.model: has SHA-256 .*the vocabulary"),
+    (lambda f: (f / "prepare.json").write_text("{}"), r"prepare\.json: 'language' is missing, found nothing"),
+    (lambda f: (f / "prepare.json").write_text("[]"), r"prepare\.json: expected .* a JSON object, got a list"),
+    (lambda f: (f / "prepare.json").write_text('{"language": "qab"}'), r"prepare\.json: 'files' is missing"),
+], ids=["bit", "no index", "no dict", "garbage dict", "signed garbage dict", "other dict", "foreign tokenizer", "empty", "list",
+        "short"])
+def test_damaged_text_is_not(prepared, damage, message):
+    damage(prepared)
+    with pytest.raises(UserError, match=message):
+        describe(prepared)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a": ' + "1" * 5000 + "}"], ids=["deep", "huge integer"])
+def test_json_of_any_kind_is_read_within_bounds(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=r"x\.json: "):
+        describe(tmp_path / "x.json")
+
+
+def test_seeds_lead_to_no_other_folder(tmp_path):
+    run = {"folder": "../elsewhere", "fingerprint": "0"}
+    (tmp_path / "seeds.json").write_text(json.dumps({"format": "relexify-seeds", "version": 1, "median": run, "runs": [run]}))
+    with pytest.raises(UserError, match=r"seeds\.json: .*'folder' is '\.\./elsewhere'"):
+        describe(tmp_path)
