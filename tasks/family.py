@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,6 +68,8 @@ def family_of(task: Definition, body: Body, settings: FinetuneSettings) -> Famil
     assert isinstance(task, Task)
     return Classification(task, head, resolve_max_length(settings.max_length, positions))
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Classification:
@@ -118,6 +121,10 @@ class QuestionAnswering:
         kept = ~np.isin(windows.question, windows.unplaced)
         if not kept.any():
             raise UserError(f"{', '.join(train.files)}: no question has its answer in its context; nothing can be learned")
+        if windows.unplaced:
+            first = train.questions[windows.unplaced[0]].id
+            logger.warning(f"{', '.join(train.files)}: {len(windows.unplaced):,} of {len(train):,} questions are left out of the "
+                           f"training: none of their answers stands in the context (first: id {first})")
         lengths = np.diff(windows.targets, axis=1)[windows.targets[:, 0] > 0] + 1
         # how long a usual answer is: what the first-span baseline guesses
         self.answer_tokens = int(np.median(lengths)) if len(lengths) else 1

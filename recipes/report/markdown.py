@@ -17,7 +17,7 @@ def render(report: Report) -> str:
     if report.problems:
         parts += ["## Problems", "\n".join(f"- {line(text)}" for text in report.problems)]
     for section in report.sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {line(section.title)}")
         tokens_too = [block for block in section.blocks if not (isinstance(block, Figure) and block.axis == "tokens")]
         parts += [_block(block) for block in tokens_too]
     return "\n\n".join(parts) + "\n"
@@ -46,8 +46,8 @@ def _prose(text: str) -> str:
 def _cell(value: Value) -> str:
     if isinstance(value, str):
         return line(value).replace("|", "\\|")
-    links = " ".join(label.strip("[]") for label, _ in value.links)
-    parts = [_code(value.text) if value.code else value.text, value.mark[0], links]
+    links = " ".join(line(label.strip("[]")) for label, _ in value.links)
+    parts = [_code(value.text) if value.code else line(value.text), line(value.mark[0]), links]
     return " ".join(part for part in parts if part).replace("|", "\\|")
 
 

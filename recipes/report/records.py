@@ -281,7 +281,7 @@ def _points_of(found: Collected, places: Sequence[Path], name: str) -> list[dict
 
 
 def _number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _results(found: Collected, run: Path, path: Path, known: set[tuple[Any, ...]]) -> None:
@@ -296,8 +296,14 @@ def _results(found: Collected, run: Path, path: Path, known: set[tuple[Any, ...]
         if wrong:
             found.problems.append(Problem(found.shown(path), f"record {number}: {wrong}; left out"))
             continue
-        score = _score(found, run, path, record)
-        identity = _identity(score)
+        try:
+            score = _score(found, run, path, record)
+            identity = _identity(score)
+            hash(identity)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:  # of another type than evaluate writes
+            found.problems.append(Problem(found.shown(path), f"record {number}: a value of another type than expected "
+                                                             f"({' '.join(str(error).split())}); left out"))
+            continue
         if identity in known:
             found.repeated += 1
         else:

@@ -27,7 +27,7 @@ from recipes.workflow.settings import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = REPOSITORY / "recipes" / "run" / "Snakefile"
-PROGRAM = (sys.executable, "-m", "recipes.cli")
+PROGRAM = (sys.executable, "-P", "-m", "recipes.cli")
 """What runs a stage's command."""
 PROFILES = REPOSITORY / "recipes" / "run" / "profiles"
 LOCAL = "local"
@@ -152,7 +152,7 @@ def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] 
         _write_job(plan.jobs[name], plan, root, shared)
     write_json(root / "plan.json", {
         # Snakemake takes braces in a command for its own
-        "command": shlex.join([sys.executable, "-m", "recipes.workflow.job", str(root.resolve())])
+        "command": shlex.join([sys.executable, "-P", "-m", "recipes.workflow.job", str(root.resolve())])
         .replace("{", "{{").replace("}", "}}"),
         "wanted": [name for name in plan.wanted(only) if name in todo],
         "needs": {name: [need for need in plan.jobs[name].needs if need in todo] for name in pending},
@@ -189,7 +189,7 @@ def _resources(given: dict[str, Any]) -> dict[str, Any]:
 def _run_engine(root: Path, arguments: list[str], lock: IO[bytes], total: int, local: bool, quiet: bool) -> int:
     from tqdm import tqdm
 
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}  # a user's `random.py` is no module of ours
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), environment.get("PYTHONPATH", "")]))
     environment.pop(LEADER, None)
     if local:

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import logging
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,8 +26,8 @@ from pretrain.base.language import check_language
 from pretrain.base.records import parse_json
 from tasks.qa.files import HUB, TYDIQA_NAMES, available, available_pairs, check_split, find_file, hub_place
 
-__all__ = ["Answer", "Question", "Questions", "aligned_start", "available", "available_pairs", "keep_language", "read",
-           "read_hub", "read_squad_file"]
+__all__ = ["Answer", "Question", "Questions", "aligned_span", "aligned_start", "available", "available_pairs", "keep_language",
+           "read", "read_hub", "read_squad_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,20 @@ def aligned_start(question: Question, answer: Answer) -> int | None:
     if before < 0 or after < 0:
         return None if before == after else max(before, after)
     return before if answer.start - before <= after - answer.start else after
+
+
+def aligned_span(question: Question, answer: Answer) -> tuple[int, int] | None:
+    """The characters `[start, end)` of the context that are the answer.
+
+    Found as `aligned_start` says; where the text is nowhere in the context as it is written, by its composed and its decomposed
+    form: a file may hold contexts in one of them and answers in the other (a `ü` of one code point, or of two).
+    """
+    for form in (None, "NFC", "NFD"):
+        text = answer.text if form is None else unicodedata.normalize(form, answer.text)
+        start = aligned_start(question, Answer(text, answer.start))
+        if start is not None:
+            return start, start + len(text)
+    return None
 
 
 # --- one file ----------------------------------------------------------------------------------------------------------

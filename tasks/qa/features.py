@@ -21,7 +21,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import BOS, EOS
 from tasks.encoding import pad, resolve_max_length
 from tasks.heads.span import SpanSearch
-from tasks.qa.data import Question, aligned_start
+from tasks.qa.data import Question, aligned_span
 from tasks.qa.spans import TokenizedText, tokenize
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ def encode_questions(tokenizer: Tokenizer, questions: Sequence[Question], settin
 def answer_tokens(item: Question, context: TokenizedText) -> tuple[int, int] | None:
     """First and last token of the first answer that stands in the context; None without one."""
     for answer in item.answers:
-        start = aligned_start(item, answer)
-        if start is not None and (span := context.tokens_of(start, start + len(answer.text))) is not None:
+        place = aligned_span(item, answer)
+        if place is not None and (span := context.tokens_of(*place)) is not None:
             return span
     return None
 

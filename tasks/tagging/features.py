@@ -60,6 +60,8 @@ def pieces_of_words(tokenizer: Tokenizer, sentences: Sequence[Sentence],
     """Of each sentence its token ids, and the place of each word's column among them; and how many words gave no token."""
     distinct = list(dict.fromkeys(word for item in sentences for word in item.words))
     spelled = dict(zip(distinct, tokenizer.encode_words(distinct), strict=True))
+    openings = list(dict.fromkeys(item.words[0] for item in sentences if item.words))
+    opening = dict(zip(openings, tokenizer.encode_batch(openings), strict=True))  # not every tokenizer begins a text with a space
     boundary = tokenizer.boundary
     inner = tokenizer.inside if spaceless(language) else None
     found = []
@@ -68,7 +70,7 @@ def pieces_of_words(tokenizer: Tokenizer, sentences: Sequence[Sentence],
         tokens: list[int] = []
         heads: list[int] = []
         for written in item.words:
-            word = spelled[written]
+            word = spelled[written] if heads else opening[written]
             if inner is not None and tokens and word:
                 word = [inner.get(word[0], word[0]), *word[1:]] if word[0] != boundary else word[1:]
             if not any(piece != boundary for piece in word):

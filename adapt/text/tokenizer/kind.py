@@ -53,10 +53,19 @@ class Kind(Protocol):
         """The piece that writes the same inside a word; the piece itself where there is no other way to write it."""
 
 
+UNSEEN = frozenset("\u200b\u200c\u200e\u200f\ufeff\u061c")
+"""What SentencePiece's nmt_nfkc reads as a space, or as nothing, and `str.isspace` does not: zero-width space and non-joiner,
+marks of direction, the byte order mark."""
+
+
+def _white(character: str) -> bool:
+    return character.isspace() or character in UNSEEN
+
+
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without the white space at its ends."""
-    while start < end and text[start].isspace():
+    """A span without the white space at its ends, as SentencePiece understands white space."""
+    while start < end and _white(text[start]):
         start += 1
-    while start < end and text[end - 1].isspace():
+    while start < end and _white(text[end - 1]):
         end -= 1
     return start, end

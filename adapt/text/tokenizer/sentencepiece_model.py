@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from adapt.text.tokenizer.kind import WORD_BOUNDARY, trim
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import BOS, EOS, PAD, UNK
@@ -53,7 +55,15 @@ class SentencePieceModel:
         # One thread: the callers run in parallel over processes, which is faster than SentencePiece's own threads
         return self.processor.encode(list(texts), return_type="numpy", num_threads=1)
 
-    encode_words = encode
+    def encode_words(self, words: Sequence[str]) -> list[NDArray[Any]]:
+        if self._prefixed:
+            return self.encode(words)
+        return [np.array(self.encode_after_mask(" " + word), dtype=np.int64) for word in words]
+
+    @cached_property
+    def _prefixed(self) -> bool:
+        """Whether a text's beginning is read as if a space stood before it (SentencePiece's add_dummy_prefix)."""
+        return bool(self.processor.encode("a", out_type=str)[0].startswith(WORD_BOUNDARY))
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         mapping = self.processor.encode(text, return_type="offset_mapping")

@@ -51,6 +51,28 @@ def test_a_wrong_record_is_left_out_alone(tmp_path, change, said):
     assert len(found.scores) == 1 and said in found.problems[0].text
 
 
+@pytest.mark.parametrize("change", [{"score": 10**400}, {"max_length": []}, {"data": {"sha256": {}}},
+                                    {"question_language": ["x"]}, {"precision": {"a": 1}},
+                                    {"embedding": {"fingerprint": [], "made": {"updates": "x", "tokens_seen": {}}}},
+                                    {"head": {"trained_on": {}}}])
+def test_a_record_of_odd_types_does_not_end_the_report(tmp_path, change):
+    write_gold(tmp_path / "run" / "data", "qab")
+    good = record(tmp_path / "run", "standard", "qab", range(9))
+    write_scores(tmp_path / "run" / "scores", [({**good[0], **change}, good[1]), good])
+    found = collect([tmp_path / "run"])
+    assert found.scores and len(found.scores) + len(found.problems) >= 1
+    assert all(problem.file == "run/scores/results.json" for problem in found.problems)
+
+
+def test_deep_results_are_a_problem_with_their_file(tmp_path):
+    write_gold(tmp_path / "run" / "data", "qab")
+    write_scores(tmp_path / "run" / "scores", [record(tmp_path / "run", "standard", "qab", range(9))])
+    (tmp_path / "run" / "deep").mkdir()
+    (tmp_path / "run" / "deep" / "results.json").write_text("[" * 100_000)
+    (problem,) = (one for one in collect([tmp_path / "run"]).problems if "deep" in one.file)
+    assert problem.file == "run/deep/results.json" and "nested deeper" in problem.text
+
+
 def test_nothing_to_report_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no results\.json there"):
         collect([tmp_path])
