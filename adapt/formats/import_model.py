@@ -31,7 +31,8 @@ SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 def import_model(model: str, output: str | Path, *, language: str | None = None, tokenizer: str | None = None,
                  dictionary: str | None = None, generator: str | None = None, heads: int | None = None,
-                 keep_layers: int | None = None, body_only: bool = False, overwrite: bool = False) -> list[str]:
+                 keep_layers: int | None = None, text: str | None = None, body_only: bool = False,
+                 overwrite: bool = False) -> list[str]:
     """Writes `OUTPUT/body` and, unless `body_only`, `OUTPUT/embedding`; both or none.
 
     Args:
@@ -42,6 +43,7 @@ def import_model(model: str, output: str | Path, *, language: str | None = None,
         generator: the folder of an ELECTRA's generator.
         heads: attention heads, where a fairseq checkpoint does not say.
         keep_layers: only the first so many layers.
+        text: a text of the language: the embedding has the pieces that it uses, and no others (see `prune`).
 
     Returns:
         Lines for the user: what was written, and what is not as it was.
@@ -58,6 +60,7 @@ def import_model(model: str, output: str | Path, *, language: str | None = None,
     checkpoint = _checkpoint(model)
     if checkpoint is not None:
         _refuse(keep_layers, "--keep-layers", "a fairseq checkpoint")
+        _refuse(text, "--text", "a fairseq checkpoint")
         _refuse(generator, "--generator", "a fairseq checkpoint")
         return _fairseq(checkpoint, output, language, tokenizer, dictionary, heads, body_only, overwrite)
     _refuse(dictionary, "--dict", "a Hugging Face model")
@@ -72,9 +75,10 @@ def import_model(model: str, output: str | Path, *, language: str | None = None,
     config = read_json(folder / CONFIG, "the configuration of a Hugging Face model")
     if isinstance(config, dict) and config.get("model_type") == "electra":
         _refuse(keep_layers, "--keep-layers", "an ELECTRA pair")
+        _refuse(text, "--text", "an ELECTRA pair")
         return _electra(model, generator, output, language, tokenizer, body_only, overwrite)
     _refuse(generator, "--generator", "a masked language model")
-    body, embedding, notes = take_over(model, folder, config, language, tokenizer, keep_layers, body_only)
+    body, embedding, notes = take_over(model, folder, config, language, tokenizer, keep_layers, body_only, text)
     with atomic_folder(output, overwrite) as target:
         body.save(target / "body")
         if embedding is not None:
@@ -146,7 +150,7 @@ def _electra(model: str, generator: str | None, output: str | Path, language: st
 
 
 def take_over(name: str, folder: Path, config: Any, language: str | None, tokenizer: str | None, keep_layers: int | None,
-              body_only: bool) -> tuple[Body, Embedding | None, list[str]]:
+              body_only: bool, text: str | None = None) -> tuple[Body, Embedding | None, list[str]]:
     """Body and embedding of a masked language model or a bare encoder, and what the user has to know.
 
     Raises:
@@ -194,6 +198,11 @@ def take_over(name: str, folder: Path, config: Any, language: str | None, tokeni
         return body, None, notes
     assert language is not None
     pieces, rows = read_tokenizer(name, folder, tokenizer, str(settings["model_type"]))
+    if text is not None:
+        from adapt.formats.prune import pruned
+        from adapt.text.corpus import Corpus
+
+        pieces = pruned(pieces, (line for document in Corpus([text], "line", "text") for line in document))
     embedding = embedding_of(name, tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], pieces, rows, language, body)
     return body, embedding, notes
 

@@ -9,6 +9,8 @@ EXAMPLES = """examples:
       a folder with config.json, weights and tokenizer; hf:OWNER/NAME takes it from the hub
   relexify import xlmr.base/model.pt --language mul --output models/xlmr
       fairseq's, with dict.txt and sentencepiece.bpe.model beside it
+  relexify import xlm-roberta-base --language sw --text sw.txt --output models/xlmr-sw
+      of a multilingual model, the rows that Swahili uses
   relexify import all-MiniLM-L6-v2 --keep-layers 4 --language en --output models/minilm
 """
 
@@ -28,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--heads", type=int, metavar="N", help="of a fairseq checkpoint: attention heads, where it does not say")
     add("--keep-layers", type=int, metavar="N", help="only the first N layers (the last ones of sentence encoders have forgotten "
         "tokens)")
+    add("--text", metavar="FILE", help="a text of the language: the embedding of a multilingual model gets the rows of pieces "
+        "that it uses, and no others")
     add("--body-only", action="store_true", help="write the body alone")
     add("--overwrite", action="store_true", help="replace an existing output")
 
@@ -37,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from adapt.formats.import_model import import_model
 
     for line in import_model(args.model, args.output, language=args.language, tokenizer=args.tokenizer, dictionary=args.dict,
-                             generator=args.generator, heads=args.heads, keep_layers=args.keep_layers, body_only=args.body_only,
-                             overwrite=args.overwrite):
+                             generator=args.generator, heads=args.heads, keep_layers=args.keep_layers, text=args.text,
+                             body_only=args.body_only, overwrite=args.overwrite):
         print(line)
     return 0

@@ -61,7 +61,7 @@ class Rules:
     collapse: bool
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+def protobuf_fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """(field number, value) of a protocol-buffers message: an int, or bytes.
 
     The class that sentencepiece brings for this wants the newest protobuf; four kinds of value need no dependency.
@@ -87,6 +87,13 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
         place += length
 
 
+def read_kind(tokenizer: Tokenizer) -> str:
+    """The algorithm of a SentencePiece model, one of `TYPES`."""
+    trainer: dict[int, Any] = next((dict(protobuf_fields(value)) for field, value in protobuf_fields(tokenizer.model)
+                                    if field == 2), {})
+    return TYPES.get(trainer.get(3, 1), "unknown")
+
+
 def read_rules(tokenizer: Tokenizer) -> Rules:
     """The rules of a model.
 
@@ -96,11 +103,11 @@ def read_rules(tokenizer: Tokenizer) -> Rules:
     tokenizer.sentencepiece()  # refuses the other kind
     parts: dict[int, dict[int, Any]] = {2: {}, 3: {}}
     user_defined = 0
-    for field, value in _fields(tokenizer.model):
+    for field, value in protobuf_fields(tokenizer.model):
         if field in parts:
-            parts[field] = dict(_fields(value))
+            parts[field] = dict(protobuf_fields(value))
         elif field == 1:
-            user_defined += dict(_fields(value)).get(3, 1) == _USER_DEFINED
+            user_defined += dict(protobuf_fields(value)).get(3, 1) == _USER_DEFINED
     trainer, normalizer = parts[2], parts[3]
     rules = Rules(TYPES.get(trainer.get(3, 1), "unknown"), bool(trainer.get(35, 0)), normalizer.get(1, b"").decode(),
                   normalizer.get(2, b""), bool(normalizer.get(3, 1)), bool(normalizer.get(4, 1)))
