@@ -26,8 +26,7 @@ LONG = ("recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/
         "pretrain/base/test_checkpoints.py", "tasks/test_evaluate.py", "adapt/test_language.py")
 """Files of half a minute and more, below tests/: the workers begin with them, so that none is left alone with one at the end."""
 
-WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "omegaconf", "yaml", "tqdm", "numpy"),
-        "train": ("torch", "safetensors.torch", "sentencepiece", "fairseq_cli.train")}
+WARM = {"train": ("torch", "safetensors.torch", "sentencepiece", "fairseq_cli.train")}
 """Server of forked processes -> what it has imported, nothing of ours."""
 
 
