@@ -48,8 +48,8 @@ from pretrain.artefacts.body import ELECTRA, Body  # noqa: E402
 from pretrain.base.errors import UserError, unknown  # noqa: E402
 from pretrain.electra.networks import Discriminator, Electra  # noqa: E402
 from pretrain.masked_lm import MaskedLM  # noqa: E402
-from tasks.evaluate import choose_device  # noqa: E402
 from tasks.heads.model import task_model  # noqa: E402
+from tasks.predict import choose_device  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy as np

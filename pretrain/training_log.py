@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ def parse_log_line(line: str) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, float]]:
-    """The held-out curve of a stage from its log: `{update, loss, …}`; a repeated update keeps its last value."""
+def read_curve(folder: str | Path, subset: str = "valid", also: Sequence[str] = ()) -> list[dict[str, float]]:
+    """The held-out curve of a stage from its log: `{update, loss, …}`; a repeated update keeps its last value.
+
+    Args:
+        also: names of figures to keep beside those of CURVE.
+    """
     points: dict[int, dict[str, float]] = {}
     with open(Path(folder) / "train.log", encoding="utf-8") as file:
         for line in file:
@@ -31,7 +36,8 @@ def read_curve(folder: str | Path, subset: str = "valid") -> list[dict[str, floa
             if tag == subset:
                 update = int(float(stats[f"{subset}_num_updates"]))
                 values = {k.removeprefix(f"{subset}_"): _number(v) for k, v in stats.items()}
-                points[update] = {"update": update, **{k: v for k, v in values.items() if k in CURVE and v is not None}}
+                points[update] = {"update": update, **{k: v for k, v in values.items()
+                                                      if v is not None and (k in CURVE or k in also)}}
     return [points[key] for key in sorted(points)]
 
 

@@ -45,6 +45,9 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
+OWN_TASKS = ("finetune", "evaluate", "score-predictions", "run", "report")
+"""Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
+
 EXAMPLE = """the journey:
   relexify prepare en.txt.gz --language en --output data/en --vocab-size 8000
   relexify pretrain recipes/pretrain/laptop-standard.yaml data=data/en output=runs/en
@@ -71,6 +74,9 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
         if name == verb:
             loaded = import_module(module)
             loaded.add_arguments(one)
+            if name in OWN_TASKS:
+                one.add_argument("--tasks-from", action="append", metavar="FILE.py", help="Python file that registers tasks of "
+                                 "your own; repeatable (docs/tasks.md)")
             run: Callable[[argparse.Namespace], int | None] = loaded.run
             one.set_defaults(run=run)
     return parser
@@ -94,6 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
+        if getattr(args, "tasks_from", None):
+            from tasks.registry import tasks_from
+
+            tasks_from(args.tasks_from)
         with ends_cleanly():
             return int(args.run(args) or 0)
     except UserError as error:

@@ -1,75 +1,30 @@
-"""What a task is: a declaration, its reader, and the registry of all tasks.
+"""What a task is: a declaration that carries its family, and the registry of all tasks.
 
-To add a task: one file per family in this folder that registers its `Definition`s (`register(Task(...))` for
-classification), and its import in `load_all`
-(tasks/registry.py).
+A family is a folder: `classification`, `qa`, `tagging`. A task is one file there that registers a definition, and its import in
+`load_all` (tasks/registry.py); docs/tasks.md shows one of each, also from outside this repository.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from pretrain.base.errors import UserError, unknown
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pretrain.artefacts.body import Body
+    from pretrain.encoder import EncoderConfig
+    from tasks.family import Evaluation, EvaluationOptions, Training
 
 PLACEHOLDER_ROWS = 20
 """From this many rows on, one single label means that the labels were stripped and replaced by a placeholder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One item of a task.
-
-    Attributes:
-        id: as the file names it, else its number in the file.
-        text_a: premise, or the only text.
-        text_b: hypothesis; None for tasks on one text.
-        label: index into the task's labels; None where the file has none.
-    """
-
-    id: str
-    text_a: str
-    text_b: str | None
-    label: int | None
-
-
-@dataclass
-class Loaded:
-    """The examples of one split in one language, in file order, and where they come from.
-
-    Attributes:
-        files: what was read.
-        dropped: rows left out because their annotators did not agree on a label.
-    """
-
-    examples: list[Example]
-    files: list[str] = field(default_factory=list)
-    dropped: int = 0
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def sha256(self) -> str:
-        """Hash of texts and labels in order: the same data has the same hash in every file format."""
-        digest = hashlib.sha256()
-        for item in self.examples:
-            digest.update(f"{item.text_a}\0{item.text_b}\0{item.label}\n".encode())
-        return digest.hexdigest()
-
-
-Reader = Callable[[str, str, str, Sequence[str]], Loaded]
-"""(data, split, language, files) -> Loaded; `files`, where not empty, replace the search in `data`."""
-Available = Callable[[str, str], list[str]]
-"""(data, split) -> the languages that `data` holds this split in."""
 
 
 class Examples(Protocol):
@@ -83,16 +38,33 @@ class Examples(Protocol):
     def sha256(self) -> str: ...
 
 
+class Inputs(Protocol):
+    """How examples become inputs of a model."""
+
+    @property
+    def max_length(self) -> int:
+        """Longest input in tokens."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Inputs that are cut, or cut into windows, to one length; `separators` stand between two texts."""
+
+    max_length: int
+    separators: int = 2
+
+
 @dataclass(frozen=True)
 class Definition(ABC):
-    """What all task families share.
+    """A task, and how its family reads, trains, predicts, scores and records. Whoever fine-tunes, evaluates or reports asks here.
 
     Attributes:
         languages: of the published data; any other BCP-47 code works too where its files are there.
         splits: the names that the task's splits have.
         heads: kinds of heads that do it, the default first.
-        metric: what chooses the best checkpoint on the dev split.
+        metric: what chooses the best checkpoint on the dev split, under the name that the criterion logs it with.
         criterion: name of the fairseq criterion that trains it.
+        trainer: module whose `load(task, split, files, training)` makes fairseq's data set of a split; only training imports it.
     """
 
     name: str
@@ -102,6 +74,9 @@ class Definition(ABC):
     heads: tuple[str, ...]
     metric: str
     criterion: str
+    trainer: ClassVar[str]
+    train_instead: ClassVar[str] = "another task of its family"
+    """What to train on where the task has no training split."""
 
     @abstractmethod
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:
@@ -115,6 +90,66 @@ class Definition(ABC):
             UserError: unknown split or language code, no file, or a file that is not what the task needs.
         """
 
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Outputs of the head for each input or token: the number of labels; 0 where the kind of head alone decides."""
+
+    @abstractmethod
+    def training(self, head: str, inputs: Any) -> Training:
+        """How the task takes part in task adaptation.
+
+        Args:
+            head: kind of head, one of `heads`.
+            inputs: what `inputs` gave.
+        """
+
+    @abstractmethod
+    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
+        """How a task body is scored on the task.
+
+        Args:
+            place: the body as the user named it, for errors.
+
+        Raises:
+            UserError: no head, one of another task or with other labels, or options that the family has no use for.
+        """
+
+    @abstractmethod
+    def table(self, records: Sequence[dict[str, Any]]) -> str:
+        """The records of an evaluation as text with straight columns."""
+
+    @abstractmethod
+    def example_scores(self, predictions: Path, examples: Any, language: str) -> NDArray[np.float64]:
+        """The score of each example [N] from a file of predictions, in the order of the examples; of a score that is a ratio of
+        sums over examples what each adds to the two sums [N, 2].
+
+        Raises:
+            UserError: predictions of other examples, or a metric that is no mean and no ratio of sums over examples.
+        """
+
+    def inputs(self, shape: EncoderConfig, max_length: int = 0, stride: int = 0, max_question: int = 0) -> Inputs:
+        """How inputs are made for a body of this shape; 0 chooses.
+
+        Raises:
+            UserError: lengths that the body does not allow, or settings that the family has no use for.
+        """
+        from tasks.encoding import resolve_max_length, separators_of
+
+        if stride or max_question:
+            raise UserError(f"--stride and --max-question belong to question answering, not to {self.name}; leave them out")
+        return Lengths(resolve_max_length(max_length, shape.max_positions), separators_of(shape))
+
+    def with_labels(self, file: str = "", labels: Sequence[str] = ()) -> Self:
+        """The task with the labels that the user names: those of a file, one a line, or `labels` themselves; as it is without.
+
+        Raises:
+            UserError: a task that has labels of its own, or a file that is no list of labels.
+        """
+        if file or labels:
+            raise UserError(f"--labels: {self.name} has labels of its own; leave it out, or take --task conll")
+        return self
+
     def check(self, split: str, language: str) -> str:
         """The language code in its canonical form; UserError for an unknown split or a wrong code."""
         from pretrain.base.language import check_language
@@ -122,34 +157,6 @@ class Definition(ABC):
         if split not in self.splits:
             raise unknown(f"split of {self.name}", split, self.splits)
         return check_language(language)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task(Definition):
-    """A classification task. The order of `labels` is part of it and never depends on a file (docs/artefacts.md)."""
-
-    labels: tuple[str, ...]
-    reader: Reader
-    available: Available
-    heads: tuple[str, ...] = ("classification", "linear")
-    metric: str = "accuracy"
-    criterion: str = "modular_classification"
-
-    @property
-    def chance(self) -> float:
-        """Expected accuracy of a uniform guess."""
-        return 1 / len(self.labels)
-
-    def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
-        """The labelled examples, see `Definition.read`; labels that were stripped are an error too."""
-        loaded = self.reader(str(data), split, self.check(split, language), [str(file) for file in files])
-        check_labels(loaded, self, split)
-        return loaded
-
-    def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
-        """The error for a language whose file is not there, see `missing_data`."""
-        shown = [*tried[:4], "…"] if len(tried) > 4 else tried
-        return missing_data(self.name, data, split, language, self.available(data, split), shown)
 
 
 def missing_data(task: str, data: str, split: str, language: str, known: Sequence[str], tried: Sequence[str],
@@ -186,22 +193,6 @@ def only_file(folder: Path, groups: Sequence[Sequence[str]], split: str, languag
     return None
 
 
-def check_labels(loaded: Loaded, task: Task, split: str) -> None:
-    """Refuses examples that cannot be trained on or scored: none at all, or labels missing or all the same."""
-    where = ", ".join(loaded.files)
-    if not loaded.examples:
-        raise UserError(f"{where}: no examples for {split}; the file is empty or holds other languages only")
-    counts = Counter(item.label for item in loaded.examples)
-    if None in counts:
-        first = next(item.id for item in loaded.examples if item.label is None)
-        raise UserError(f"{where}: {counts[None]:,} of {len(loaded):,} rows have no label (first: id {first}); if the "
-                        f"labels of this {split} file were stripped, take the official file, which has them")
-    if len(counts) == 1 and len(loaded) >= PLACEHOLDER_ROWS:
-        only = task.labels[loaded.examples[0].label or 0]
-        raise UserError(f"{where}: all {len(loaded):,} labels are {only!r}; the labels of this {split} file were "
-                        "stripped and replaced by a placeholder, as in XTREME's test files: take the official file")
-
-
 REGISTRY: dict[str, Definition] = {}
 AnyTask = TypeVar("AnyTask", bound=Definition)
 
@@ -219,7 +210,11 @@ def standard_error(share: float, count: int) -> float:
     return math.sqrt(share * (1 - share) / count)
 
 
-def wilson_interval(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+Z_95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution, to the digits that recorded intervals were made with."""
+
+
+def wilson_interval(share: float, count: int, z: float = Z_95) -> tuple[float, float]:
     """95 % interval of a share by Wilson's score method (Wilson 1927), which stays inside [0, 1]."""
     centre = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))

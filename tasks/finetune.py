@@ -23,12 +23,11 @@ from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.training_log import read_curve
 from tasks.definition import Definition, Examples
-from tasks.evaluate import choose_device
-from tasks.family import Family, family_of
+from tasks.family import Training, training_of
 from tasks.heads.model import task_model
+from tasks.predict import choose_device
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
-from tasks.tagging.tasks import with_labels
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Plan:
     body: Body
     embedding: Embedding
     task: Definition
-    family: Family
+    family: Training
     language: str
     train: Examples
     dev: Examples
@@ -53,13 +52,13 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     Raises:
         UserError: a wrong artefact, file, label or number.
     """
-    task = with_labels(get_task(settings.task), settings.labels)
+    task = get_task(settings.task).with_labels(settings.labels)
     body = Body.load(locate(settings.body, "body"))
     source = embedding_path(settings)
     embedding = Embedding.load(source)
     check_compatible(body, embedding)
     language = settings.source_language or embedding.language
-    family = family_of(task, body, settings)
+    family = training_of(task, body, settings)
     check_numbers(settings)
     train = task.read(settings.data, "train", language, settings.train_files)
     dev = task.read(settings.data, settings.dev_split, language, settings.dev_files)
@@ -132,7 +131,7 @@ def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = 
             if restart:
                 stage.discard()
             folder = stage.run()
-            curve = read_curve(folder)
+            curve = read_curve(folder, also=[planned.task.metric])
             body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
             with stage.artefact() as target:
                 body.save(target)

@@ -20,10 +20,10 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import cleaning, read_json, read_record, refuse_existing, replace_folder, write_json
 from pretrain.base.locks import claimed, sweep_files
 from pretrain.stage import changes
-from tasks.evaluate import aligned
 from tasks.finetune import finetune, plan
 from tasks.settings import FinetuneSettings
 from tasks.statistics import over_seeds
+from tasks.tables import aligned
 
 SETTINGS = "settings.json"
 """What all runs of the folder have in common."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,25 @@ def bootstrap_share(correct: int, count: int, level: float = LEVEL, resamples: i
         raise ValueError(f"{correct} of {count} is no share")
     means = np.random.default_rng(seed).binomial(count, correct / count, resamples) / count
     return Estimate(correct / count, *_percentiles(means, level), count)
+
+
+@dataclass(frozen=True)
+class Resampled(Estimate):
+    """An estimate with the standard deviation of its resamples, which estimates the standard error."""
+
+    error: float
+
+
+def bootstrap_counts(counts: ArrayLike, score: Callable[[NDArray[np.int64]], float], level: float = LEVEL,
+                     resamples: int = RESAMPLES, seed: int = 1) -> Resampled:
+    """Any score of a table of counts (a confusion matrix) with its percentile bootstrap interval over the examples counted."""
+    table = np.asarray(counts, dtype=np.int64)
+    total = int(table.sum())
+    if total < 1 or (table < 0).any():
+        raise ValueError(f"bootstrap of counts: expected counts of at least one example, got {total}")
+    drawn = np.random.default_rng(seed).multinomial(total, table.ravel() / total, resamples)
+    values = np.array([score(row.reshape(table.shape)) for row in drawn])
+    return Resampled(score(table), *_percentiles(values, level), total, float(values.std(ddof=1)))
 
 
 def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES,

@@ -46,6 +46,32 @@ def swap(model: MaskedLM | Discriminator, embedding: Embedding) -> None:
     _swap_extras(model, embedding)
 
 
+def swap_side_by_side(model: MaskedLM, contexts: Embedding, questions: Embedding) -> None:
+    """Puts two embeddings into one model: ids below V read contexts with the first, ids from V on questions with the second.
+
+    V is the number of rows of `contexts`. Each side brings its own special tokens: `<s> question </s>` are the second's,
+    `</s> context </s>` the first's. Both tables are used as they are, so a question is read as in a model of its own
+    language alone. The output bias is stacked alike, though answers do not need it.
+
+    Raises:
+        UserError: one of them brings more than an embedding (positions, layers), of which a body can hold one set only.
+    """
+    extras = sorted({*contexts.extras, *questions.extras})
+    if extras:
+        raise UserError(f"the embeddings ({contexts.language}, {questions.language}) bring tensors of the body of their own "
+                        f"({', '.join(extras[:3])}); two languages at once need embeddings that were adapted without "
+                        "--train-also")
+    swap(model, contexts)
+    old = model.encoder.embed_tokens
+    both = torch.cat([old.weight.detach(), questions.weight.to(old.weight.device)])
+    table = torch.nn.Embedding(both.size(0), both.size(1), padding_idx=old.padding_idx, device="meta")
+    table.weight = torch.nn.Parameter(both, requires_grad=old.weight.requires_grad)
+    model.encoder.embed_tokens = table
+    bias = model.lm_head.bias
+    stacked = torch.cat([bias.detach(), questions.bias.to(bias.device)])
+    model.lm_head.bias = torch.nn.Parameter(stacked, requires_grad=bias.requires_grad)
+
+
 def _table(weight: torch.Tensor, old: torch.nn.Embedding) -> torch.nn.Embedding:
     table = torch.nn.Embedding(weight.size(0), weight.size(1), padding_idx=old.padding_idx, device="meta")
     table.weight = torch.nn.Parameter(weight.to(old.weight.device), requires_grad=old.weight.requires_grad)

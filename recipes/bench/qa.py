@@ -150,13 +150,12 @@ def languages_of(folder: str | None, count: int) -> dict[str, list[Question]]:
     """Questions by language: XQuAD's, or those of two invented languages."""
     if folder is None:
         return {"x-one": invented(count, 1), "x-two": invented(count, 2)}
-    from tasks.qa.data import available
-    from tasks.registry import get_task
+    from tasks.qa.xquad import XQUAD
 
-    codes = available("xquad", folder, "test")
+    codes = XQUAD.available(folder, "test")
     if not codes:
         raise UserError(f"{folder}: no xquad.CODE.json there; pass the folder of XQuAD's files, or nothing for invented texts")
-    return {code: get_task("xquad").read(folder, "test", code).questions[:count] for code in codes}  # type: ignore[attr-defined]
+    return {code: XQUAD.read(folder, "test", code).questions[:count] for code in codes}
 
 
 def now() -> tuple[float, float]:
@@ -178,7 +177,7 @@ def bench(folder: str | None, questions: int, layers: int, width: int, vocab_siz
     from adapt.text.tokenizer import Tokenizer, train_tokenizer
     from pretrain.encoder import EncoderConfig
     from tasks.heads.model import TaskModel
-    from tasks.qa.evaluate import answer
+    from tasks.qa.family import answer
     from tasks.qa.features import WindowSettings
 
     asked = languages_of(folder, questions)
@@ -248,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         torch.set_num_threads(args.threads)
     try:
-        from tasks.evaluate import choose_device
+        from tasks.predict import choose_device
 
         result = bench(args.data and str(Path(args.data)), args.questions, args.layers, args.width, args.vocab_size,
                        args.max_tokens, args.repeats, str(choose_device(args.device)))

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from recipes.sampling.observe import Settings, observe
     from recipes.sampling.page import page, record, verdict, write_csv
     from recipes.sampling.runs import load_blocks, load_runs
-    from tasks.evaluate import choose_device
+    from tasks.predict import choose_device
 
     refuse_existing(args.output, args.overwrite)
     if not args.no_picture and find_spec("matplotlib") is None:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from adapt.probe.detect import detect, load_detector
-    from tasks.evaluate import choose_device
+    from tasks.predict import choose_device
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)

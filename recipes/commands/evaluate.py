@@ -38,36 +38,14 @@ def run(args: argparse.Namespace) -> int:
     vars(args).update(vars(settings_from(EvaluateSettings, args)))
     import torch
 
-    from pretrain.base.errors import UserError
-    from tasks.qa.tasks import QATask
+    from tasks.evaluate import evaluate
     from tasks.registry import get_task
-    from tasks.tagging.tasks import TaggingTask
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)
     task = get_task(args.task)
-    common = {"device": args.device, "max_tokens": args.max_tokens, "max_length": args.max_length,
-              "precision": args.precision, "overwrite": args.overwrite, "quiet": args.quiet}
-    if isinstance(task, QATask):
-        from tasks.qa import evaluate as qa_evaluate
-
-        records = qa_evaluate.evaluate_qa(
-            args.body, args.embedding, task, args.data, args.split, args.output, pairs=args.pairs, stride=args.stride,
-            max_question=args.max_question, max_answer=args.max_answer_tokens, untrained_head=args.untrained_head, **common)
-        print(qa_evaluate.table(records))
-        return 0
-    if args.pairs != "same" or args.stride or args.max_question:
-        raise UserError(f"--pairs, --stride and --max-question belong to question answering, not to {task.name}; leave them out")
-    if isinstance(task, TaggingTask):
-        from tasks.tagging import evaluate as tagging_evaluate
-
-        records = tagging_evaluate.evaluate_tagging(args.body, args.embedding, task, args.data, args.split, args.output,
-                                                    untrained_head=args.untrained_head, **common)
-        print(tagging_evaluate.table(records))
-        return 0
-    if args.untrained_head:
-        raise UserError(f"--untrained-head belongs to question answering and tagging, not to {task.name}; leave it out")
-    from tasks.evaluate import evaluate, table
-
-    print(table(evaluate(args.body, args.embedding, task.name, args.data, args.split, args.output, **common)))
+    print(task.table(evaluate(
+        args.body, args.embedding, task, args.data, args.split, args.output, device=args.device, max_tokens=args.max_tokens,
+        precision=args.precision, overwrite=args.overwrite, quiet=args.quiet, max_length=args.max_length, stride=args.stride,
+        max_question=args.max_question, max_answer=args.max_answer_tokens, pairs=args.pairs, untrained_head=args.untrained_head)))
     return 0

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     from adapt.probe.fill import fill, load_filler
     from pretrain.base.errors import UserError
-    from tasks.evaluate import choose_device
+    from tasks.predict import choose_device
 
     if args.top < 1:
         raise UserError(f"--top {args.top}: expected at least 1")

@@ -36,30 +36,28 @@ def run(args: argparse.Namespace) -> int:
 
     from pretrain.base.errors import UserError
     from pretrain.base.language import check_language
-    from tasks.qa.data import keep_language, read_squad_file
-    from tasks.qa.files import check_task
+    from tasks.qa.data import read_squad_file
     from tasks.qa.predictions import read_predictions, read_probabilities
     from tasks.qa.scores import score, score_squad2
+    from tasks.qa.task import question_answering
 
-    task = check_task(args.task)
-    if args.language is None and not task.startswith("squad"):
-        raise UserError(f"--language is missing: the language of the answers decides how {task} is scored; name it, as "
+    task = question_answering(args.task)
+    if args.language is None and task.languages != ("en",):
+        raise UserError(f"--language is missing: the language of the answers decides how {task.name} is scored; name it, as "
                         "--language de")
     language = check_language(args.language or "en")
     for flag in ("no_answer_probabilities", "no_answer_threshold"):
-        if getattr(args, flag) is not None and task != "squad2":
-            raise UserError(f"--{flag.replace('_', '-')} is for --task squad2, not {task}; leave it out")
+        if getattr(args, flag) is not None and not task.unanswerable:
+            raise UserError(f"--{flag.replace('_', '-')} is for --task squad2, not {task.name}; leave it out")
     if args.no_answer_threshold is not None and args.no_answer_probabilities is None:
         raise UserError("--no-answer-threshold needs --no-answer-probabilities FILE: there is nothing to compare with")
-    questions = read_squad_file(args.gold)
-    if task == "tydiqa":
-        questions = keep_language(questions, language)
+    questions = task.keep(read_squad_file(args.gold), language)
     predictions = read_predictions(args.predictions)
     if args.no_answer_probabilities is None:
-        result = score(questions, predictions, task, language)
+        result = score(questions, predictions, task.rules(language), language)
     else:
         threshold = 1.0 if args.no_answer_threshold is None else args.no_answer_threshold
         probabilities = read_probabilities(args.no_answer_probabilities)
-        result = score_squad2(questions, predictions, probabilities, threshold, language)
-    print(json.dumps({"task": task, "language": language, **result}, ensure_ascii=False))
+        result = score_squad2(questions, predictions, probabilities, threshold, language, task.rules(language))
+    print(json.dumps({"task": task.name, "language": language, **result}, ensure_ascii=False))
     return 0

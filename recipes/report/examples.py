@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from pretrain.base.errors import UserError
 from recipes.report.records import Collected, Problem, Score
-from tasks.definition import Task
 from tasks.registry import get_task
 from tasks.statistics import Estimate, bootstrap, bootstrap_ratio, bootstrap_share
-from tasks.tagging.scores import ratio_parts
-from tasks.tagging.tasks import TaggingTask
 
 HUB = "hf:"
 
@@ -68,8 +65,7 @@ class Gold:
 
 
 def example_scores(score: Score, gold: Gold) -> NDArray[np.float64]:
-    """The score of each example [N], in the order of the gold data: 0 or 1 for classification, F1 for question answering. For
-    tagging, whose score is a ratio of sums over sentences, what each adds to the two sums [N, 2].
+    """The score of each example in the order of the gold data, [N] or [N, 2], see `Definition.example_scores`.
 
     Raises:
         UserError: predictions or gold data that are missing, or that do not give the recorded score again.
@@ -78,39 +74,11 @@ def example_scores(score: Score, gold: Gold) -> NDArray[np.float64]:
     file = score.file.parent / str(score.record.get("predictions", ""))
     if not file.is_file():
         raise UserError(f"the predictions {score.record.get('predictions')} are not there")
-    examples = gold(score)
-    if isinstance(task, Task):
-        names = file.read_text(encoding="utf-8").splitlines()
-        right = [task.labels[item.label] for item in examples.examples if item.label is not None]
-        if len(names) != len(right):
-            raise UserError(f"{len(names):,} predictions for {len(right):,} examples")
-        result = np.array([float(name == label) for name, label in zip(names, right, strict=True)])
-    elif isinstance(task, TaggingTask):
-        result = _tagged(file, examples, task)
-    else:
-        from tasks.qa.predictions import read_predictions
-        from tasks.qa.scores import score_each
-
-        pairs = score_each(examples.questions, read_predictions(file), task.name, score.languages[0])
-        result = np.array([f1 for _, f1 in pairs.values()])
+    result = task.example_scores(file, gold(score), score.languages[0])
     again = result.mean() if result.ndim == 1 else result[:, 0].sum() / max(1, result[:, 1].sum())
     if abs(float(again) - float(score.record["score"])) > 1e-9:
         raise UserError(f"the predictions give {again:.6f}, the record says {score.record['score']:.6f}")
     return result
-
-
-def _tagged(file: Path, examples: Any, task: TaggingTask) -> NDArray[np.float64]:
-    """Numerator and denominator of each sentence of a file of predicted tags."""
-    predicted: list[list[str]] = [[]]
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line:
-            predicted[-1].append(line)
-        else:
-            predicted.append([])
-    gold = examples.named(task.labels)
-    if [len(tags) for tags in predicted[:-1]] != [len(tags) for tags in gold] or predicted[-1]:
-        raise UserError(f"{sum(map(len, predicted)):,} predictions for {sum(map(len, gold)):,} words, or other sentences")
-    return ratio_parts(gold, predicted[:-1], task.metric).astype(np.float64)
 
 
 def fill(found: Collected) -> None:

@@ -18,8 +18,8 @@ from recipes.report.build import load
 from recipes.report.cells import Cell, Matrix, Row, compare, matrices
 from recipes.report.tables import unit
 from tasks import statistics
-from tasks.evaluate import aligned
 from tasks.statistics import Estimate
+from tasks.tables import aligned
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
 from pretrain.base.records import parse_json
-from tasks.definition import Example, Loaded, Task, only_file, register
+from tasks.classification.task import ClassificationTask, Example, Loaded
+from tasks.definition import only_file, register
 from tasks.lines import lines
 
 logger = logging.getLogger(__name__)
@@ -260,5 +261,5 @@ def read(data: str, split: str, language: str, files: Sequence[str] = ()) -> Loa
     return read_file(find_file(data, split, language), language)
 
 
-XNLI = register(Task(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS, reader=read,
+XNLI = register(ClassificationTask(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS, reader=read,
                      available=available))

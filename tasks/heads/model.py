@@ -6,8 +6,10 @@ every tensor of the body it descends from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +83,17 @@ HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead
 SPAN_HEADS = ("span", "joint_span")
 
 
+class Labelled(Protocol):
+    """A task with labels."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+
 class TaskModel(MaskedLM):
     """`MaskedLM` with task heads; without a task it is the masked language model it was."""
 
@@ -139,6 +152,13 @@ def task_of(body: Body, name: str | None = None) -> dict[str, Any]:
     if name is not None and body.task["name"] != name:
         raise UserError(f"the task body does {body.task['name']!r}, asked for {name!r}; finetune a body for it")
     return body.task
+
+
+def check_trained_labels(place: str | Path, trained: Sequence[str], task: Labelled) -> None:
+    """Refuses a task body whose head has other labels than the task."""
+    if sorted(trained) != sorted(task.labels):
+        raise UserError(f"{place}: was trained on the labels {trained}, {task.name} {task.version} has {list(task.labels)}; "
+                        "finetune it anew")
 
 
 def with_drawn_head(body: Body, record: dict[str, Any], seed: int) -> Body:

@@ -22,12 +22,8 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
-from pretrain.base.language import check_language
 from pretrain.base.records import parse_json
-from tasks.qa.files import HUB, TYDIQA_NAMES, available, available_pairs, check_split, find_file, hub_place
-
-__all__ = ["Answer", "Question", "Questions", "aligned_span", "aligned_start", "available", "available_pairs", "keep_language",
-           "read", "read_hub", "read_squad_file"]
+from tasks.qa.files import HUB
 
 logger = logging.getLogger(__name__)
 
@@ -264,6 +260,35 @@ def read_squad_file(path: str | Path, rename: bool = False) -> Questions:
     return _read_file(path, {}, rename)
 
 
+def read_squad_files(paths: Sequence[str | Path], rename: bool = False) -> Questions:
+    """The questions of several files, in their order, with ids that must differ between them; see `read_squad_file`."""
+    seen: dict[str, str] = {}
+    parts = [_read_file(path, seen, rename) for path in paths]
+    return Questions([item for part in parts for item in part], [name for part in parts for name in part.files],
+                     [identifier for part in parts for identifier in part.misaligned])
+
+
+def check_answers(questions: Questions, task: str, unanswerable: bool) -> None:
+    """Refuses what can be neither trained on nor scored: no questions, or questions that lack what the task needs.
+
+    Args:
+        unanswerable: questions that are marked as impossible need no answer.
+    """
+    where = ", ".join(questions.files)
+    if not questions.questions:
+        raise UserError(f"{where}: no questions; the file is empty")
+    bare = [item for item in questions if not item.answers and not (unanswerable and item.impossible)]
+    if not bare:
+        return
+    first = bare[0].id
+    if any(item.impossible for item in bare):
+        raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answer (first: id {first}): "
+                        f"this is SQuAD 2.0, not {task}; use --task squad2")
+    unmarked = " and are not marked 'is_impossible'" if unanswerable else ""
+    raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answers{unmarked} (first: id "
+                    f"{first}); {STRIPPED}")
+
+
 def _read_file(path: str | Path, seen: dict[str, str], rename: bool) -> Questions:
     path = require_file(path, "a file of questions in SQuAD's layout (.json or .json.gz)")
     collector = _Collector(str(path), seen, rename)
@@ -313,75 +338,3 @@ def read_hub(name: str, config: str | None, split: str) -> Questions:
         context = _text(row, "context", where)
         collector.add(entry, contexts.setdefault(context, context), str(row.get("title") or ""), where, 1)
     return collector.finish()
-
-
-# --- by task -----------------------------------------------------------------------------------------------------------
-
-
-def keep_language(questions: Questions, language: str) -> Questions:
-    """Of TyDiQA's questions in all languages those in `language`, by their ids; any other file as it is.
-
-    Raises:
-        UserError: the ids name languages, but never this one.
-    """
-    codes = {name: code for code, name in TYDIQA_NAMES.items()}
-    named = {item.id: codes.get(item.id.partition("-")[0]) for item in questions if "-" in item.id}
-    held = sorted({code for code in named.values() if code})
-    if not held:
-        return questions
-    if language not in held:
-        raise UserError(f"{', '.join(questions.files)}: no questions in {language!r}; the file holds {', '.join(held)}")
-    kept = [item for item in questions if named.get(item.id) in (None, language)]
-    ids = {item.id for item in kept}
-    return Questions(kept, questions.files, [identifier for identifier in questions.misaligned if identifier in ids])
-
-
-def _check_answers(questions: Questions, task: str) -> None:
-    """Refuses what can be neither trained on nor scored: no questions, or questions that lack what the task needs."""
-    where = ", ".join(questions.files)
-    if not questions.questions:
-        raise UserError(f"{where}: no questions; the file is empty")
-    bare = [item for item in questions if not item.answers and (task != "squad2" or not item.impossible)]
-    if not bare:
-        return
-    first = bare[0].id
-    if any(item.impossible for item in bare):
-        raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answer (first: id {first}): "
-                        f"this is SQuAD 2.0, not {task}; use --task squad2")
-    unmarked = " and are not marked 'is_impossible'" if task == "squad2" else ""
-    raise UserError(f"{where}: {len(bare):,} of {len(questions):,} questions have no answers{unmarked} (first: id "
-                    f"{first}); {STRIPPED}")
-
-
-def read(task: str, data: str | Path, split: str, context_language: str, question_language: str | None = None,
-         files: Sequence[str | Path] = ()) -> Questions:
-    """The questions of a split: from `files`, from the hub (`hf:…`), or from the folder `data`.
-
-    Args:
-        task: squad, squad2, xquad, mlqa or tydiqa.
-        context_language: BCP-47 code of paragraphs and answers.
-        question_language: that of the questions; None: the same. Another one only for mlqa.
-        files: read these instead of searching `data`.
-
-    Raises:
-        UserError: unknown task, split or code, no file, a malformed entry, or questions without answers.
-    """
-    data = str(data)
-    check_split(task, split)
-    context = check_language(context_language)
-    question = check_language(question_language or context_language)
-    if question != context and task != "mlqa":
-        raise UserError(f"{task}: questions in {question!r} on contexts in {context!r}: only mlqa mixes languages")
-    if files:
-        seen: dict[str, str] = {}
-        parts = [_read_file(path, seen, split == "train") for path in files]
-        questions = Questions([item for part in parts for item in part], [name for part in parts for name in part.files],
-                              [identifier for part in parts for identifier in part.misaligned])
-    elif data.startswith(HUB):
-        questions = read_hub(data, *hub_place(task, split, context, question))
-    else:
-        questions = read_squad_file(find_file(task, data, split, context, question), split == "train")
-    if task == "tydiqa":
-        questions = keep_language(questions, context)
-    _check_answers(questions, task)
-    return questions

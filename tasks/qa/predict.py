@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pretrain.base.errors import UserError
 from tasks.encoding import batches
+from tasks.family import LONGEST_ANSWER
 
 if TYPE_CHECKING:
     from tasks.heads.model import TaskModel
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from tasks.qa.features import Windows
     from tasks.qa.spans import TokenizedText
 
-LONGEST_ANSWER, N_BEST = 30, 20
-"""BERT's settings: tokens of an answer, answers kept of a question."""
+N_BEST = 20
+"""BERT's setting: answers kept of a question."""
 
 
 @dataclass(frozen=True, slots=True)

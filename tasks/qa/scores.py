@@ -20,7 +20,6 @@ from adapt.text.segment import segment, spaceless
 from pretrain.base.errors import UserError
 from pretrain.base.language import check_language
 from tasks.qa.data import Question
-from tasks.qa.files import check_task
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def _chinese_tokens(text: str) -> list[str]:
 
 
 def mlqa_normalise(text: str, language: str) -> str:
-    """MLQA's form of an answer; elsewhere than in its seven languages the rule that `rules_for` describes.
+    """MLQA's form of an answer; elsewhere than in its seven languages the rule that `mlqa_rules` describes.
 
     Args:
         language: the answer's, not the question's; only the first part of its code counts (`zh-Hant`).
@@ -106,21 +105,17 @@ SQUAD1 = Rules("squad-1.1", squad_normalise)
 SQUAD2 = Rules("squad-2.0", squad_normalise, no_answer=True)
 
 
-def rules_for(task: str, language: str) -> Rules:
-    """The rules that score a task in a language.
+def mlqa_rules(language: str) -> Rules:
+    """MLQA's rules for an answer in a language.
 
-    SQuAD 1.1's for squad, xquad and tydiqa, SQuAD 2.0's for squad2, whatever the language, as their authors do. MLQA's
-    for mlqa, by the language of the answer. In other languages than MLQA's seven its scorer has no rule; here it is:
-    lower case, the same punctuation away, no articles, tokens by white space, or by characters (`qa_segment.segment`)
-    where words are written without spaces. Its name begins with `mlqa+`, so that nobody takes it for the official one.
+    In other languages than MLQA's seven its scorer has no rule; here it is: lower case, the same punctuation away, no articles,
+    tokens by white space, or by characters (`adapt.text.segment`) where words are written without spaces. Its name begins with
+    `mlqa+`, so that nobody takes it for the official one.
 
     Raises:
-        UserError: unknown task, or not the shape of a language code.
+        UserError: not the shape of a language code.
     """
-    check_task(task)
     code = check_language(language)
-    if task != "mlqa":
-        return SQUAD2 if task == "squad2" else SQUAD1
     base = code.split("-")[0]
     tokens = "character" if spaceless(code) else "white-space"
     name = f"mlqa-1 ({base})" if base in MLQA_ARTICLES else \
@@ -159,7 +154,7 @@ def segmented_f1(prediction: str, golds: Sequence[str]) -> float:
     """F1 over written characters instead of words: a fair partial credit where words are written without spaces.
 
     Not an official figure, and never in the place of one. Lower case, Unicode's composed form (NFC), all punctuation
-    away, no articles; tokens of `qa_segment.segment`. The best over the golds; no golds: as one empty gold; 1 where
+    away, no articles; tokens of `adapt.text.segment`. The best over the golds; no golds: as one empty gold; 1 where
     both sides are empty.
     """
     def tokens(text: str) -> list[str]:
@@ -192,18 +187,16 @@ def _known(questions: Iterable[Question], predictions: Mapping[str, str]) -> tup
     return listed, len(missing)
 
 
-def score_each(questions: Iterable[Question], predictions: Mapping[str, str], task: str,
-               language: str) -> dict[str, tuple[float, float]]:
+def score_each(questions: Iterable[Question], predictions: Mapping[str, str], rules: Rules) -> dict[str, tuple[float, float]]:
     """Exact match and F1 in [0, 1] of each question by id, in the questions' order; 0, 0 without a prediction.
 
     Raises:
-        UserError: unknown task or language code, or a question that has no answers where the task knows none such.
+        UserError: a question that has no answers, where the rules know none such.
     """
-    rules = rules_for(task, language)
     scores: dict[str, tuple[float, float]] = {}
     for item in questions:
         if not item.answers and not rules.no_answer:
-            raise UserError(f"question id {item.id!r} has no answers; {task} scores answers only: take the official file, "
+            raise UserError(f"question id {item.id!r} has no answers; {rules.name} scores answers only: take the official file, "
                             "or --task squad2 for questions without answer")
         golds = [answer.text for answer in item.answers]
         known = item.id in predictions
@@ -225,33 +218,35 @@ def _mean_segmented(questions: Iterable[Question], predictions: Mapping[str, str
         for item in questions)}
 
 
-def score(questions: Iterable[Question], predictions: Mapping[str, str], task: str, language: str) -> dict[str, Any]:
+def score(questions: Iterable[Question], predictions: Mapping[str, str], rules: Rules, language: str) -> dict[str, Any]:
     """The scores of a set of predictions.
 
     Args:
         questions: a list of questions, or a `Questions`.
         predictions: question id -> answer text; "" for no answer. A question without prediction scores 0.
-        language: of contexts and answers.
+        rules: how answers are compared, `QATask.rules`.
+        language: of contexts and answers; decides about `f1_segmented` only.
 
     Returns:
         `exact_match` and `f1` in percent, `total`, `missing` (questions without prediction), `rules` (name), and
-        `f1_segmented` in percent where the language is written without spaces. For squad2 those of `score_squad2`.
+        `f1_segmented` in percent where the language is written without spaces. Under rules that know
+        questions without answer those of `score_squad2`.
 
     Raises:
         UserError: no questions, or none that has a prediction; see also `score_each`.
     """
-    if task == "squad2":
-        return score_squad2(questions, predictions, language=language)
+    if rules.no_answer:
+        return score_squad2(questions, predictions, language=language, rules=rules)
     listed, missing = _known(questions, predictions)
-    scores = score_each(listed, predictions, task, language)
+    scores = score_each(listed, predictions, rules)
     return {"exact_match": _percent(exact for exact, _ in scores.values()),
             "f1": _percent(f1 for _, f1 in scores.values()), "total": len(scores),
-            **_mean_segmented(listed, predictions, language), "missing": missing, "rules": rules_for(task, language).name}
+            **_mean_segmented(listed, predictions, language), "missing": missing, "rules": rules.name}
 
 
 def score_squad2(questions: Iterable[Question], predictions: Mapping[str, str],
                  no_answer_probabilities: Mapping[str, float] | None = None, threshold: float = 1.0,
-                 language: str = "en") -> dict[str, Any]:
+                 language: str = "en", rules: Rules = SQUAD2) -> dict[str, Any]:
     """SQuAD 2.0's figures, all in percent but thresholds and counts.
 
     The official scorer stops at a question without prediction; here it scores 0 in every figure and is counted.
@@ -263,6 +258,7 @@ def score_squad2(questions: Iterable[Question], predictions: Mapping[str, str],
             equally good thresholds, as it does officially.
         threshold: above this probability a prediction counts as no answer.
         language: of contexts and answers; decides about `f1_segmented` only.
+        rules: of a set of one's own that has questions without answer.
 
     Returns:
         `exact`, `f1`, `total`, `HasAns_*` and `NoAns_*` (each where there are such questions), with probabilities also
@@ -273,7 +269,7 @@ def score_squad2(questions: Iterable[Question], predictions: Mapping[str, str],
         UserError: no questions, none that has a prediction, or a prediction without its probability.
     """
     listed, missing = _known(questions, predictions)
-    raw = score_each(listed, predictions, "squad2", language)
+    raw = score_each(listed, predictions, rules)
     answerable = {item.id: bool(item.answers) for item in listed}
     known = {item.id: item.id in predictions for item in listed}
     probabilities = no_answer_probabilities or {}
@@ -296,7 +292,7 @@ def score_squad2(questions: Iterable[Question], predictions: Mapping[str, str],
                                        probabilities, answerable)
             result |= {f"best_{name}": 100.0 * best / len(listed), f"best_{name}_thresh": at}
     said = {one: "" if one in silent else text for one, text in predictions.items()}
-    return {**result, **_mean_segmented(listed, said, language), "missing": missing, "rules": SQUAD2.name}
+    return {**result, **_mean_segmented(listed, said, language), "missing": missing, "rules": rules.name}
 
 
 def _best_threshold(scores: Mapping[str, float], predictions: Mapping[str, str], probabilities: Mapping[str, float],

@@ -14,20 +14,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, require_folder
 from tasks.definition import PLACEHOLDER_ROWS, missing_data, only_file
 from tasks.lines import lines
 
+if TYPE_CHECKING:
+    from tasks.tagging.task import TaggingTask
+
 STRIPPED = "if the tags of this file were stripped, as XTREME's preparation does with test files, take the file that has them"
 DOCUMENT = "-DOCSTART-"
 """First column of the row that begins a document in CoNLL-2003's files: no word."""
 CONLLU_COLUMNS = 10
 _CODE = r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)"
-_TSV = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
+TSV = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 _COLUMNS = (".txt", ".conll", ".tsv", ".txt.gz", ".conll.gz", ".tsv.gz")
-_CONLLU = (".conllu", ".conllu.gz")
+CONLLU = (".conllu", ".conllu.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
     """
     path = require_file(path, "a file of tagged words")
     prefix: str | None = ""
-    if path.name.endswith(_CONLLU):
+    if path.name.endswith(CONLLU):
         rows = _conllu_rows(path)
     elif layout == "tsv":
         rows, prefix = _tsv_rows(path), None
@@ -203,56 +207,56 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
 # --- finding files -----------------------------------------------------------------------------------------------------
 
 
-def candidates(task: str, layout: str, split: str, language: str) -> list[list[str]]:
+def candidates(task: TaggingTask, split: str, language: str) -> list[list[str]]:
     """File-name patterns in which a split of a language is looked for; earlier groups win."""
-    endings = _TSV if layout == "tsv" else _COLUMNS
-    groups = [[f"{split}-{language}{ending}" for ending in endings]]
-    if task == "panx":
-        groups.append([f"{language}{mark}{split}{ending}" for mark in "/-" for ending in ("", ".gz")])
-    if task == "udpos":
-        names = [f"{language}_*-ud-{split}{ending}" for ending in _CONLLU]
-        groups += [names, [f"UD_*/{name}" for name in names]]
-    if layout == "columns" and language == "en":  # the shared tasks' own names, which do not say the language
+    endings = TSV if task.layout == "tsv" else _COLUMNS
+    groups = [[f"{split}-{language}{ending}" for ending in endings], *task.more_files(split, language)]
+    if task.layout == "columns" and language == "en":  # the shared tasks' own names, which do not say the language
         groups.append([f"{split}{ending}" for ending in endings])
     return groups
 
 
-def available(task: str, layout: str, data: str, split: str) -> list[str]:
+def available(task: TaggingTask, data: str, split: str) -> list[str]:
     """Languages that the folder holds this split in, by file names."""
     folder = Path(data)
     if not folder.is_dir():
         return []
     patterns = [re.compile(re.escape(name).replace("CODE", _CODE).replace(r"\*", "[^/]*"))
-                for group in candidates(task, layout, split, "CODE") for name in group]
+                for group in candidates(task, split, "CODE") for name in group]
     names = [path.relative_to(folder).as_posix() for depth in ("*", "*/*") for path in folder.glob(depth)]
     found = {match[1] for name in names for pattern in patterns if (match := pattern.fullmatch(name))}
-    own = candidates(task, layout, split, "en")[1:] if layout == "columns" else []
+    own = candidates(task, split, "en")[1:] if task.layout == "columns" else []
     return sorted(found | {"en"} if any(name in names for group in own for name in group) else found)
 
 
-def find_file(task: str, layout: str, data: str, split: str, language: str) -> Path:
+def find_file(task: TaggingTask, data: str, split: str, language: str) -> Path:
     """The file of a split in a language.
 
     Raises:
         UserError: there is none, or several that fit equally well.
     """
     folder = require_folder(data, "a folder with the task's files")
-    groups = candidates(task, layout, split, language)
+    groups = candidates(task, split, language)
     if (found := only_file(folder, groups, split, language)) is None:
-        raise missing_data(task, data, split, language, available(task, layout, data, split), [group[0] for group in groups])
+        raise missing_data(task.name, data, split, language, available(task, data, split), [group[0] for group in groups])
     return found
 
 
-def read(task: str, layout: str, labels: Sequence[str], data: str, split: str, language: str,
-         files: Sequence[str] = ()) -> Sentences:
+def read(task: TaggingTask, data: str, split: str, language: str, files: Sequence[str] = ()) -> Sentences:
     """The sentences of a split in a language: from `files`, else from the folder `data`.
 
     Raises:
         UserError: no file, a malformed one, no sentence, or one single tag everywhere (stripped and replaced).
     """
-    paths: Sequence[str | Path] = files or [find_file(task, layout, data, split, language)]
-    parts = [read_file(path, layout, labels, language) for path in paths]
+    paths: Sequence[str | Path] = files or [find_file(task, data, split, language)]
+    parts = [read_file(path, task.layout, task.labels, language) for path in paths]
     found = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
+    check_sentences(found, task.labels, split)
+    return found
+
+
+def check_sentences(found: Sentences, labels: Sequence[str], split: str) -> None:
+    """Refuses sentences that cannot be trained on or scored: none, or one single tag everywhere (stripped and replaced)."""
     where = ", ".join(found.files)
     if not len(found):
         raise UserError(f"{where}: no sentences for {split}; the file is empty")
@@ -260,4 +264,3 @@ def read(task: str, layout: str, labels: Sequence[str], data: str, split: str, l
     if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
         raise UserError(f"{where}: all {found.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} file "
                         "were stripped and replaced by a placeholder: take the file that has them")
-    return found

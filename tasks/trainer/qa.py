@@ -15,11 +15,12 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from numpy.typing import NDArray
 
+from tasks.family import LONGEST_ANSWER
 from tasks.heads.span import SpanSearch
 from tasks.qa.data import Question
 from tasks.qa.features import Windows, WindowSettings, encode_questions
-from tasks.qa.predict import LONGEST_ANSWER, merge
-from tasks.qa.scores import rules_for, score_answer
+from tasks.qa.predict import merge
+from tasks.qa.scores import score_answer
 from tasks.trainer.data import ItemDataset
 
 logger = logging.getLogger(__name__)
@@ -74,8 +75,9 @@ def trainable(windows: Windows) -> NDArray[np.int64]:
     return np.flatnonzero(~np.isin(windows.question, windows.unplaced))
 
 
-def load_questions(task: Any, split: str, files: list[str], training: bool, settings: WindowSettings) -> ItemDataset:
+def load(task: Any, split: str, files: list[str], training: bool) -> ItemDataset:
     """The data set of one split of a question answering task, for the fairseq task that asks for it."""
+    settings: WindowSettings = task.inputs
     loaded = task.definition.read(task.cfg.data, split, task.language, files)
     windows = encode_questions(task.embedding.tokenizer, loaded.questions, settings, targets=True)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} questions of {task.definition.name} {split} in {task.language}, "
@@ -113,7 +115,7 @@ class ModularSpan(FairseqCriterion):
 
     def _scores(self, rows: Any, candidates: Any, null_is_odds: bool) -> dict[str, float]:
         data = self.task.datasets["valid"]
-        rules = rules_for(self.task.definition.name, self.task.language)
+        rules = self.task.definition.rules(self.task.language)
         threshold = 0.5 if self.task.definition.unanswerable else 1.0
         totals = {"questions": 0.0, "exact_match": 0.0, "f1": 0.0}
         for number, prediction in merge(data.windows, candidates.cpu(), null_is_odds, 1, np.asarray(rows)):

@@ -57,13 +57,13 @@ class SentenceDataset(ItemDataset):
         }
 
 
-def load_sentences(task: Any, split: str, files: list[str], training: bool) -> SentenceDataset:
+def load(task: Any, split: str, files: list[str], training: bool) -> SentenceDataset:
     """The data set of one split of a tagging task, for the fairseq task that asks for it."""
     loaded = task.definition.read(task.cfg.data, split, task.language, files)
-    windows = encode_sentences(task.embedding.tokenizer, loaded.sentences, task.max_length, task.embedding.language)
+    windows = encode_sentences(task.embedding.tokenizer, loaded.sentences, task.inputs.max_length, task.embedding.language)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} sentences, {loaded.words:,} words of {task.definition.name} {split} "
-                f"in {task.language}; {len(windows):,} windows of at most {task.max_length} tokens; {windows.unread:,} words "
-                "gave no token and are <unk>")
+                f"in {task.language}; {len(windows):,} windows of at most {task.inputs.max_length} tokens; "
+                f"{windows.unread:,} words gave no token and are <unk>")
     return SentenceDataset(windows, loaded, task.cfg.seed, shuffle=training)
 
 

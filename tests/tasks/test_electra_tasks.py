@@ -18,8 +18,7 @@ from recipes.commands import assemble as assemble_command
 from recipes.commands.inspect import describe
 from tasks.evaluate import evaluate
 from tasks.heads.model import task_model
-from tasks.qa.evaluate import evaluate_qa
-from tasks.qa.tasks import QATask
+from tasks.qa.task import QATask
 from tasks.registry import get_task
 
 from .conftest import WORDS, make_embedding, settings_for
@@ -67,7 +66,7 @@ def scores(electra: Path, body: Path, task: str, output: Path, *languages: str) 
     definition = get_task(task)
     embeddings = [electra / language for language in languages]
     if isinstance(definition, QATask):
-        return evaluate_qa(body, embeddings, definition, data_of(electra, task), "dev" if task == "squad2" else "test", output,
+        return evaluate(body, embeddings, definition, data_of(electra, task), "dev" if task == "squad2" else "test", output,
                            quiet=True)
     return evaluate(body, embeddings, task, data_of(electra, task), "test", output, quiet=True)
 
@@ -139,6 +138,6 @@ def test_without_its_head_it_is_a_discriminator_and_no_pair(tuned: tuple[str, st
 def test_a_head_that_was_never_trained_is_scored_too(electra: Path, tmp_path: Path) -> None:
     task = get_task("squad")
     assert isinstance(task, QATask)
-    (record,) = evaluate_qa(electra / "body", [electra / "qaa"], task, data_of(electra, "squad"), "test", tmp_path / "out",
+    (record,) = evaluate(electra / "body", [electra / "qaa"], task, data_of(electra, "squad"), "test", tmp_path / "out",
                             untrained_head=True, quiet=True)
     assert record["head"]["trained_on"] is None and record["f1"] < 60

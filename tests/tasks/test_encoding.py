@@ -9,7 +9,7 @@ import pytest
 
 from adapt.artefacts.embedding import Embedding
 from pretrain.base.errors import UserError
-from tasks.definition import Example
+from tasks.classification.task import Example
 from tasks.encoding import batches, encode_examples, kept_lengths, pad, shuffled_by_length
 
 

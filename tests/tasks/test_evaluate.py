@@ -18,10 +18,13 @@ from adapt.artefacts.assemble import swap
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from tasks.classification.family import predict, score, table
+from tasks.classification.nli import XNLI
 from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import encode_examples, pad
-from tasks.evaluate import choose_device, evaluate, predict, score, table
+from tasks.evaluate import evaluate
 from tasks.heads.model import task_model
+from tasks.predict import choose_device
 from tasks.registry import get_task
 
 from .conftest import LABELS, make_embedding
@@ -153,7 +156,7 @@ def test_labels_of_another_order_are_mapped_by_name(untrained: Path, world: Path
 
 
 def test_scores_against_hand_computed_values() -> None:
-    result = score(["entailment"] * 3 + ["neutral"], ["entailment", "neutral", "entailment", "neutral"])
+    result = score(["entailment"] * 3 + ["neutral"], ["entailment", "neutral", "entailment", "neutral"], XNLI)
     assert result["score"] == 0.75 and result["correct"] == 3 and result["n"] == 4
     assert result["standard_error"] == pytest.approx(0.216506, rel=1e-6, abs=1e-6)
     assert result["predicted_labels"] == {"entailment": 3, "neutral": 1}

@@ -209,7 +209,7 @@ def test_predictions_that_contradict_the_record_are_a_problem(run):
 
 
 def test_answers_are_scored_by_their_f1(tmp_path):
-    from tasks.qa.tasks import SQUAD
+    from tasks.qa.squad import SQUAD
 
     run = tmp_path / "run"
     questions = [{"id": str(n), "question": "who?", "answers": [{"text": "the big cat", "answer_start": 0}]} for n in range(2)]
@@ -228,9 +228,9 @@ TAGS = [["B-PER", "I-PER", "O"], ["B-LOC", "O"], ["O", "B-ORG"]]
 
 def tagged(run, arm, predicted):
     """A record of PAN-X as evaluate writes it."""
-    from tasks.tagging.evaluate import write_tags
+    from tasks.tagging.family import write_tags
+    from tasks.tagging.panx import PANX
     from tasks.tagging.scores import figures
-    from tasks.tagging.tasks import PANX
     from tests.tasks.tagging.tagging_world import write_sentences
 
     write_gold(run / "data", "de")

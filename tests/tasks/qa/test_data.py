@@ -19,15 +19,25 @@ from tasks.qa.data import (
     Question,
     Questions,
     aligned_start,
-    available,
-    available_pairs,
-    read,
     read_hub,
     read_squad_file,
 )
+from tasks.qa.mlqa import MLQA
+from tasks.qa.task import question_answering
 
 SHARED = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "data"
 CONTEXT = "The cat 🐈 sat on the mat."
+
+
+def read(task: str, data: str | Path, split: str, language: str, question_language: str = "", **more: Any) -> Questions:
+    return question_answering(task).read(data, split, language, question_language=question_language, **more)
+
+
+def available(task: str, data: str, split: str) -> list[str]:
+    return question_answering(task).available(data, split)
+
+
+available_pairs = MLQA.available_pairs
 
 
 def qa(identifier: str = "q1", text: str = "cat", start: int = 4, **more: Any) -> dict[str, Any]:

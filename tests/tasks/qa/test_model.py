@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from adapt.artefacts.assemble import swap
+from adapt.artefacts.assemble import swap, swap_side_by_side
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from tasks.evaluate import Cell, in_turn
 from tasks.heads.model import TaskModel, task_model
-from tasks.qa.evaluate import answer
+from tasks.qa.data import Questions
+from tasks.qa.family import answer
 from tasks.qa.features import Windows, WindowSettings, encode_questions
-from tasks.qa.model import UNTRAINED, check_both, qa_record, swap_pair, untrained
+from tasks.qa.model import UNTRAINED, qa_record, untrained
 
 from .qa_tools import body_for, embedding_for, question, tokenizer
 
@@ -36,7 +39,7 @@ def states(model: TaskModel, windows: Windows) -> Tensor:
 
 def mixed(model: TaskModel, contexts: Embedding, questions: Embedding) -> Windows:
     """Puts the pair into the model and makes its windows."""
-    swap_pair(model, contexts, questions)
+    swap_side_by_side(model, contexts, questions)
     return encode_questions(contexts.tokenizer, RUSSIAN, SMALL, questions.tokenizer)
 
 
@@ -52,7 +55,7 @@ def test_a_language_paired_with_itself_answers_as_alone(body: Body) -> None:
     embedding = embedding_for(body)
     model = task_model(body, embedding)
     alone, _ = answer(model, "squad", tokenizer(), QUESTIONS, SMALL)
-    swap_pair(model, embedding, embedding)
+    swap_side_by_side(model, embedding, embedding)
     paired, _ = answer(model, "squad", tokenizer(), QUESTIONS, SMALL, question_tokenizer=tokenizer())
     assert paired == alone  # bit for bit: offsets, scores, probabilities
     assert all(prediction.spans for prediction in alone.values())
@@ -64,9 +67,9 @@ def test_swapping_back_restores_the_model_bit_for_bit(body: Body) -> None:
     windows = encode_questions(tokenizer(), QUESTIONS, SMALL)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     seen, answers = states(model, windows), answer(model, "squad", tokenizer(), QUESTIONS, SMALL)[0]
-    swap_pair(model, contexts, questions)
+    swap_side_by_side(model, contexts, questions)
     assert model.encoder.embed_tokens.weight.size(0) == model.lm_head.bias.size(0) == len(tokenizer()) + len(tokenizer("ru"))
-    swap_pair(model, questions, contexts)
+    swap_side_by_side(model, questions, contexts)
     swap(model, contexts)
     after = model.state_dict()
     assert before.keys() == after.keys()
@@ -79,7 +82,7 @@ def test_a_pair_keeps_what_is_trained_as_swap_does(body: Body) -> None:
     contexts = embedding_for(body)
     model = task_model(body, contexts)
     trained = [parameter.requires_grad for parameter in model.parameters()]
-    swap_pair(model, contexts, embedding_for(body, "ru", 1))
+    swap_side_by_side(model, contexts, embedding_for(body, "ru", 1))
     swap(model, contexts)
     assert [parameter.requires_grad for parameter in model.parameters()] == trained
 
@@ -93,12 +96,12 @@ def test_questions_are_read_with_rows_of_the_second_embedding(body: Body, side: 
     assert 3 < number < len(tokenizer("en")) and number not in tokenizer("en").encode(item.context)
     windows = encode_questions(tokenizer("en"), [item], SMALL, tokenizer("ru"))
     model = task_model(body, pair[0])
-    swap_pair(model, *pair)
+    swap_side_by_side(model, *pair)
     before = states(model, windows)
     weight = pair[side].weight.clone()
     weight[number] *= -1
     pair[side] = replace(pair[side], weight=weight)
-    swap_pair(model, *pair)
+    swap_side_by_side(model, *pair)
     assert torch.equal(before, states(model, windows)) is not counts
 
 
@@ -124,7 +127,7 @@ def test_embeddings_with_tensors_of_the_body_are_refused_before_anything_changes
     table = model.encoder.embed_tokens
     for pair in ((plain, extra), (extra, plain)):
         with pytest.raises(UserError, match=r"bring tensors of the body of their own \(encoder.embed_norm.weight\)"):
-            swap_pair(model, *pair)
+            swap_side_by_side(model, *pair)
     assert model.encoder.embed_tokens is table
 
 
@@ -134,16 +137,23 @@ def test_a_pair_gives_back_what_an_earlier_embeddings_extras_replaced(body: Body
     windows = mixed(model, plain, other)
     before = states(model, windows)
     swap(model, replace(other, extras={"encoder.embed_norm.weight": torch.full((16,), 3.0)}))
-    swap_pair(model, plain, other)
+    swap_side_by_side(model, plain, other)
     assert torch.equal(before, states(model, windows))
 
 
-def test_both_embeddings_must_fit_the_body(body: Body) -> None:
+def test_both_embeddings_must_fit_the_body(body: Body, tmp_path: Path) -> None:
     fits, stranger = embedding_for(body), replace(embedding_for(body, "ru", 1), lineage="1" * 64)
-    check_both(body, fits, fits)
-    for pair in ((fits, stranger), (stranger, fits)):
+    for name, embedding in (("fits", fits), ("stranger", stranger)):
+        embedding.save(tmp_path / name)
+
+    def turns(*names: str) -> list[Any]:
+        cell = Cell(("en", "ru"), tuple(tmp_path / name for name in names), Questions([]))
+        return list(in_turn(untrained(body), [cell], torch.device("cpu"), "fp32"))
+
+    assert len(turns("fits", "fits")) == 1
+    for pair in (("fits", "stranger"), ("stranger", "fits")):
         with pytest.raises(UserError, match=r"the embedding \(ru\) was learned against the body of lineage 111111111111"):
-            check_both(body, *pair)
+            turns(*pair)
 
 
 # --- records ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pretrain.base.errors import UserError
 from tasks.heads.model import task_model
 from tasks.heads.span import Candidates
-from tasks.qa.evaluate import answer
+from tasks.qa.family import answer
 from tasks.qa.features import Windows, WindowSettings, encode_questions
 from tasks.qa.predict import Prediction, Span, merge, predict_windows, sigmoid, with_probabilities
 

@@ -16,11 +16,12 @@ import torch
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from tasks.evaluate import evaluate
 from tasks.finetune import finetune, plan
 from tasks.heads.model import task_model
-from tasks.qa.evaluate import answer, evaluate_qa, table
+from tasks.qa.family import answer, table
 from tasks.qa.features import WindowSettings
-from tasks.qa.tasks import QATask
+from tasks.qa.task import QATask
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
 from tests.killing import ROOT, kill_finetune_at
@@ -104,7 +105,7 @@ def test_resume_after_kill_is_exact(squad: Path, world: Path, questions: Path, t
 
 def test_zero_shot_records_and_official_files(squad: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores"
-    records = evaluate_qa(squad, [world / "qaa", world / "qab"], qa_task("squad"), questions / "one", "test", output, quiet=True)
+    records = evaluate(squad, [world / "qaa", world / "qab"], qa_task("squad"), questions / "one", "test", output, quiet=True)
     assert [record["language"] for record in records] == ["qaa", "qab"] and records[0]["f1"] > 90
     assert json.loads((output / "results.json").read_text()) == records
     for record in records:
@@ -140,7 +141,7 @@ def test_predictions_do_not_depend_on_batches(squad: Path, world: Path, question
 def test_unanswerable_questions(squad2: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     body = Body.load(squad2)
     assert body.task is not None and 0 <= body.task["no_answer_threshold"] <= 1
-    (record,) = evaluate_qa(squad2, [world / "qaa"], qa_task("squad2"), questions / "two", "dev", tmp_path / "out", quiet=True)
+    (record,) = evaluate(squad2, [world / "qaa"], qa_task("squad2"), questions / "two", "dev", tmp_path / "out", quiet=True)
     assert record["f1"] == pytest.approx(100 * body.task["dev"]["score"])
     assert record["f1"] == pytest.approx(record["best_f1"])  # the threshold was searched on this very split
     assert record["f1"] > 80 and record["NoAns_total"] > 0 and record["HasAns_f1"] > 70 and record["NoAns_f1"] > 70
@@ -153,7 +154,7 @@ def test_unanswerable_questions(squad2: Path, world: Path, questions: Path, tmp_
 
 def test_all_pairs_of_context_and_question_language(squad: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     output = tmp_path / "mlqa"
-    records = evaluate_qa(squad, [world / "qaa", world / "qab"], qa_task("mlqa"), questions / "mlqa", "dev", output,
+    records = evaluate(squad, [world / "qaa", world / "qab"], qa_task("mlqa"), questions / "mlqa", "dev", output,
                           pairs="all", quiet=True)
     pairs = [(record["language"], record["question_language"]) for record in records]
     assert pairs == [("qaa", "qaa"), ("qaa", "qab"), ("qab", "qaa"), ("qab", "qab")]
@@ -162,15 +163,15 @@ def test_all_pairs_of_context_and_question_language(squad: Path, world: Path, qu
     assert mixed["rules"].startswith("mlqa+") and (output / "mlqa" / "dev-context-qaa-question-qab.json").exists()
     text = table(records)
     assert text.splitlines()[1].split() == ["context", "\\", "question", "qaa", "qab"]
-    same = evaluate_qa(squad, [world / "qaa"], qa_task("mlqa"), questions / "mlqa", "dev", tmp_path / "same", quiet=True)
+    same = evaluate(squad, [world / "qaa"], qa_task("mlqa"), questions / "mlqa", "dev", tmp_path / "same", quiet=True)
     assert same[0]["f1"] == records[0]["f1"]
 
 
 def test_baselines(squad: Path, world: Path, questions: Path, tmp_path: Path) -> None:
-    (record,) = evaluate_qa(world / "body", [world / "qaa"], qa_task("squad"), questions / "one", "test", tmp_path / "u",
+    (record,) = evaluate(world / "body", [world / "qaa"], qa_task("squad"), questions / "one", "test", tmp_path / "u",
                             untrained_head=True, quiet=True)
     assert record["head"]["trained_on"] is None and record["f1"] < 60
-    (trained,) = evaluate_qa(squad, [world / "qaa"], qa_task("squad"), questions / "one", "test", tmp_path / "t", quiet=True)
+    (trained,) = evaluate(squad, [world / "qaa"], qa_task("squad"), questions / "one", "test", tmp_path / "t", quiet=True)
     assert trained["first_span"]["f1"] < trained["f1"]
 
 
@@ -208,7 +209,7 @@ def test_settings_that_cannot_work(world: Path, questions: Path, tmp_path: Path,
 
 def test_mistakes_of_evaluation(squad: Path, finetuned: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     def run(body: Path, task: str = "squad", split: str = "test", **more: Any) -> None:
-        evaluate_qa(body, [world / "qaa"], qa_task(task), questions / "one", split, tmp_path / "out", quiet=True, **more)
+        evaluate(body, [world / "qaa"], qa_task(task), questions / "one", split, tmp_path / "out", quiet=True, **more)
 
     with pytest.raises(UserError, match="has no task head; train one first"):
         run(world / "body")
@@ -226,8 +227,6 @@ def test_mistakes_of_evaluation(squad: Path, finetuned: Path, world: Path, quest
 
 
 def test_a_question_answering_body_does_no_nli(squad: Path, world: Path, tmp_path: Path) -> None:
-    from tasks.evaluate import evaluate
-
     with pytest.raises(UserError, match="the task body does 'squad', asked for 'xnli'"):
         evaluate(squad, [world / "qaa"], "xnli", world / "data", "test", tmp_path / "out", quiet=True)
 

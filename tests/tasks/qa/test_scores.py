@@ -15,19 +15,32 @@ from pretrain.base.errors import UserError
 from tasks.qa.data import Answer, Question, Questions
 from tasks.qa.scores import (
     MLQA_ARTICLES,
+    Rules,
     mlqa_normalise,
-    rules_for,
-    score,
     score_answer,
-    score_each,
     score_squad2,
     segmented_f1,
     squad_normalise,
 )
+from tasks.qa.scores import score as score_by
+from tasks.qa.scores import score_each as score_each_by
+from tasks.qa.task import question_answering
 
 VECTORS = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "vectors"
 officially = pytest.mark.skipif(not VECTORS.is_dir(), reason="no official records")
 EXACT = pytest.approx
+
+
+def rules_for(task: str, language: str) -> Rules:
+    return question_answering(task).rules(language)
+
+
+def score(questions: Any, predictions: Any, task: str, language: str) -> dict[str, Any]:
+    return score_by(questions, predictions, rules_for(task, language), language)
+
+
+def score_each(questions: Any, predictions: Any, task: str, language: str) -> dict[str, tuple[float, float]]:
+    return score_each_by(questions, predictions, rules_for(task, language))
 
 
 def asked(identifier: str, *answers: str) -> Question:
@@ -215,7 +228,7 @@ def test_segmented_f1_stands_beside_the_official_one() -> None:
 
 
 def test_what_cannot_be_scored() -> None:
-    with pytest.raises(UserError, match=r"question id 'a' has no answers; xquad scores answers only.*--task squad2"):
+    with pytest.raises(UserError, match=r"question id 'a' has no answers; squad-1\.1 scores answers only.*--task squad2"):
         score([asked("a")], {"a": "x"}, "xquad", "en")
     with pytest.raises(UserError, match=r"none of the 1 questions has a prediction \(first: id a\); these predictions"):
         score([asked("a", "cat")], {"b": "x"}, "squad", "en")

@@ -10,8 +10,11 @@ import pytest
 
 from pretrain.base.errors import UserError
 from tasks.registry import get_task
+from tasks.tagging.conll import CONLL, CONLL2000
 from tasks.tagging.data import Sentence, available, majority, read_file, read_labels
-from tasks.tagging.tasks import CONLL, CONLL2000, PANX, UDPOS, TaggingTask, with_labels
+from tasks.tagging.panx import PANX
+from tasks.tagging.task import TaggingTask
+from tasks.tagging.udpos import UDPOS
 
 SHARED = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "data"
 PAN = "Sioux\tB-ORG\nFalls\tI-ORG\n\n\n(\tO\nDakota\tB-LOC"
@@ -95,9 +98,9 @@ def test_a_word_may_be_a_no_break_space(tmp_path: Path) -> None:
 
 
 def test_own_labels(tmp_path: Path) -> None:
-    task = with_labels(CONLL, str(write(tmp_path / "labels.txt", "O\nB-X\nI-X\n\n")))
+    task = CONLL.with_labels(str(write(tmp_path / "labels.txt", "O\nB-X\nI-X\n\n")))
     assert isinstance(task, TaggingTask) and task.labels == ("O", "B-X", "I-X") and task.metric == "f1"
-    assert with_labels(CONLL, labels=("N", "V")).metric == "accuracy"
+    assert CONLL.with_labels(labels=("N", "V")).metric == "accuracy"
     assert task.read("", "dev", "de", [write(tmp_path / "x", "a B-X\n")]).sentences == [Sentence(("a",), (1,))]
     for text, message in (("O\nO\n", r"labels.txt:2: label 'O' stands twice"), ("O\n", r"1 labels; expected at least two"),
                           ("B X\nO\n", r"labels.txt:1: label 'B X' holds white space")):
@@ -106,7 +109,7 @@ def test_own_labels(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--labels is missing: conll has no labels"):
         CONLL.read("", "dev", "de", [tmp_path / "x"])
     with pytest.raises(UserError, match=r"--labels: panx has labels of its own"):
-        with_labels(PANX, "labels.txt")
+        PANX.with_labels("labels.txt")
 
 
 @pytest.mark.parametrize(("task", "name", "text", "message"), [
@@ -138,8 +141,8 @@ def test_missing_and_ambiguous_files(tmp_path: Path) -> None:
         write(tmp_path / f"dev-{code}.tsv", PAN)
     for bank in ("A", "B"):
         write(tmp_path / f"UD_X-{bank}" / f"en_{bank.lower()}-ud-dev.conllu", CONLLU)
-    assert available("udpos", "tsv", str(tmp_path), "dev") == ["en", "pt-BR", "sw"]
-    assert available("panx", "tsv", str(tmp_path), "dev") == ["pt-BR", "sw"]
+    assert available(UDPOS, str(tmp_path), "dev") == ["en", "pt-BR", "sw"]
+    assert available(PANX, str(tmp_path), "dev") == ["pt-BR", "sw"]
     with pytest.raises(UserError, match=r"no dev data in 'pt' .*did you mean 'pt-BR'\?"):
         PANX.read(tmp_path, "dev", "pt")
     with pytest.raises(UserError, match=r"several files fit dev in 'en'"):
@@ -151,7 +154,7 @@ def test_missing_and_ambiguous_files(tmp_path: Path) -> None:
 @pytest.mark.realdata
 @pytest.mark.skipif(not (SHARED / "panx").is_dir(), reason="no real data")
 def test_real_panx() -> None:
-    assert len(available("panx", "tsv", str(SHARED / "panx"), "dev")) == 14
+    assert len(available(PANX, str(SHARED / "panx"), "dev")) == 14
     for language, sentences in (("sw", 1000), ("hi", 1000), ("zh", 10000)):
         assert len(PANX.read(SHARED / "panx", "dev", language)) == sentences
 

@@ -16,13 +16,14 @@ from pretrain.base.errors import UserError
 from pretrain.electra.networks import Discriminator
 from recipes.cli import main
 from recipes.report.build import report
-from tasks.family import family_of
+from tasks.evaluate import evaluate
+from tasks.family import training_of
 from tasks.finetune import plan
 from tasks.heads.model import TaskModel, TokenHead
 from tasks.settings import FinetuneSettings
-from tasks.tagging.evaluate import evaluate_tagging
+from tasks.tagging.panx import PANX
 from tasks.tagging.scores import figures
-from tasks.tagging.tasks import PANX, UDPOS, with_labels
+from tasks.tagging.udpos import UDPOS
 
 from ..conftest import CONFIG, settings_for
 from .tagging_world import sentences, write_sentences, write_world
@@ -91,7 +92,7 @@ def test_learns_and_chooses_by_f1_of_the_dev_split(panx: Path) -> None:
 
 
 def test_records_and_predictions(panx: Path, world: Path, data: Path, tmp_path: Path) -> None:
-    records = evaluate_tagging(panx, [world / "qaa", world / "qab"], PANX, data, "test", tmp_path / "out", quiet=True)
+    records = evaluate(panx, [world / "qaa", world / "qab"], PANX, data, "test", tmp_path / "out", quiet=True)
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == records
     for record, code in zip(records, ("qaa", "qab"), strict=True):
         assert json.loads((tmp_path / "out" / "panx" / f"test-{code}.json").read_text()) == record
@@ -123,7 +124,7 @@ def test_an_electra_body_is_fine_tuned_alike(world: Path, data: Path, tmp_path: 
     replace(Embedding.load(world / "qaa"), lineage=body.lineage).save(tmp_path / "qaa")
     finetune(tagging_settings(tmp_path, data, tmp_path / "panx"), quiet=True)
     assert Body.load(tmp_path / "panx").backbone == "electra"
-    (record,) = evaluate_tagging(tmp_path / "panx", [tmp_path / "qaa"], PANX, data, "test", tmp_path / "out", quiet=True)
+    (record,) = evaluate(tmp_path / "panx", [tmp_path / "qaa"], PANX, data, "test", tmp_path / "out", quiet=True)
     assert record["score"] > 0.9
 
 
@@ -131,7 +132,7 @@ def test_windows_and_batches_change_no_prediction_of_a_short_sentence(drawn: Pat
                                                                       tmp_path: Path) -> None:
     found = []
     for number, more in enumerate(({}, {"max_tokens": 1}, {"max_tokens": 100})):
-        evaluate_tagging(drawn, [world / "qaa"], PANX, data, "test", tmp_path / str(number), quiet=True, **more)
+        evaluate(drawn, [world / "qaa"], PANX, data, "test", tmp_path / str(number), quiet=True, **more)
         found.append((tmp_path / str(number) / "panx" / "test-qaa.tsv").read_text())
     assert found[0] == found[1] == found[2] and len(set(found[0].split())) > 2
 
@@ -140,7 +141,7 @@ def test_long_sentences_are_cut_and_none_is_lost(drawn: Path, world: Path, tmp_p
     rows = sentences("qaa", 3, 4)
     rows[1] = [pair for row in sentences("qaa", 30, 5) for pair in row]
     write_sentences(tmp_path / "dev-qaa.tsv", rows)
-    (record,) = evaluate_tagging(drawn, [world / "qaa"], PANX, tmp_path, "dev", tmp_path / "out", quiet=True)
+    (record,) = evaluate(drawn, [world / "qaa"], PANX, tmp_path, "dev", tmp_path / "out", quiet=True)
     blocks = (tmp_path / "out" / "panx" / "dev-qaa.tsv").read_text().split("\n\n")[:-1]
     assert [len(block.split("\n")) for block in blocks] == [len(row) for row in rows]
     assert record["windows"] > 3 and record["n"] == 3
@@ -153,7 +154,7 @@ def test_parts_of_speech_have_accuracy_and_the_most_frequent_tag(world: Path, tm
     body = tag_body(world, "udpos", UDPOS.labels)
     assert body.task is not None
     replace(body, task={**body.task, "majority": "NOUN"}).save(tmp_path / "body")
-    (record,) = evaluate_tagging(tmp_path / "body", [world / "qaa"], UDPOS, tmp_path / "data", "test", tmp_path / "out",
+    (record,) = evaluate(tmp_path / "body", [world / "qaa"], UDPOS, tmp_path / "data", "test", tmp_path / "out",
                                  quiet=True)
     words = [tag for row in rows for _, tag in row]
     assert record["majority"] == {"tag": "NOUN", "accuracy": 100 * words.count("NOUN") / len(words)}
@@ -205,7 +206,7 @@ def test_mistakes(drawn: Path, untrained: Path, world: Path, data: Path, tmp_pat
     other = tag_body(world, "panx", PANX.labels[:5])
     other.save(tmp_path / "other")
     with pytest.raises(UserError, match=r"was trained on the labels .*finetune it anew"):
-        evaluate_tagging(tmp_path / "other", [world / "qaa"], PANX, data, "dev", tmp_path / "out", quiet=True)
+        evaluate(tmp_path / "other", [world / "qaa"], PANX, data, "dev", tmp_path / "out", quiet=True)
     for changes, message in (({"stride": 3}, "belong to question answering"), ({"head": "span"}, "unknown head for panx"),
                              ({"labels": "x"}, "panx has labels of its own"), ({"task": "conll"}, "--labels is missing")):
         with pytest.raises(UserError, match=message):
@@ -214,7 +215,7 @@ def test_mistakes(drawn: Path, untrained: Path, world: Path, data: Path, tmp_pat
 
 
 def test_a_report_shows_tagging(panx: Path, world: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    evaluate_tagging(panx, [world / "qaa", world / "qab"], PANX, data, "test", tmp_path / "run", quiet=True)
+    evaluate(panx, [world / "qaa", world / "qab"], PANX, data, "test", tmp_path / "run", quiet=True)
     with caplog.at_level(logging.WARNING):
         made = report([tmp_path / "run"], tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
@@ -224,6 +225,6 @@ def test_a_report_shows_tagging(panx: Path, world: Path, data: Path, tmp_path: P
 
 
 def test_labels_change_the_metric_of_a_family(world: Path) -> None:
-    task = with_labels(replace(PANX, labels=()), labels=("N", "V"))
-    family = family_of(task, Body.load(world / "body"), FinetuneSettings("b", "d", "o", task="conll"))
+    task = replace(PANX, labels=()).with_labels(labels=("N", "V"))
+    family = training_of(task, Body.load(world / "body"), FinetuneSettings("b", "d", "o", task="conll"))
     assert family.record()["labels"] == ["N", "V"] and task.metric == "accuracy"

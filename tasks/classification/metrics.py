@@ -1,0 +1,54 @@
+"""Metrics of classification as functions of the confusion matrix, by name. All that is known of predictions stands in it, so the
+trainer can sum it over batches and processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pretrain.base.errors import unknown
+
+Metric = Callable[[NDArray[np.int64]], float]
+"""Confusion matrix [C, C], rows gold, columns predicted -> score; 1 is perfect."""
+METRICS: dict[str, Metric] = {}
+
+
+def register_metric(name: str) -> Callable[[Metric], Metric]:
+    """Makes a metric known by its name; a name can be taken once."""
+    def known(metric: Metric) -> Metric:
+        if name in METRICS:
+            raise ValueError(f"metric {name!r} is registered twice")
+        METRICS[name] = metric
+        return metric
+    return known
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of that name; UserError with the nearest name where there is none."""
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return METRICS[name]
+
+
+def confusion(gold: NDArray[np.int64], predicted: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
+    """How often each label was taken for each [C, C]: rows gold, columns predicted."""
+    return np.bincount(gold * labels + predicted, minlength=labels * labels).reshape(labels, labels)
+
+
+@register_metric("accuracy")
+def accuracy(matrix: NDArray[np.int64]) -> float:
+    """The share of right predictions."""
+    return int(np.trace(matrix)) / int(matrix.sum())
+
+
+@register_metric("matthews")
+def matthews(matrix: NDArray[np.int64]) -> float:
+    """Matthews' correlation coefficient (Matthews 1975; of more than two labels Gorodkin 2004), as CoLA is scored; 0 where
+    gold or predictions have one label only."""
+    from sklearn.metrics import matthews_corrcoef
+
+    gold, predicted = np.indices(matrix.shape).reshape(2, -1)
+    return float(matthews_corrcoef(gold, predicted, sample_weight=matrix.ravel()))

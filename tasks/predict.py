@@ -1,0 +1,47 @@
+"""What prediction shares between task families: the device, and the most probable labels of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adapt.text.windows import batched
+from pretrain.base.errors import UserError, unknown
+from tasks.heads.model import TaskModel
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` takes a GPU where there is one.
+
+    Raises:
+        UserError: unknown name, or CUDA asked for and absent.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (index and not index.isdigit()):
+        raise unknown("device", name, DEVICES)
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no CUDA device is visible; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
+                  description: str | None, unit: str) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
+    """Numbers of a batch's inputs with the most probable label of each, [B], or of each of their tokens, [B, T].
+
+    Raises:
+        UserError: outputs that are not finite.
+    """
+    device = model.encoder.embed_tokens.weight.device
+    for indices, tokens_BT, full in batched(tokens, device, max_tokens, description, unit):
+        logits = model(tokens_BT, full=full, task=task)
+        if not bool(torch.isfinite(logits).all()):
+            raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
+                            "embedding diverged in training")
+        yield indices, logits.argmax(-1).cpu().numpy()

@@ -1,0 +1,105 @@
+"""Classification in fairseq's trainer: one label an example, cross entropy, the task's metric on the dev split."""
+
+import logging
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from torch.nn import functional as F
+
+from tasks.classification.metrics import confusion, get_metric
+from tasks.encoding import Encoded, encode_examples, pad
+from tasks.trainer.data import ItemDataset
+
+logger = logging.getLogger(__name__)
+
+
+class ExampleDataset(ItemDataset):
+    """Encoded examples of one split with their labels [N]."""
+
+    def __init__(self, encoded: Encoded, labels: list[int], seed: int, shuffle: bool):
+        super().__init__(encoded.sizes, seed, shuffle)
+        self.encoded = encoded
+        self.labels = np.array(labels, dtype=np.int64)
+
+    def collater(self, samples: list[int]) -> dict[str, Any]:
+        if not samples:
+            return {}
+        indices = np.array(samples, dtype=np.int64)
+        lengths = self.sizes[indices]
+        return {
+            "id": torch.from_numpy(indices),
+            "tokens": pad([self.encoded.tokens[index] for index in samples]),
+            "labels": torch.from_numpy(self.labels[indices]),
+            "full": bool((lengths == lengths[0]).all()),
+            "ntokens": int(lengths.sum()),
+            "nsentences": len(samples),
+        }
+
+
+def load(task: Any, split: str, files: list[str], training: bool) -> ExampleDataset:
+    """The data set of one split of a classification task, for the fairseq task that asks for it."""
+    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    encoded = encode_examples(task.embedding.tokenizer, loaded.examples, task.inputs.max_length, task.inputs.separators)
+    labels = [item.label for item in loaded.examples if item.label is not None]
+    logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {task.definition.name} {split} in "
+                f"{task.language}; {encoded.truncated:,} cut to {task.inputs.max_length} tokens")
+    return ExampleDataset(encoded, labels, task.cfg.seed, shuffle=training)
+
+
+def _metric(name: str, labels: int, meters: Any) -> float:
+    """The metric of all batches so far, in percent."""
+    matrix = np.array([[int(meters[f"_{gold}_{own}"].sum) for own in range(labels)] for gold in range(labels)])
+    return round(100 * get_metric(name)(matrix), 3)
+
+
+@register_criterion("modular_classification", dataclass=FairseqDataclass)
+class ModularClassification(FairseqCriterion):
+    """Cross entropy over the labels, summed over the examples; logged in bits, with accuracy in percent.
+
+    In validation of a task with another metric also that one, from the confusion matrix of all batches.
+    """
+
+    def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
+        logits = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)
+        labels = sample["labels"]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        logging_output = {
+            "loss": loss.detach(),
+            "n_correct": logits.detach().argmax(-1).eq(labels).sum(),
+            "sample_size": sample["nsentences"],
+            "ntokens": sample["ntokens"],
+            "nsentences": sample["nsentences"],
+        }
+        definition = self.task.definition
+        if definition.metric != "accuracy" and not model.training:
+            matrix = confusion(labels.cpu().numpy(), logits.detach().argmax(-1).cpu().numpy(), definition.outputs)
+            logging_output.update(metric=definition.metric, labels=definition.outputs,
+                                  **{f"_{gold}_{own}": int(n) for (gold, own), n in np.ndenumerate(matrix)})
+        return loss, sample["nsentences"], logging_output
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        total = {
+            key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in ("loss", "sample_size", "n_correct")
+        }
+        if not total["sample_size"]:
+            return
+        count = total["sample_size"]
+        metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
+        metrics.log_scalar("accuracy", 100 * total["n_correct"] / count, count, round=3)
+        counted = [log for log in logging_outputs if "metric" in log]
+        if counted:  # a function of sums is no mean over batches
+            name, labels = counted[0]["metric"], counted[0]["labels"]
+            for cell in (f"_{gold}_{own}" for gold in range(labels) for own in range(labels)):
+                metrics.log_scalar_sum(cell, sum(log[cell] for log in counted))
+            metrics.log_derived(name, partial(_metric, name, labels))
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        return True
