@@ -1,4 +1,4 @@
-"""fairseq task `modular_finetune`, model `modular_task_body`, : task adaptation.
+"""fairseq task `modular_finetune`, model `modular_task_body`: task adaptation.
 
 The body and a new head learn from examples in the source language; its embedding does not, so that every other
 embedding of the same lineage fits the result (Artetxe et al. 2020; Chen et al. 2023).
