@@ -177,8 +177,8 @@ def take_over(name: str, folder: Path, config: Any, language: str | None, tokeni
     if not head:
         made["head"] = DRAWN
         tensors.update(_drawn_head(shape, settings["vocab_size"]))
-        notes.append("note: the model has no LM head; the body's was drawn, and adapt refuses the body until it was trained "
-                     "(relexify pretrain RECIPE from=…)")
+        notes.append("note: the model has no LM head; the body's was drawn, and adapt and fill refuse the body; tasks can be "
+                     "learned on it")
     with torch.device("meta"):
         expected = torch.nn.Module.state_dict(MaskedLM(shape, int(settings["vocab_size"])))
     for key in [key for key in expected if key not in tensors] + list(tensors):

@@ -14,7 +14,7 @@ from adapt.artefacts.resources import embedding_of, locate
 from adapt.probe.detect import require_pretrained
 from adapt.text.tokenizer import WORD_BOUNDARY, Tokenizer
 from adapt.text.windows import batched, stream_of, window
-from pretrain.artefacts.body import ELECTRA, Body
+from pretrain.artefacts.body import DRAWN, ELECTRA, Body
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import MASK_SYMBOL, SPECIALS
 from pretrain.masked_lm import MaskedLM
@@ -61,6 +61,9 @@ def load_filler(body: str | Path, embedding: str | Path = "",
     """
     given = Body.load(locate(body, "body"))
     require_pretrained(given, str(body))
+    if given.made.get("head") == DRAWN:
+        raise UserError(f"{body}: its LM head was drawn when it was imported and never trained: it has nothing to say; import a "
+                        "model that has one (…ForMaskedLM)")
     if given.backbone == ELECTRA and given.generator is None:
         raise UserError(f"{body} is an ELECTRA body without a generator network (generator.safetensors), as pre-training with "
                         "`generator: uniform` or `unigram` leaves it; use one that was pre-trained with `generator: network`")

@@ -15,9 +15,11 @@ from adapt.artefacts.assemble import assemble
 from adapt.artefacts.embedding import Embedding
 from adapt.formats.import_model import import_model
 from adapt.objective import resolve
+from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
+from tests.foreign import lines
 
 from .models import CLASSES, make
 
@@ -87,6 +89,8 @@ def test_a_model_without_head_gives_a_drawn_one_which_adapt_refuses(tmp_path, ca
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     with pytest.raises(UserError, match="drawn when it was imported and never trained"):
         resolve("", False, body, "out/body")
+    assert main(["fill", "--body", str(tmp_path / "out"), "old <mask>"]) == 2
+    assert "drawn when it was imported" in capsys.readouterr().err
     import_model(str(tmp_path / "theirs"), tmp_path / "again", language="en")
     assert Body.load(tmp_path / "again" / "body").fingerprint == body.fingerprint
 
@@ -129,6 +133,23 @@ def test_sharded_weights_are_read(tmp_path):
     assert (tmp_path / "theirs" / "model.safetensors.index.json").is_file()
     import_model(str(tmp_path / "theirs"), tmp_path / "parts", language="en")
     assert Body.load(tmp_path / "parts" / "body").fingerprint == Body.load(tmp_path / "out" / "body").fingerprint
+
+
+def test_xlmr_with_its_sentencepiece_model_alone_has_fairseqs_rows(tmp_path, capsys):
+    pieces = Tokenizer(train_tokenizer(lines(), 200))
+    model = make("xlm-roberta", tmp_path / "theirs", vocab_size=pieces.file_size + 2)
+    (tmp_path / "theirs" / "tokenizer.json").unlink()
+    pieces.save(tmp_path / "theirs" / "sentencepiece.bpe.model")
+    import_model(str(tmp_path / "theirs"), tmp_path / "out", language="mul")
+    body, embedding = load(tmp_path / "out")
+    assert embedding.tokenizer.file_name == "tokenizer.model" and embedding.made["rows_left_out"] == 0
+    assert embedding.foreign is not None
+    assert embedding.foreign.tolist() == [0, 1, 2, 3, *range(4, pieces.file_size + 1), pieces.file_size + 1]
+    theirs, ours = both(model, body, embedding, TEXTS[0])
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    config(tmp_path / "theirs", model_type="camembert")
+    assert main(["import", str(tmp_path / "theirs"), "--language", "fr", "--output", str(tmp_path / "fr")]) == 2
+    assert "does not say which row" in capsys.readouterr().err
 
 
 def config(folder: Path, **settings: object) -> None:
