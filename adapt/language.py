@@ -28,8 +28,12 @@ from pretrain.stage import Stage, command_line, common_options, tensorboard_fold
 from pretrain.training_log import read_curve
 
 
-def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
-    """The training stage; checks everything that can be checked before a process is started."""
+def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, body: Body | None = None) -> Stage:
+    """The training stage; checks everything that can be checked before a process is started.
+
+    Args:
+        body: that of the settings, where it is loaded already: reading and hashing a large one takes seconds.
+    """
     check(settings, option)
     check_points(settings.save_embeddings_at, settings.updates)
     if settings.initialiser not in load_all():
@@ -37,7 +41,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False)
     parse_resources(settings.resources)
     warmup = settings.updates // 10 if settings.warmup < 0 else settings.warmup
     Polynomial(settings.lr, warmup, settings.updates)
-    body = Body.load(locate(settings.body, "body"))
+    body = body or Body.load(locate(settings.body, "body"))
     objective = resolve(settings.objective, settings.disentangle, body, settings.body)
     if settings.tokens_per_sample > body.config.max_positions:
         raise UserError(f"--tokens-per-sample {settings.tokens_per_sample} exceeds the body's "
@@ -76,12 +80,13 @@ def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
     Args:
         keep: leave checkpoints and log in `OUTPUT.training`.
     """
-    run = stage(settings, overwrite, quiet)
+    body = Body.load(locate(settings.body, "body"))
+    run = stage(settings, overwrite, quiet, body)
     with run.claimed():
         if not run.committed:
             folder = run.run()
             curve = [{**point, "tokens": point["update"] * settings.tokens_per_update} for point in read_curve(folder)]
-            embedding = export(folder / "checkpoint_best.pt", settings, curve)
+            embedding = export(folder / "checkpoint_best.pt", settings, curve, body)
             with run.artefact() as target:
                 embedding.save(target)
                 write_json(target / "curves.json", curve)
@@ -91,11 +96,10 @@ def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
     return Embedding.load(settings.output)
 
 
-def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, float]]) -> Embedding:
+def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, float]], body: Body) -> Embedding:
     """The embedding module in a checkpoint of this stage."""
     state = load_checkpoint(checkpoint)
     tensors = state["model"]
-    body = Body.load(locate(settings.body, "body"))
     updates = int(state["optimizer_history"][-1]["num_updates"])
     held_out = next((point for point in curve if point["update"] == updates), {})
     prepared = read_object(Path(settings.data) / "prepare.json", "the record of prepared data")

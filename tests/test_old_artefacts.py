@@ -69,3 +69,13 @@ def test_the_embedding_beside_a_body_is_found_by_one_rule(body, tmp_path):
     assert main(["adapt", "--body", str(OLD / body), "--data", str(OLD / "prepared-qab"), "--output", str(tmp_path / "qab"),
                  "--tokens-per-sample", "48", "--batch-size", "2", "--updates", "1", "--validate-every", "1", "--quiet"]) == 0
     assert Embedding.load(tmp_path / "qab").lineage == Body.load(OLD / "roberta" / "body").lineage
+
+
+def test_adapt_loads_the_body_once(tmp_path, monkeypatch):
+    """The training process loads its own; this one neither reads nor hashes it again."""
+    loaded = []
+    load = Body.load.__func__
+    monkeypatch.setattr(Body, "load", classmethod(lambda cls, path: loaded.append(path) or load(cls, path)))
+    assert main(["adapt", "--body", str(OLD / "roberta"), "--data", str(OLD / "prepared-qab"), "--output", str(tmp_path / "qab"),
+                 "--tokens-per-sample", "48", "--batch-size", "2", "--updates", "1", "--validate-every", "1", "--quiet"]) == 0
+    assert len(loaded) == 1
