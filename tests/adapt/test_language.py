@@ -227,7 +227,8 @@ def test_printed_command_is_a_fairseq_train_line(settings, tmp_path):
 
 
 def test_task_body_is_not_adapted_to(settings, body, tmp_path):
-    Body(body.config, body.tensors, task={"name": "xnli"}).save(tmp_path / "task")
+    task = {"name": "xnli", "head": "classification", "labels": ["a", "b", "c"]}
+    Body(body.config, body.tensors, task=task).save(tmp_path / "task")
     with pytest.raises(UserError, match=r"is a task body"):
         stage(replace(settings, body=str(tmp_path / "task"), output=str(tmp_path / "o")))
 

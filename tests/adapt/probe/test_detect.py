@@ -165,7 +165,8 @@ def test_roberta_body_is_refused(journey):
 
 def test_task_body_is_refused(electra, tmp_path):
     body = Body.load(electra / "body")
-    task_body = replace(body, lineage=body.lineage, task={"name": "xnli"}, generator=None)
+    task = {"name": "xnli", "head": "classification", "labels": ["a", "b", "c"]}
+    task_body = replace(body, lineage=body.lineage, task=task, generator=None)
     task_body.save(tmp_path / "task" / "body")
     with pytest.raises(UserError, match=r"is a task body \(xnli\).*name the pre-trained body"):
         load_detector(tmp_path / "task", electra)

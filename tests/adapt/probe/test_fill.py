@@ -190,6 +190,7 @@ def test_pair_without_generator_is_refused(journey, tmp_path):
 def test_task_body_is_refused(journey, electra, tmp_path, backbone):
     folder = journey / "en" if backbone == "roberta" else electra
     body = Body.load(folder / "body")
-    replace(body, lineage=body.lineage, task={"name": "xnli"}, generator=None).save(tmp_path / "task" / "body")
+    task = {"name": "xnli", "head": "classification", "labels": ["a", "b", "c"]}
+    replace(body, lineage=body.lineage, task=task, generator=None).save(tmp_path / "task" / "body")
     with pytest.raises(UserError, match=r"is a task body \(xnli\).*generator"):
         load_filler(tmp_path / "task", folder)
