@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapt.artefacts.hub import HUB, snapshot
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_record
 from pretrain.base.records import Record
@@ -24,8 +25,14 @@ def folder_of_run(run: Record) -> str:
 def locate(path: str | Path, kind: str) -> Path:
     """The folder of a `body` or `embedding`: `path` itself, or the one inside a run's output or an assembled model.
 
-    Of a folder with runs over seeds it is that of the median run, which its record names.
+    Of a folder with runs over seeds it is that of the median run, which its record names. `hf:OWNER/NAME[@REVISION]` is a
+    repository of the hub (`adapt.artefacts.hub`).
+
+    Raises:
+        UserError: the hub does not give the repository.
     """
+    if str(path).startswith(HUB):
+        path = snapshot(str(path))
     path = Path(path)
     if (path / SEEDS).exists():
         record = read_record(path / SEEDS, "the record of runs over seeds (seeds.json)", SEEDS_FORMAT, SEEDS_VERSION)

@@ -41,17 +41,17 @@ _IGNORED = re.compile(r"electra\.embeddings\.(position_ids|token_type_ids)")
 """Fixed numbers that older versions saved."""
 
 
-def pairs(kind: str, layers: int, projected: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+def pairs(kind: str | None, layers: int, projected: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(our name, names in transformers) of each tensor of a network; several names: their rows, concatenated.
 
     Args:
-        kind: `discriminator` or `generator`.
+        kind: `discriminator` or `generator`; None: the encoder alone.
         projected: the embedding width differs from that of the layers.
     """
     for ours, theirs in aligned(layers, "huggingface"):
         if ours.startswith("encoder."):
             yield ours, tuple("electra." + name.removeprefix("roberta.") for name in theirs)
-    for left, right in ((_PROJECTION,) if projected else ()) + _HEADS[kind]:
+    for left, right in ((_PROJECTION,) if projected else ()) + (_HEADS[kind] if kind else ()):
         for part in ("weight", "bias"):
             yield left + part, (right + part,)
     if kind == GENERATOR:
@@ -88,8 +88,9 @@ def from_electra(kind: str, state: Mapping[str, Tensor], unused: Tensor | None =
     return result
 
 
-def to_electra(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse: the state dict of transformers' network, with two token types of zeros where the body has one segment.
+def to_electra(kind: str | None, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse: the state dict of transformers' network, with two token types of zeros where the body has one segment; of the
+    encoder alone where `kind` is None.
 
     Raises:
         UserError: tensors are missing, or have no counterpart there (relative positions).
@@ -97,7 +98,8 @@ def to_electra(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = dict(state)
     types = state.pop(OUR_SEGMENTS, None)
     found = to_theirs(pairs(kind, count_layers(state), _PROJECTION[0] + "weight" in state), state)
-    result = found.check(f"the {kind} cannot be written with Hugging Face's names", f"without counterpart in {CLASSES[kind]}")
+    result = found.check(f"the {kind or 'encoder'} cannot be written with Hugging Face's names",
+                         f"without counterpart in {CLASSES.get(kind or '', 'ELECTRA')}")
     result[POSITIONS] = result[POSITIONS][UNUSED:]
     result[TOKEN_TYPES] = torch.zeros_like(result[POSITIONS][:1]).repeat(2, 1) if types is None else types
     return result

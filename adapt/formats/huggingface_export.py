@@ -1,13 +1,16 @@
-"""`relexify export-huggingface`: a body and an embedding as folders that transformers opens.
+"""`relexify export --to huggingface`: a body and an embedding as folders that transformers opens.
 
-An ELECTRA body gives `discriminator/` (ElectraForPreTraining) and `generator/` (ElectraForMaskedLM), a RoBERTa body
-`masked-lm/` (RobertaForMaskedLM). Ids are ours: `<s> <pad> </s> <unk>` are 0-3, `<mask>` is last.
+A pre-trained ELECTRA body gives `discriminator/` (ElectraForPreTraining) and `generator/` (ElectraForMaskedLM), any other
+`masked-lm/`; a task body gives one model in the output folder itself. Which class, says `adapt.formats.huggingface.target`.
+Ids are ours: `<s> <pad> </s> <unk>` are 0-3, `<mask>` is last.
 
 This module imports nothing heavy by itself: the command line reads it for `--help`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,93 +21,139 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adapt.artefacts.embedding import Embedding
+    from adapt.formats.huggingface.target import Head
     from pretrain.artefacts.body import Body
-    from pretrain.encoder import EncoderConfig
 
 
-def model_config(kind: str, shape: EncoderConfig, rows: int) -> dict[str, Any]:
-    """`config.json` of a model; `kind`: discriminator, generator or masked-lm."""
-    from adapt.formats.electra_names import CLASSES, UNUSED
-    from pretrain.base.vocabulary import BOS, EOS, PAD
+@dataclass(frozen=True)
+class Network:
+    """One model as it will be written.
 
-    roberta = kind == "masked-lm"
-    return {
-        "architectures": ["RobertaForMaskedLM" if roberta else CLASSES[kind]],
-        "model_type": "roberta" if roberta else "electra", "vocab_size": rows,
-        **({} if roberta else {"embedding_size": shape.embedding_width}),
-        "hidden_size": shape.width, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
-        "intermediate_size": shape.ffn, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
-        "max_position_embeddings": shape.max_positions + (UNUSED if roberta else 0),
-        "type_vocab_size": 1 if roberta else 2, "layer_norm_eps": shape.norm_eps, "initializer_range": 0.02,
-        "bos_token_id": BOS, "pad_token_id": PAD, "eos_token_id": EOS, "tie_word_embeddings": True, "torch_dtype": "float32"}
+    Attributes:
+        folder: below the output; empty for the output itself.
+        config: its `config.json`.
+        tensors: with transformers' names.
+        own: what only an import of ours reads again.
+        pipeline: transformers' name of what it does; empty for none.
+        longest: input in tokens.
+    """
+
+    folder: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    pipeline: str
+    longest: int
+    own: dict[str, Tensor] = field(default_factory=dict)
 
 
-def networks(body: Body, embedding: Embedding) -> dict[str, tuple[EncoderConfig, dict[str, Tensor]]]:
-    """Folder name -> (shape, tensors with our names) of everything that can be exported.
+def task_network(body: Body, embedding: Embedding, head: Head) -> Network:
+    """The model of a task body.
 
     Raises:
-        UserError: body and embedding do not fit, a task body, or a body with relative positions.
+        UserError: body and embedding do not fit, or no class of transformers computes the same.
+    """
+    from adapt.artefacts.assemble import check_compatible
+    from adapt.formats.huggingface.target import choose, encoder_tensors, model_config
+    from pretrain.masked_lm import EMBEDDING_WEIGHT
+
+    check_compatible(body, embedding)
+    family = choose(body, head)
+    state = {name: tensor for name, tensor in body.tensors.items() if name.startswith("encoder.")}
+    for name, tensor in embedding.extras.items():
+        if not name.startswith("encoder."):
+            continue  # a task model has no LM head
+        if name not in state or state[name].shape != tensor.shape:
+            raise UserError(f"the embedding ({embedding.language}) brings a tensor {name!r} of shape {tuple(tensor.shape)} that "
+                            "this body does not have; use the body it was adapted to")
+        state[name] = tensor
+    state[EMBEDDING_WEIGHT] = embedding.weight
+    tensors = {**encoder_tensors(family, state, lm_head=False), **head.tensors[family]}
+    config = model_config(family, head.suffix, body.config, len(embedding.weight), head.labels)
+    return Network("", config, tensors, head.pipeline, body.config.max_positions)
+
+
+def networks(body: Body, embedding: Embedding) -> list[Network]:
+    """The models of a pre-trained body.
+
+    Raises:
+        UserError: body and embedding do not fit, a task body, or no class of transformers computes the same.
     """
     from torch.nn import Module
 
     from adapt.artefacts.assemble import assemble, assemble_pair
-    from pretrain.artefacts.body import ELECTRA
+    from adapt.formats.electra_names import DISCRIMINATOR, GENERATOR, OUR_POSITIONS, UNUSED, to_electra
+    from adapt.formats.huggingface.target import ELECTRA, choose, encoder_tensors, model_config, obstacle
+    from pretrain.artefacts.body import ELECTRA as PAIR
 
     if body.task is not None:
-        raise UserError(f"this is a task body ({body.task.get('name')}), and its head has no counterpart there; export the "
-                        "pre-trained body")
-    if body.config.relative_buckets:
-        raise UserError(f"this body has relative positions ({body.config.relative_buckets} buckets), which neither ELECTRA nor "
-                        "RoBERTa of transformers has; pre-train with relative_buckets=0 to export")
-    model = assemble(body, embedding)
-    if body.backbone != ELECTRA:
-        return {"masked-lm": (body.config, Module.state_dict(model))}
-    found = {"discriminator": (body.config, Module.state_dict(model))}
-    if body.generator is not None:
-        generator = assemble_pair(body, embedding).generator
-        assert generator is not None
-        found["generator"] = (body.generator.config, {name: tensor for name, tensor in Module.state_dict(generator).items()
-                                                      if not name.startswith("hardness_head.")})
+        raise UserError(f"this is a task body ({body.task.get('name')}); its head is exported with `relexify export`")
+    rows, fill = len(embedding.weight), "fill-mask"
+    if body.backbone != PAIR:
+        family = choose(body, None)
+        tensors = encoder_tensors(family, Module.state_dict(assemble(body, embedding)), lm_head=True)
+        return [Network("masked-lm", model_config(family, "ForMaskedLM", body.config, rows), tensors, fill,
+                        body.config.max_positions)]
+    if reason := obstacle(ELECTRA, body.config):
+        raise UserError(f"the replaced-token head has a counterpart in ELECTRA alone, and transformers' ELECTRA has {reason}; "
+                        "nothing was written; pre-train with relative_buckets=0 to export the pair")
+    found = []
+    for folder, suffix, pipeline in ((DISCRIMINATOR, "ForPreTraining", ""), (GENERATOR, "ForMaskedLM", fill)):
+        if folder == DISCRIMINATOR:
+            shape, state = body.config, Module.state_dict(assemble(body, embedding))
+        elif body.generator is None:
+            continue
+        else:
+            generator = assemble_pair(body, embedding).generator
+            assert generator is not None
+            shape = body.generator.config
+            state = {name: tensor for name, tensor in Module.state_dict(generator).items()
+                     if not name.startswith("hardness_head.")}
+        found.append(Network(folder, model_config(ELECTRA, suffix, shape, rows), to_electra(folder, state), pipeline,
+                             shape.max_positions, {"unused_positions": state[OUR_POSITIONS][:UNUSED].clone()}))
     return found
 
 
-def export(body: Body, embedding: Embedding, output: str | Path, *, tokenizer: bool = True, check_text: str | None = None,
-           overwrite: bool = False) -> list[str]:
+def export(body: Body, embedding: Embedding, output: str | Path, *, head: Head | None = None, tokenizer: bool = True,
+           check_text: str | None = None, license_name: str = "", overwrite: bool = False) -> list[str]:
     """Writes the model folders under `output`, all or none.
 
     Args:
+        head: of a task body.
         tokenizer: also write `tokenizer.json`; its ids have been compared with SentencePiece's.
         check_text: a text file, on each line of which they are compared too.
+        license_name: for the card, as the hub spells it.
 
     Returns:
-        The names of the folders.
+        The names of the classes, or of the folders where there are several.
 
     Raises:
         UserError: something that Hugging Face's models or tokenizers cannot compute as ours do.
     """
-    from adapt.formats.electra_names import CLASSES, OUR_POSITIONS, UNUSED, to_electra
-    from adapt.formats.huggingface.folder import OWN_MODEL, OWN_ROWS, write_model
-    from adapt.formats.huggingface.tokenizer import write_settings, write_tokenizer
-    from adapt.formats.names import to_huggingface
-    from pretrain.artefacts.tensors import save_tensors
-
     refuse_existing(output, overwrite)
     texts: list[str] = []
     if check_text is not None:
         texts = require_file(check_text, "a text file").read_text(encoding="utf-8", errors="replace").split("\n")
-    found = networks(body, embedding)
-    rows = len(embedding.weight)
+    found = networks(body, embedding) if head is None else [task_network(body, embedding, head)]
     with atomic_folder(output, overwrite) as folder:
-        for place, (name, (shape, tensors)) in enumerate(found.items()):
-            if name in CLASSES:
-                write_model(folder / name, model_config(name, shape, rows), to_electra(name, tensors))
-                save_tensors(folder / name / OWN_ROWS, {"unused_positions": tensors[OUR_POSITIONS][:UNUSED].clone()})
-            else:
-                theirs = {key: tensor for key, tensor in to_huggingface(tensors).items() if ".decoder." not in key}
-                write_model(folder / name, model_config(name, shape, rows), theirs)
-            embedding.tokenizer.save(folder / name / OWN_MODEL)
-            if tokenizer:
-                write_tokenizer(embedding.tokenizer, folder / name, shape.max_positions, texts if not place else ())
-            else:
-                write_settings(folder / name, shape.max_positions)
-    return list(found)
+        for place, network in enumerate(found):
+            _write(network, folder / network.folder, body, embedding, tokenizer, () if place else texts, license_name)
+    return [network.folder or network.config["architectures"][0] for network in found]
+
+
+def _write(network: Network, folder: Path, body: Body, embedding: Embedding, tokenizer: bool, texts: Sequence[str],
+           license_name: str) -> None:
+    from adapt.formats.huggingface.folder import OWN_MODEL, OWN_ROWS, write_model
+    from adapt.formats.huggingface.model_card import card
+    from adapt.formats.huggingface.tokenizer import write_settings, write_tokenizer
+    from pretrain.artefacts.tensors import save_tensors
+
+    write_model(folder, network.config, network.tensors)
+    if network.own:
+        save_tensors(folder / OWN_ROWS, network.own)
+    embedding.tokenizer.save(folder / OWN_MODEL)
+    if tokenizer:
+        write_tokenizer(embedding.tokenizer, folder, network.longest, texts, body.config.segments)
+    else:
+        write_settings(folder, network.longest, body.config.segments)
+    text = card(body, embedding, network.config["architectures"][0], network.pipeline, license_name)
+    (folder / "README.md").write_text(text, encoding="utf-8")

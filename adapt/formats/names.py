@@ -159,11 +159,13 @@ def _from(other: str, state: Mapping[str, Tensor], layers: int | None) -> dict[s
     return found.check(f"the tensors are not those of {_TITLES[other]} with LayerNorm after each block and {layers} layers")
 
 
-def _to(other: str, state: Mapping[str, Tensor], layers: int | None) -> dict[str, Tensor]:
-    found = to_theirs(aligned(count_layers(state) if layers is None else layers, other), state)
+def _to(other: str, state: Mapping[str, Tensor], layers: int | None, head: bool = True) -> dict[str, Tensor]:
+    rows = aligned(count_layers(state) if layers is None else layers, other)
+    found = to_theirs((row for row in rows if head or row[0].startswith("encoder.")), state)
     result = found.check(f"the model cannot be written with the names of {_TITLES[other]}",
                          f"without counterpart in {_TITLES[other]}")
-    result.update({copy: state[ours] for copy, ours in _COPIES[other].items()})
+    if head:
+        result.update({copy: state[ours] for copy, ours in _COPIES[other].items()})
     return result
 
 
@@ -218,12 +220,15 @@ def from_huggingface(state: Mapping[str, Tensor], layers: int | None = None) -> 
     return result
 
 
-def to_huggingface(state: Mapping[str, Tensor], layers: int | None = None) -> dict[str, Tensor]:
+def to_huggingface(state: Mapping[str, Tensor], layers: int | None = None, head: bool = True) -> dict[str, Tensor]:
     """The state dict of `RobertaForMaskedLM` (one token type, of zeros) from `MaskedLM.state_dict()`.
+
+    Args:
+        head: `state` has an LM head.
 
     Raises:
         UserError: tensors are missing, or have no counterpart there (embedding projection, relative positions).
     """
-    result = _to("huggingface", state, layers)
+    result = _to("huggingface", state, layers, head)
     result[_TOKEN_TYPES] = torch.zeros_like(state[_POSITIONS][:1])
     return result

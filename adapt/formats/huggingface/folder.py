@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt.artefacts.hub import HUB, snapshot
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, require_file, require_folder, write_json
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from pretrain.encoder import EncoderConfig
 
-HUB = "hf:"
 CONFIG = "config.json"
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"
@@ -40,13 +40,7 @@ def locate_model(name: str) -> Path:
     """
     if not name.startswith(HUB):
         return require_folder(name, "a model folder (config.json and model.safetensors; hf:OWNER/NAME for the hub)")
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = name.removeprefix(HUB).partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(NEEDED)))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{name}: could not be loaded from the hub: {str(error).splitlines()[0]}") from None
+    return snapshot(name, NEEDED)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -204,8 +204,11 @@ def _model(tokenizer: Tokenizer, rules: Rules) -> Any:
     return models.BPE(dict(ids), merges, unk_token=SPECIALS[UNK], fuse_unk=True, byte_fallback=rules.byte_fallback)
 
 
-def build(tokenizer: Tokenizer) -> Any:
+def build(tokenizer: Tokenizer, segments: int = 1) -> Any:
     """A `tokenizers.Tokenizer` with the ids of `tokenizer`; `<s>` and `</s>` as our tasks put them.
+
+    Args:
+        segments: of the body: between two texts one separator and a second type, or two separators and one type.
 
     Raises:
         UserError: the library is missing, or a setting cannot be followed.
@@ -224,7 +227,8 @@ def build(tokenizer: Tokenizer) -> Any:
     made.add_special_tokens([AddedToken(symbol, special=True, normalized=False, lstrip=symbol == MASK_SYMBOL)
                              for symbol in (*SPECIALS, MASK_SYMBOL)])
     made.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1" if segments > 1 else "<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)])
     steps: list[Any] = [decoders.Replace(_BOUNDARY, " ")]
     if rules.byte_fallback:
         steps.append(decoders.ByteFallback())
@@ -249,22 +253,24 @@ def check(tokenizer: Tokenizer, made: Any, texts: Sequence[str]) -> None:
                             "tokenizer (--no-tokenizer) and encode with tokenizer.model")
 
 
-def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Sequence[str] = ()) -> None:
+def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Sequence[str] = (), segments: int = 1) -> None:
     """`tokenizer.json` and `tokenizer_config.json`, after comparing ids on `SAMPLES` and `texts`.
 
     Args:
         longest: the model's longest input in tokens.
+        segments: of the body, see `build`.
     """
-    made = build(tokenizer)
+    made = build(tokenizer, segments)
     check(tokenizer, made, [*SAMPLES, *texts])
     made.save(str(folder / "tokenizer.json"))
-    write_settings(folder, longest)
+    write_settings(folder, longest, segments)
 
 
-def write_settings(folder: Path, longest: int) -> None:
+def write_settings(folder: Path, longest: int, segments: int = 1) -> None:
     """`tokenizer_config.json` alone: transformers then misses `tokenizer.json`, where it would make up an empty vocabulary."""
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest, "padding_side": "right",
         "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>",
-        "unk_token": "<unk>", "mask_token": MASK_SYMBOL, "model_input_names": ["input_ids", "attention_mask"],
+        "unk_token": "<unk>", "mask_token": MASK_SYMBOL,
+        "model_input_names": ["input_ids", *(["token_type_ids"] if segments > 1 else []), "attention_mask"],
         "clean_up_tokenization_spaces": False})

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from adapt.artefacts.embedding import Embedding
 from adapt.formats.electra_names import from_electra, pairs, to_electra
 from adapt.formats.huggingface_export import export
 from adapt.formats.huggingface_import import import_electra
+from adapt.formats.mpnet_names import from_mpnet, to_mpnet
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.artefacts.tensors import fingerprint
@@ -121,17 +123,49 @@ def test_extras_of_an_embedding_take_the_bodys_place(sentencepiece: Tokenizer, t
     torch.testing.assert_close(discriminator.electra.embeddings.LayerNorm.bias.detach(), embedding.extras[name])
 
 
-def test_roberta_bodies_are_exported_too(sentencepiece: Tokenizer, tmp_path: Path) -> None:
-    shape = EncoderConfig(layers=2, width=16, heads=2, ffn=24, embedding_width=16, max_positions=POSITIONS)
+@pytest.mark.parametrize("changes, kind", [
+    ({}, "RobertaForMaskedLM"), ({"embedding_width": 8}, "ElectraForMaskedLM"), ({"relative_buckets": 32}, "MPNetForMaskedLM")])
+def test_masked_language_models_go_out_as_what_computes_the_same(changes: dict[str, int], kind: str, sentencepiece: Tokenizer,
+                                                                 tmp_path: Path) -> None:
+    shape = EncoderConfig(**{"layers": 2, "width": 16, "heads": 2, "ffn": 24, "embedding_width": 16,
+                             "max_positions": 300, **changes})
     model = randomised(MaskedLM(shape, len(sentencepiece.vocabulary)))
     body = Body.of_model(model)
     assert export(body, Embedding.of_model(model, sentencepiece, "de", body.lineage), tmp_path / "out") == ["masked-lm"]
-    theirs, info = transformers.RobertaForMaskedLM.from_pretrained(tmp_path / "out" / "masked-lm", output_loading_info=True)
+    theirs, info = getattr(transformers, kind).from_pretrained(tmp_path / "out" / "masked-lm", output_loading_info=True)
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
-    tokens = batch(len(sentencepiece.vocabulary), 3)
-    with torch.no_grad():
-        expected = theirs.eval()(tokens, attention_mask=tokens.ne(PAD).long()).logits
-        torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+    assert type(transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "out" / "masked-lm")).__name__ == kind
+    long = torch.randint(2, len(sentencepiece.vocabulary), (2, 300), generator=torch.Generator().manual_seed(1))
+    long[1, 200:] = PAD  # beyond the distance from which on the last bucket is shared
+    for tokens in (batch(len(sentencepiece.vocabulary), 3), long):
+        with torch.no_grad():
+            expected = theirs.eval()(tokens, attention_mask=tokens.ne(PAD).long()).logits
+            torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+
+
+def test_mpnet_names_there_and_back_are_bit_identical() -> None:
+    shape = EncoderConfig(layers=2, width=16, heads=2, ffn=24, embedding_width=16, max_positions=8, relative_buckets=32)
+    state = randomised(MaskedLM(shape, 9)).state_dict()
+    theirs = to_mpnet(state)
+    again = from_mpnet(theirs)
+    assert again.keys() == state.keys() and all(torch.equal(again[name], state[name]) for name in state)
+    config = transformers.MPNetConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+                                      vocab_size=9, max_position_embeddings=10)
+    copies = {"lm_head.decoder.weight", "lm_head.decoder.bias"}
+    assert theirs.keys() == transformers.MPNetForMaskedLM(config).state_dict().keys() - copies
+
+
+def test_the_card_says_what_the_records_say(sentencepiece: Tokenizer, tmp_path: Path) -> None:
+    body, embedding, _ = ours(sentencepiece)
+    body.made = {"recipe": "import", "discriminator": "hf:google/electra-small-discriminator@main", "license": "apache-2.0"}
+    embedding.language = "zh-Hant"
+    export(body, embedding, tmp_path / "out", license_name="mit")
+    text = (tmp_path / "out" / "generator" / "README.md").read_text()
+    _, head, page = text.split("---\n", 2)
+    assert yaml.safe_load(head) == {
+        "library_name": "transformers", "language": ["zh"], "language_bcp47": ["zh-Hant"], "pipeline_tag": "fill-mask",
+        "tags": ["relexify"], "base_model": ["google/electra-small-discriminator"], "license": "mit"}
+    assert body.fingerprint in page and "ElectraForMaskedLM" in page
 
 
 def test_what_has_no_counterpart_is_refused(sentencepiece: Tokenizer, tmp_path: Path) -> None:
@@ -142,8 +176,11 @@ def test_what_has_no_counterpart_is_refused(sentencepiece: Tokenizer, tmp_path: 
     shape = EncoderConfig(layers=1, width=16, heads=2, ffn=24, embedding_width=16, max_positions=8, relative_buckets=8)
     model = MaskedLM(shape, len(sentencepiece.vocabulary))
     relative = Body.of_model(model)
-    with pytest.raises(UserError, match=r"relative positions \(8 buckets\)"):
+    with pytest.raises(UserError, match=r"no relative positions, this body has 8 buckets.*MPNet has relative positions in 32"):
         export(relative, Embedding.of_model(model, sentencepiece, "de", relative.lineage), tmp_path / "out")
+    pair = Body(shape, {}, backbone="electra")
+    with pytest.raises(UserError, match=r"replaced-token head.*no relative positions, this body has 8 buckets"):
+        export(pair, embedding, tmp_path / "out")
     other, _, _ = ours(sentencepiece, "none")
     other.lineage = "0" * 64
     with pytest.raises(UserError, match="lineage"):
