@@ -17,16 +17,16 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 from pretrain.encoder import EncoderConfig
 from recipes.cli import main
-from tasks.definition import Example
+from tasks.classification.family import predict
+from tasks.classification.task import Example
 from tasks.encoding import Encoded, encode_examples, segments_of
-from tasks.evaluate import predict
 from tasks.heads.export import head_of
 from tasks.heads.model import TaskModel, task_model
 from tasks.heads.span import best_pairs
-from tasks.qa.evaluate import answer
+from tasks.qa.family import answer
 from tasks.qa.features import WindowSettings
 from tasks.tagging.data import Sentence, Sentences
-from tasks.tagging.evaluate import tag
+from tasks.tagging.family import tag
 from tests.adapt.formats.huggingface_tools import transformers
 from tests.tasks.conftest import pairs
 from tests.tasks.qa.qa_tools import question, tokenizer

@@ -12,13 +12,13 @@ import torch
 from adapt.artefacts.embedding import Embedding
 from adapt.formats.huggingface_export import export
 from adapt.text.tokenizer import Tokenizer, train_tokenizer
+from tasks.classification.family import predict
 from tasks.encoding import encode_examples
-from tasks.evaluate import predict
 from tasks.heads.export import head_of
 from tasks.heads.model import task_model
 from tasks.registry import get_task
 from tasks.tagging.data import Sentences
-from tasks.tagging.evaluate import tag
+from tasks.tagging.family import tag
 from tests.adapt.formats.huggingface_tools import transformers
 from tests.tasks.heads.test_export import LABELS, balanced, piped_tags, task_body
 

@@ -75,7 +75,7 @@ def test_the_head_of_sentence_prediction_is_equal(backbone: str, tmp_path: Path)
         torch.testing.assert_close(theirs.predict(HEAD, tokens, return_logits=True), expected, rtol=1e-5, atol=1e-5)
     names = theirs.task.label_dictionary
     assert [names.string([names.nspecial + index]) for index in range(3)] == list(LABELS["classification"])
-    from tasks.definition import Example
+    from tasks.classification.task import Example
 
     a, b = TEXTS["en"][:2]
     assert theirs.encode(a, b).tolist() == encode_examples(embedding.tokenizer, [Example("0", a, b, 0)], 160).tokens[0].tolist()
