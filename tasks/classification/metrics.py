@@ -4,6 +4,7 @@ trainer can sum it over batches and processes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -46,9 +47,12 @@ def accuracy(matrix: NDArray[np.int64]) -> float:
 
 @register_metric("matthews")
 def matthews(matrix: NDArray[np.int64]) -> float:
-    """Matthews' correlation coefficient (Matthews 1975; of more than two labels Gorodkin 2004), as CoLA is scored; 0 where
-    gold or predictions have one label only."""
-    from sklearn.metrics import matthews_corrcoef
-
-    gold, predicted = np.indices(matrix.shape).reshape(2, -1)
-    return float(matthews_corrcoef(gold, predicted, sample_weight=matrix.ravel()))
+    """Matthews' correlation coefficient (Matthews 1975; of more than two labels Gorodkin 2004, equation 8), as CoLA is scored; 0
+    where gold or predictions have one label only."""
+    count, right = int(matrix.sum()), int(np.trace(matrix))
+    gold, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    spread_gold = count * count - int(gold @ gold)
+    spread_predicted = count * count - int(predicted @ predicted)
+    if not spread_gold or not spread_predicted:
+        return 0.0
+    return (right * count - int(gold @ predicted)) / math.sqrt(spread_gold * spread_predicted)

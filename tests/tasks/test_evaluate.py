@@ -100,6 +100,16 @@ def test_several_languages_score_as_each_alone(untrained: Path, world: Path, tmp
         assert (tmp_path / name / file).read_text() == (tmp_path / "all" / file).read_text()
 
 
+@pytest.mark.parametrize("task", ["xnli", "panx"])
+@pytest.mark.parametrize(("option", "flag"), [
+    ({"max_answer": 12}, "--max-answer-tokens"), ({"stride": 4}, "--stride"), ({"max_question": 5}, "--max-question"),
+    ({"pairs": "all"}, "--pairs")])
+def test_options_of_question_answering_are_refused_elsewhere(task, option, flag, untrained, world, tmp_path):
+    with pytest.raises(UserError, match=f"{flag}.* belongs? to question answering, not to {task}; leave"):
+        evaluate(untrained, [world / "qaa"], task, world / "data", "test", tmp_path / "scores", quiet=True, **option)
+    assert not (tmp_path / "scores").exists()
+
+
 def test_stripped_labels_are_refused(untrained: Path, world: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
