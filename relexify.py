@@ -248,6 +248,67 @@ class Model:
 
         return self._each(texts, language, own)
 
+    def __call__(self, inputs: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]], language: str | None = None) -> Any:
+        """What the task body says: a prediction for one input, a list of them for several.
+
+        Args:
+            inputs: texts, or dictionaries: `text`, or `premise` and `hypothesis` (classification); `question` and `context`;
+                `text` or `words` (tagging).
+            language: a code, `auto`, or nothing where the model has one language.
+
+        Returns:
+            `label` and `probabilities`; or `answer`, `start`, `end`, `probability`, `no_answer`; or `words`, `tags`, `spans`.
+
+        Raises:
+            UserError: a body without a task, a task that is not known here, an input without what the task needs.
+        """
+        one = isinstance(inputs, str | Mapping)
+        given: list[str | Mapping[str, Any]] = [inputs] if isinstance(inputs, str | Mapping) else list(inputs)
+        found = self.predict_rows(given, language=language)
+        return found[0] if one else found
+
+    @property
+    def columns(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of keys that an input of the task may have.
+
+        Raises:
+            UserError: a body without a task, or with one that is not known here.
+        """
+        return self._predictor().columns
+
+    def predict_rows(self, inputs: Sequence[str | Mapping[str, Any]], names: Sequence[str] = (),
+                     language: str | None = None) -> list[dict[str, Any]]:
+        """As a call of the model, for many inputs.
+
+        Args:
+            names: what errors call the inputs; `input 1` and so on where empty.
+            language: of the inputs that do not say their own (`language`).
+        """
+        from adapt.text.windows import MAX_TOKENS
+        from tasks.predict import check_rows
+
+        predictor = self._predictor()
+        rows = check_rows(inputs, predictor.columns, names)
+        found: list[Any] = [None] * len(rows)
+        said: dict[str | None, list[int]] = {}
+        for number, row in enumerate(rows):
+            said.setdefault(row.get("language") or language, []).append(number)
+        for code, chosen in said.items():
+            texts = [" ".join(str(value) for key, value in rows[n].items() if key != "language") for n in chosen]
+            for embedding, places in self._by_language(texts, code):
+                numbers = [chosen[place] for place in places]
+                own = predictor.predict(self._network.model, embedding, [rows[n] for n in numbers], MAX_TOKENS)
+                for number, each in zip(numbers, own, strict=True):
+                    found[number] = {"language": embedding.language, **each}
+        return found
+
+    def _predictor(self) -> Any:
+        from tasks.registry import get_task
+
+        if self.task is None:
+            raise UserError(f"{self.name} has no task head; load a body that `relexify finetune` wrote, or use `encode`, `fill`")
+        return get_task(self.task).predictor(self.body)
+
     def _each(self, texts: str | Sequence[str], language: str | None,
               own: Callable[[list[str], Embedding], Sequence[Any]]) -> Any:
         """What `own` says of each text, in their order, each under its language's embedding."""

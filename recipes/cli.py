@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("recipes.commands.config", "every setting of a stage with its value, where that comes from, and what it does"),
     "report": ("recipes.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
     "paper-tables": ("recipes.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
+    "predict": ("recipes.commands.predict", "labels, answers or tags for texts in any language whose embedding fits"),
     "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
     "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
@@ -48,7 +49,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
-OWN_TASKS = ("finetune", "evaluate", "score-predictions", "run", "report")
+OWN_TASKS = ("finetune", "evaluate", "score-predictions", "predict", "run", "report")
 """Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
 
 EXAMPLE = """the journey:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
-    from tasks.family import Evaluation, EvaluationOptions, Training
+    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 PLACEHOLDER_ROWS = 20
 """From this many rows on, one single label means that the labels were stripped and replaced by a placeholder."""
@@ -114,6 +114,10 @@ class Definition(ABC):
         Raises:
             UserError: no head, one of another task or with other labels, or options that the family has no use for.
         """
+
+    @abstractmethod
+    def predictor(self, body: Body) -> Predictor:
+        """What a body that was fine-tuned on this task says of inputs without gold."""
 
     @abstractmethod
     def table(self, records: Sequence[dict[str, Any]]) -> str:

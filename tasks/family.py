@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -107,6 +107,25 @@ class Evaluation(Protocol):
 
     def facts(self, examples: Any, predicted: Any, languages: tuple[str, ...]) -> dict[str, Any]:
         """What else the record says: inputs, baselines, `data`."""
+
+
+class Predictor(Protocol):
+    """What a task body says of inputs without gold.
+
+    Attributes:
+        columns: the sets of keys that a row may have, in the order of a table's columns.
+    """
+
+    columns: ClassVar[tuple[tuple[str, ...], ...]]
+
+    def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
+                max_tokens: int) -> list[dict[str, Any]]:
+        """A prediction for each row, in their order, of numbers, texts and lists.
+
+        Args:
+            model: with the embedding in place.
+            max_tokens: padded tokens of a batch.
+        """
 
 
 def training_of(task: Definition, body: Body, settings: FinetuneSettings) -> Training:

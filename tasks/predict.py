@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,3 +46,31 @@ def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: s
             raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
                             "embedding diverged in training")
         yield indices, logits.argmax(-1).cpu().numpy()
+
+
+def check_rows(inputs: Sequence[str | Mapping[str, Any]], columns: Sequence[Sequence[str]],
+               names: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+    """Inputs as rows with one of the sets of keys; a text alone is the row of the one key, where a set has one.
+
+    Args:
+        names: what errors call the inputs; `input 1` and so on where empty.
+
+    Raises:
+        UserError: an input without what a set names, or empty.
+    """
+    rows: list[Mapping[str, Any]] = []
+    for number, given in enumerate(inputs):
+        where = names[number] if names else f"input {number + 1}"
+        row = {columns[0][0]: given} if isinstance(given, str) and len(columns[0]) == 1 else given
+        keys = next((keys for keys in columns if isinstance(row, Mapping) and set(keys) <= set(row)), None)
+        wanted = ", or ".join(" and ".join(keys) for keys in columns)
+        if keys is None or not isinstance(row, Mapping):
+            got = ", ".join(map(str, row)) if isinstance(row, Mapping) else f"the text {str(given)[:40]!r}"
+            raise UserError(f"{where}: expected {wanted}, got {got or 'nothing'}")
+        for key in keys:
+            value = row[key]
+            texts = value if key == "words" and isinstance(value, list) else [value]
+            if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+                raise UserError(f"{where}: {key} is {str(value)[:40]!r}; expected {'words' if key == 'words' else 'a text'}")
+        rows.append(row)
+    return rows

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
-    from tasks.family import Evaluation, EvaluationOptions, Training
+    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,12 @@ class ClassificationTask(Definition):
         from tasks.classification.family import ClassificationEvaluation
 
         return ClassificationEvaluation.of(self, body, place, options)
+
+    def predictor(self, body: Body) -> Predictor:
+        from tasks.classification.labelling import Labeller
+        from tasks.heads.model import task_of
+
+        return Labeller(self.name, task_of(body, self.name)["labels"])
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.classification.family import table

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
-    from tasks.family import Evaluation, EvaluationOptions, Training
+    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 Reader = Callable[[str, str, str, str, Sequence[str | Path]], Questions]
 """(data, split, language of the contexts, of the questions, files) -> Questions; `files`, where not empty, replace the search."""
@@ -164,6 +164,14 @@ class QATask(Definition):
         from tasks.qa.family import QAEvaluation
 
         return QAEvaluation.of(self, body, options)
+
+    def predictor(self, body: Body) -> Predictor:
+        from tasks.qa.answering import Answerer
+        from tasks.qa.model import qa_record
+
+        record = qa_record(body)
+        trained = [record["windows"].get(name, 0) for name in ("max_length", "stride", "max_question")]
+        return Answerer(record["name"], self.inputs(body.config, *trained), float(record.get("no_answer_threshold", 1.0)))
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.qa.family import table

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
-    from tasks.family import Evaluation, EvaluationOptions, Training
+    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 SPLITS = ("train", "dev", "test")
 Reader = Callable[[str, str, str, Sequence[str]], Sentences]
@@ -86,6 +86,12 @@ class TaggingTask(Definition):
         from tasks.tagging.family import TaggingEvaluation
 
         return TaggingEvaluation.of(self, body, place, options)
+
+    def predictor(self, body: Body) -> Predictor:
+        from tasks.heads.model import task_of
+        from tasks.tagging.labelling import Tagger
+
+        return Tagger(self.name, task_of(body, self.name)["labels"])
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.tagging.family import table

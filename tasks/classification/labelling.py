@@ -1,0 +1,54 @@
+"""Labels for texts that have none: what `relexify predict` and the Python door say of a classification task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from adapt.text.windows import batched
+from pretrain.base.errors import UserError
+from tasks.classification.task import Example
+from tasks.encoding import encode_examples, resolve_max_length, separators_of
+from tasks.heads.model import TaskModel
+
+if TYPE_CHECKING:
+    from adapt.artefacts.embedding import Embedding
+
+PAIRS = (("premise", "hypothesis"), ("text_a", "text_b"))
+"""Keys of two texts."""
+
+
+@dataclass
+class Labeller:
+    """One label for each text or pair of texts; see `tasks.family.Predictor`."""
+
+    task: str
+    labels: Sequence[str]
+    columns: ClassVar[tuple[tuple[str, ...], ...]] = (("text",), *PAIRS)
+
+    @torch.inference_mode()
+    def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
+                max_tokens: int) -> list[dict[str, Any]]:
+        """`label`, and the probability of each label by name."""
+        shape = model.encoder.config
+        examples = [Example(str(number), *texts_of(row), None) for number, row in enumerate(rows)]
+        encoded = encode_examples(embedding.tokenizer, examples, resolve_max_length(0, shape.max_positions), separators_of(shape))
+        found: list[dict[str, Any]] = [{}] * len(examples)
+        for indices, tokens_BT, full in batched(encoded.tokens, model.encoder.embed_tokens.weight.device, max_tokens):
+            for index, shares in zip(indices, model(tokens_BT, full=full, task=self.task).softmax(-1).tolist(), strict=True):
+                best = max(range(len(shares)), key=shares.__getitem__)
+                found[index] = {"label": self.labels[best], "probabilities": dict(zip(self.labels, shares, strict=True))}
+        return found
+
+
+def texts_of(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The one or two texts of a row."""
+    for first, second in PAIRS:
+        if first in row and second in row:
+            return row[first], row[second]
+    if "text" not in row:
+        raise UserError(f"expected a text, or a premise and a hypothesis, got {', '.join(map(repr, row)) or 'nothing'}")
+    return row["text"], None
