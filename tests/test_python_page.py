@@ -27,8 +27,8 @@ def folder(tmp_path_factory) -> Path:
     model = TaskModel(config, 8, Dropout(0, 0, 0))
     model.add_head("panx", "tagging", 7)
     labels = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
-    body = Body.of_model(model, lineage="a" * 64, made={},
-                         task={"name": "panx", "version": "1", "head": "tagging", "labels": labels, "metric": "f1", "majority": "O"})
+    task = {"name": "panx", "version": "1", "head": "tagging", "labels": labels, "metric": "f1", "majority": "O"}
+    body = Body.of_model(model, lineage="a" * 64, made={}, task=task)
     body.save(root / "body")
     for code, text in (("sw", "Mbwa anabweka na paka analala"), ("en", "The dog barks and the cat sleeps")):
         tokenizer = Tokenizer(train_tokenizer([text] * 30, 40, model_type="bpe"))

@@ -71,7 +71,8 @@ def test_labels_are_those_of_evaluate(folder, tmp_path, capsys):
 
 def test_answers_are_those_of_evaluate(folder, tmp_path, capsys):
     context = " ".join(TEXTS["nl"])
-    asked = [{"id": str(n), "question": text, "answers": [{"text": "kat", "answer_start": 3}]} for n, text in enumerate(TEXTS["nl"])]
+    answers = [{"text": "kat", "answer_start": 3}]
+    asked = [{"id": str(number), "question": text, "answers": answers} for number, text in enumerate(TEXTS["nl"])]
     gold = {"data": [{"paragraphs": [{"context": context, "qas": asked}]}]}
     (tmp_path / "test-nl.json").write_text(json.dumps(gold))
     evaluate(folder / "squad", [folder / "nl"], "squad", tmp_path, "test", tmp_path / "out", quiet=True)
