@@ -12,7 +12,7 @@ from typing import IO, Any
 
 EXAMPLE = """examples:
   relexify predict --body runs/xnli --embedding runs/sw --text "Mbwa anabweka." "Mnyama anatoa sauti."
-  relexify predict --body runs/xnli --embedding runs/en --embedding runs/sw --language auto pairs.tsv > labels.jsonl
+  relexify predict --body runs/xnli --embedding runs/en --embedding runs/sw --language auto pairs.tsv --output labels.jsonl
   relexify predict --body runs/squad --embedding runs/sw questions.jsonl --output answers.jsonl
   relexify predict --body runs/panx --embedding runs/de --to tsv sentences.txt
 
