@@ -75,12 +75,16 @@ def _load_file(path: str) -> None:
     """Runs a file of the user's once in a process."""
     if path in _read:
         return
-    before = set(REGISTRY)
+    from tasks.classification.metrics import METRICS
+
+    before, metrics = set(REGISTRY), set(METRICS)
     try:
         runpy.run_path(path, run_name="relexify_tasks")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         for name in set(REGISTRY) - before:  # all of a file or nothing
             del REGISTRY[name]
+        for name in set(METRICS) - metrics:
+            del METRICS[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == path else lines[-1] if lines else None
         text = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]

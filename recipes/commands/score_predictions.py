@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--task", required=True, help="squad, squad2, xquad, mlqa or tydiqa: decides which official rules apply")
     add("--language", metavar="CODE",
         help="language of contexts and answers (default 'en' for squad and squad2, else required)")
-    add("--gold", required=True, metavar="FILE", help="the questions with their answers, in SQuAD's layout")
+    add("--gold", required=True, metavar="FILE",
+        help="the questions with their answers, in SQuAD's layout, or as the reader of a task of --tasks-from wants them")
     add("--predictions", required=True, metavar="FILE", help="JSON object: question id -> answer text")
     add("--no-answer-probabilities", metavar="FILE",
         help="squad2: JSON object: question id -> probability that there is no answer; adds the best thresholds")
@@ -51,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"--{flag.replace('_', '-')} is for --task squad2, not {task.name}; leave it out")
     if args.no_answer_threshold is not None and args.no_answer_probabilities is None:
         raise UserError("--no-answer-threshold needs --no-answer-probabilities FILE: there is nothing to compare with")
-    questions = task.keep(read_squad_file(args.gold), language)
+    if task.reader is None:
+        questions = task.keep(read_squad_file(args.gold), language)
+    else:
+        questions = task.read("", task.splits[-1], language, [args.gold])
     predictions = read_predictions(args.predictions)
     if args.no_answer_probabilities is None:
         result = score(questions, predictions, task.rules(language), language)

@@ -319,8 +319,8 @@ def _wrong(record: Any) -> str:
         if not isinstance(record.get(key), str):
             return f"{key!r} is missing or no text"
     share, count = record.get("score"), record.get("n")
-    if not _number(share) or not 0 <= float(share or 0) <= 1:
-        return f"the score is {share!r}, expected a number from 0 to 1"
+    if not _number(share) or not -1 <= float(share or 0) <= 1:  # shares, and correlations
+        return f"the score is {share!r}, expected a number from -1 to 1"
     if not isinstance(count, int) or count < 1:
         return f"n is {count!r}, expected a count of examples"
     body = record.get("body")

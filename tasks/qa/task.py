@@ -16,9 +16,7 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_folder
 from pretrain.base.language import check_language
 from tasks.definition import Definition, missing_data, only_file
-from tasks.encoding import separators_of
 from tasks.qa.data import Questions, check_answers, read_hub, read_squad_file, read_squad_files
-from tasks.qa.features import WindowSettings
 from tasks.qa.files import CODE, HUB, matches, with_endings
 from tasks.qa.scores import SQUAD1, Rules
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
+    from tasks.qa.features import WindowSettings
 
 Reader = Callable[[str, str, str, str, Sequence[str | Path]], Questions]
 """(data, split, language of the contexts, of the questions, files) -> Questions; `files`, where not empty, replace the search."""
@@ -153,6 +152,9 @@ class QATask(Definition):
         return 0
 
     def inputs(self, shape: EncoderConfig, max_length: int = 0, stride: int = 0, max_question: int = 0) -> WindowSettings:
+        from tasks.encoding import separators_of
+        from tasks.qa.features import WindowSettings
+
         return WindowSettings.fit(shape.max_positions, max_length, stride, max_question, separators_of(shape))
 
     def training(self, head: str, inputs: Any) -> Training:

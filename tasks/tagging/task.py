@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 from pretrain.base.errors import UserError
 from tasks.definition import Definition, Inputs
 from tasks.tagging.data import Sentences, check_sentences, read, read_labels
-from tasks.tagging.scores import metric_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +69,8 @@ class TaggingTask(Definition):
             return self
         if self.labels:
             return super().with_labels(file, labels)
+        from tasks.tagging.scores import metric_of
+
         given = tuple(labels) or read_labels(file)
         return replace(self, labels=given, metric=metric_of(given))
 

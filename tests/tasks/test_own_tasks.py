@@ -104,6 +104,7 @@ def test_the_metric_of_a_task_is_the_one_that_is_computed(tmp_path):
     ("x = 1\n\ndef broken(:\n", r"own\.py:3: does not import \(SyntaxError"),
     ("from tasks.qa.squad import SQUAD\nfrom tasks.definition import register\nregister(SQUAD)\n",
      r"own\.py:3: does not import \(ValueError: task 'squad' is registered twice\)"),
+    ("x = 1\nraise SystemExit(0)\n", r"own\.py:2: does not import \(SystemExit: 0\)"),
     ("x = 1\n", r"own\.py: registers no task"),
 ])
 def test_a_file_that_does_not_import_is_named_with_its_line(text, message, tmp_path, capsys):
@@ -115,6 +116,28 @@ def test_a_file_that_does_not_import_is_named_with_its_line(text, message, tmp_p
     import re
 
     assert re.search(message, said), said
+
+
+def test_nothing_of_a_file_that_fails_stays_registered(tmp_path):
+    from pretrain.base.errors import UserError
+    from tasks.classification.metrics import METRICS
+
+    before = set(REGISTRY), set(METRICS)
+    (tmp_path / "own.py").write_text(OWN.read_text() + "\nraise KeyError('late')\n")
+    with pytest.raises(UserError, match="KeyError: 'late'"):
+        registry.tasks_from([str(tmp_path / "own.py")])
+    assert (set(REGISTRY), set(METRICS)) == before
+
+
+def test_predictions_of_another_system_are_scored_by_own_reader_and_rules(tmp_path, capsys):
+    gold = tmp_path / "any-name"
+    gold.write_text("a b c ? which ! b\nd e f ? which ! e\n")
+    (tmp_path / "said.json").write_text(json.dumps({"test-0": "b", "test-1": "E"}))  # the rules compare as written
+    relexify("score-predictions", "--tasks-from", OWN, "--task", "asked", "--language", "qaa", "--gold", gold, "--predictions",
+             tmp_path / "said.json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["task"], found["total"], found["exact_match"], found["f1"]) == ("asked", 2, 50, 50)
+    assert found["rules"] == "as written"
 
 
 def test_a_file_that_is_not_there(tmp_path, capsys):

@@ -40,8 +40,9 @@ def test_a_damaged_file_is_named_and_the_rest_is_reported(run):
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"score": "high"}, "record 1: the score is 'high', expected a number from 0 to 1"),
-    ({"score": 71.5}, "the score is 71.5"), ({"n": 0}, "n is 0"), ({"split": None}, "'split' is missing"),
+    ({"score": "high"}, "record 1: the score is 'high', expected a number from -1 to 1"),
+    ({"score": 71.5}, "the score is 71.5"), ({"score": -1.5}, "the score is -1.5"),
+    ({"n": 0}, "n is 0"), ({"split": None}, "'split' is missing"),
     ({"body": None}, "which body"), ({"embedding": ["x"]}, "'embedding' is no JSON object")])
 def test_a_wrong_record_is_left_out_alone(tmp_path, change, said):
     write_gold(tmp_path / "run" / "data", "qab")
@@ -49,6 +50,15 @@ def test_a_wrong_record_is_left_out_alone(tmp_path, change, said):
     write_scores(tmp_path / "run" / "scores", [({**good[0], **change}, good[1]), good])
     found = collect([tmp_path / "run"])
     assert len(found.scores) == 1 and said in found.problems[0].text
+
+
+def test_a_correlation_below_zero_is_reported(tmp_path):
+    write_gold(tmp_path / "run" / "data", "qab")
+    good = record(tmp_path / "run", "standard", "qab", range(9))
+    write_scores(tmp_path / "run" / "scores", [({**good[0], "score": -0.25, "metric": "matthews"}, good[1])])
+    found = collect([tmp_path / "run"])
+    assert [score.record["score"] for score in found.scores] == [-0.25]
+    assert not any("expected a number" in problem.text for problem in found.problems)
 
 
 @pytest.mark.parametrize("change", [{"score": 10**400}, {"max_length": []}, {"data": {"sha256": {}}},
