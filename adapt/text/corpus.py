@@ -1,4 +1,4 @@
-"""Text inputs as a stream of documents: plain, gz, xz, zst, JSON lines, parquet, and data sets that the user names.
+"""Text inputs as a stream of documents: plain, gz, xz, zst, bz2, JSON lines, parquet, and data sets that the user names.
 
 A document is a list of lines. It is streamed, so memory does not grow with the corpus. Only an input that is written
 `hf:NAME` goes through `datasets` and may reach the network.
@@ -9,23 +9,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, sha256_file
+from pretrain.base.opening import NAMES, Damaged, is_records, kind_of, refuse_no_text, unpacked
 from pretrain.base.records import parse_json
 
 DOCUMENT_MODES = ("auto", "line", "blank")
 BLOCK = 1 << 20  # bytes of text read at a time; `auto` looks at the first block
 LONGEST_LINE = 64 << 20  # bytes
 LONGEST_DOCUMENT = 10_000_000  # characters; a longer one is cut, so that memory stays bounded and sizes fit in int32
-_MAGICS = {b"\x1f\x8b": "gz", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst", b"PAR1": "parquet"}
-_NAMES = {"gz": "gzip", "xz": "xz", "zst": "zstandard", "parquet": "parquet"}
 _RECORDS = (".jsonl", ".ndjson", ".json")
 
 
@@ -58,62 +56,16 @@ class _Place:
     line: int = 0
 
 
-def _kind(path: Path) -> str:
-    """`plain`, `gz`, `xz`, `zst` or `parquet`: by the first bytes, which a suffix must not contradict."""
-    with open(path, "rb") as file:
-        head = file.read(8)
-    found = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "plain")
-    claimed = path.suffix.lower().lstrip(".")
-    if claimed in _NAMES and claimed != found and head:
-        raise UserError(f"{path}: expected {_NAMES[claimed]} data as its name says, found "
-                        f"{_NAMES.get(found, 'something else')}; rename the file or make it again")
-    return found
-
-
-def _zst_blocks(raw: IO[bytes], path: Path) -> Iterator[bytes]:
-    """Decompressed data; the frames are followed one by one, because `stream_reader` takes a cut file for its end."""
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"{path}: reading .zst needs the zstandard package; "
-                        "run `pip install zstandard`, or unpack the file") from None
-    decompressor, started = zstandard.ZstdDecompressor().decompressobj(), False
-    try:
-        while data := raw.read(BLOCK // 4):
-            while data:
-                started = True
-                yield decompressor.decompress(data)
-                data = decompressor.unused_data if decompressor.eof else b""
-                if decompressor.eof:
-                    decompressor, started = zstandard.ZstdDecompressor().decompressobj(), False
-    except zstandard.ZstdError as error:
-        raise zlib.error(str(error)) from None
-    if started:
-        raise EOFError("the last frame is incomplete")
-
-
 def _blocks(raw: _Counted, kind: str, path: Path) -> Iterator[bytes]:
     """Decompressed data in blocks of exactly BLOCK bytes but for the last, whatever the compression."""
-    import gzip
-
-    buffered = io.BufferedReader(raw, BLOCK)
-    if kind == "zst":
-        held = bytearray()
-        for data in _zst_blocks(buffered, path):
-            held += data
-            while len(held) >= BLOCK:
-                yield bytes(held[:BLOCK])
-                del held[:BLOCK]
-        if held:
-            yield bytes(held)
-        return
-    stream: IO[bytes] = buffered
-    if kind == "gz":
-        stream = gzip.GzipFile(fileobj=buffered)  # type: ignore[assignment]
-    elif kind == "xz":
-        stream = lzma.LZMAFile(buffered)  # noqa: SIM115 - only a view of `raw`, which the caller closes
-    while block := stream.read(BLOCK):
-        yield block
+    held = bytearray()
+    for data in unpacked(io.BufferedReader(raw, BLOCK), kind, path):
+        held += data
+        while len(held) >= BLOCK:
+            yield bytes(held[:BLOCK])
+            del held[:BLOCK]
+    if held:
+        yield bytes(held)
 
 
 def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
@@ -130,8 +82,12 @@ def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
 def _line_groups(raw: _Counted, kind: str, path: Path, place: _Place) -> Iterator[list[str]]:
     """The lines of a file, many at a time; only `\\n` ends a line."""
     carry = b""
+    first = True
     try:
         for block in _blocks(raw, kind, path):
+            if first:
+                refuse_no_text(block, path)
+                first = False
             head, newline, tail = block.rpartition(b"\n")
             if not newline:
                 carry += block
@@ -144,10 +100,8 @@ def _line_groups(raw: _Counted, kind: str, path: Path, place: _Place) -> Iterato
             lines = (text.removeprefix("\ufeff") if place.line == 0 else text).split("\n")
             yield lines
             place.line += len(lines)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        if kind == "plain":
-            raise
-        raise UserError(f"{path}: the {_NAMES[kind]} data is damaged or cut short after line {place.line} "
+    except Damaged as error:
+        raise UserError(f"{path}: the {NAMES[kind]} data is damaged or cut short after line {place.line} "
                         f"({error}); fetch or compress the file again") from None
     if carry:
         text = decode_utf8(carry, path, place.line + 1)
@@ -339,15 +293,17 @@ class Corpus:
             self.sources.append({"name": text})
             return
         path = Path(text)
-        kind = _kind(path)
+        kind = kind_of(path)
         if kind == "parquet":
             yield from self._parquet(path, done)
             return
         with _Counted(path) as raw:
             self._position = lambda: done + raw.position
             groups = _line_groups(raw, kind, path, _Place())
+            first = next(groups, [])
             plain_name = path.name.lower().removesuffix("." + kind)
-            if plain_name.endswith(_RECORDS):
+            groups = chain([first], groups)
+            if plain_name.endswith(_RECORDS) or is_records(first):
                 yield from _json_documents(groups, path, self.text_field)
             else:
                 yield from _plain_documents(groups, self.documents)

@@ -8,12 +8,10 @@ that names it, and an answer that is not at its offset is kept and reported.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import logging
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
+from pretrain.base.opening import NAMES, Damaged, bounded, kind_of, unpacked
 from pretrain.base.records import parse_json
 from tasks.qa.files import HUB
 
@@ -126,13 +125,14 @@ def aligned_span(question: Question, answer: Answer) -> tuple[int, int] | None:
 
 
 def _content(path: Path) -> Any:
-    """What a JSON file holds, .gz and byte order mark included."""
+    """What a JSON file holds, compressed or not, byte order mark included."""
+    kind = kind_of(path)
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        with open(path, "rb") as file:
+            text = b"".join(bounded(unpacked(file, kind, path), path)).decode("utf-8-sig")
         return parse_json(text, path, "a file in SQuAD's layout")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: damaged or truncated gzip file ({error}); copy it again") from None
+    except Damaged as error:
+        raise UserError(f"{path}: damaged or truncated {NAMES[kind]} file ({error}); copy it again") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: expected UTF-8, got byte {error.object[error.start]:#x} at byte {error.start}; "
                         "convert the file") from None
