@@ -172,11 +172,11 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
 
 def _filled(kind: type, given: Mapping[str, Value], mistakes: list[str]) -> dict[str, Value]:
     """The values with `${other}` filled in."""
+    if not any(isinstance(one.value, str) and "${" in one.value for one in given.values()):
+        return dict(given)
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if not any(isinstance(one.value, str) and "${" in one.value for one in given.values()):
-        return dict(given)
     defaults = {name: one.default for name, one in declared(kind).items() if one.default is not MISSING}
     config = OmegaConf.create({**defaults, **{name: one.value for name, one in given.items()}})
     found = {}

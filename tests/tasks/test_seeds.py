@@ -15,6 +15,7 @@ from adapt.artefacts.resources import locate
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
+from pretrain.masked_lm import MaskedLM
 from recipes.commands import finetune as command
 from recipes.commands.inspect import describe
 from tasks import seeds as module
@@ -31,8 +32,12 @@ def body_of(score: float, baseline: float | None = 0.5) -> Body:
     """A task body with this dev score."""
     dev = {"split": "dev", "language": "qaa", "score": score, "standard_error": 0.01, "n": 100, "data_sha256": "0",
            **({} if baseline is None else {"baseline": {"score": baseline, "what": "the most frequent label"}})}
-    return Body(SHAPE, {"encoder.x": torch.full((1,), score)}, made={"updates": 7},
-                task={"name": "xnli", "version": "1.0", "metric": "accuracy", "dev": dev})
+    torch.manual_seed(1)
+    model = MaskedLM(SHAPE, 8)
+    with torch.no_grad():
+        model.encoder.embed_norm.weight.fill_(score)  # another body for another score
+    return Body.of_model(model, made={"updates": 7}, task={
+        "name": "xnli", "version": "1.0", "metric": "accuracy", "head": "classification", "labels": [], "dev": dev})
 
 
 def record(*scores: float, margin: float = 0.02, **more: Any) -> dict[str, Any]:

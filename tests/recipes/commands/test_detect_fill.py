@@ -41,7 +41,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     body.save(root / "roberta" / "body")
     Embedding.of_model(model, tokenizer, "qaa", body.lineage).save(root / "roberta" / "embedding")
     pair = Body.load(root / "electra" / "body")
-    replace(pair, lineage=pair.lineage, task={"name": "xnli"}, generator=None).save(root / "task" / "body")
+    task = {"name": "xnli", "head": "linear", "labels": []}
+    replace(pair, lineage=pair.lineage, task=task, generator=None).save(root / "task" / "body")
     Embedding.load(root / "electra" / "embedding").save(root / "task" / "embedding")
     (root / "texts.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
     (root / "masked.txt").write_text("\ufeff" + "\r\n".join(MASKED), encoding="utf-8")

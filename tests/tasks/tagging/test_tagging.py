@@ -195,7 +195,8 @@ def test_mistakes(drawn: Path, untrained: Path, world: Path, data: Path, tmp_pat
     pair = ("--embedding", str(world / "qaa"), "--split", "dev", "--data", str(data), "--output", str(tmp_path / "out"))
     for words, message in (
         (("--body", str(untrained), "--task", "panx"), "the task body does 'xnli', asked for 'panx'"),
-        (("--body", str(drawn), "--task", "panx", "--stride", "3"), "--stride and --max-question belong to question answering"),
+        (("--body", str(drawn), "--task", "panx", "--stride", "3"),
+         "--pairs, --stride, --max-question and --max-answer-tokens belong to question answering, not to panx"),
         (("--body", str(drawn), "--task", "panx", "--max-length", "3"), "--max-length 3: expected at least 4"),
         (("--body", str(drawn), "--task", "panx", "--max-length", "65"), "exceeds the body's 64 positions"),
         (("--body", str(drawn), "--task", "conll", "--untrained-head"), "conll has no labels of its own; name a body"),
