@@ -28,12 +28,13 @@ from pretrain.stage import Stage, command_line, common_options, tensorboard_fold
 from pretrain.training_log import read_curve
 
 
-def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, body: Body | None = None) -> Stage:
-    """The training stage; checks everything that can be checked before a process is started.
+def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False) -> Stage:
+    """The training stage; checks everything that can be checked before a process is started."""
+    return _planned(settings, overwrite, quiet)[0]
 
-    Args:
-        body: that of the settings, where it is loaded already: reading and hashing a large one takes seconds.
-    """
+
+def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Stage, Body]:
+    """The stage and the body it was planned from: reading and hashing a large one takes seconds."""
     check(settings, option)
     check_points(settings.save_embeddings_at, settings.updates)
     if settings.initialiser not in load_all():
@@ -41,7 +42,7 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
     parse_resources(settings.resources)
     warmup = settings.updates // 10 if settings.warmup < 0 else settings.warmup
     Polynomial(settings.lr, warmup, settings.updates)
-    body = body or Body.load(locate(settings.body, "body"))
+    body = Body.load(locate(settings.body, "body"))
     objective = resolve(settings.objective, settings.disentangle, body, settings.body)
     if settings.tokens_per_sample > body.config.max_positions:
         raise UserError(f"--tokens-per-sample {settings.tokens_per_sample} exceeds the body's "
@@ -69,9 +70,10 @@ def stage(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
     identity["objective"] = objective.name
     identity["body"] = body.fingerprint
     identity["data"] = data_hash(settings.data)
-    return Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
-                 threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes, nodes=settings.nodes,
-                 patience=settings.patience, kind="an embedding")
+    planned = Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), settings.updates, identity,
+                    threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes,
+                    nodes=settings.nodes, patience=settings.patience, kind="an embedding")
+    return planned, body
 
 
 def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False, keep: bool = False) -> Embedding:
@@ -80,8 +82,7 @@ def adapt(settings: AdaptSettings, overwrite: bool = False, quiet: bool = False,
     Args:
         keep: leave checkpoints and log in `OUTPUT.training`.
     """
-    body = Body.load(locate(settings.body, "body"))
-    run = stage(settings, overwrite, quiet, body)
+    run, body = _planned(settings, overwrite, quiet)
     with run.claimed():
         if not run.committed:
             folder = run.run()

@@ -112,9 +112,11 @@ def recorded() -> Iterator[Record]:
     record = Record()
     step, reset, build = BlockTask.train_step, forgetting.reset, Trainer.__init__
 
-    def stepped(self: Any, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int, *more: Any) -> Any:
-        result = step(self, sample, model, criterion, optimizer, update_num, *more)
-        record.steps.append((update_num, sample["id"].tolist(), float(result[0].detach())))
+    def stepped(self: Any, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+                ignore_grad: bool = False) -> Any:
+        result = step(self, sample, model, criterion, optimizer, update_num, ignore_grad)
+        if not ignore_grad:  # a rank for which an epoch's end leaves nothing gets a stand-in that does not count
+            record.steps.append((update_num, sample["id"].tolist(), float(result[0].detach())))
         return result
 
     def counted(*args: Any, **kwargs: Any) -> Any:
