@@ -72,7 +72,6 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     shape = of_trainer(model_config)
     check_floats(tensors, checkpoint, "a checkpoint")
     check_finite(tensors, checkpoint)
-    check_shape(Path(checkpoint), encoder_shape(shape), tensors)
     if electra:
         sorted_tensors = sort_tensors(tensors)
         body = pair_body(pair_shape(shape), sorted_tensors, made=record)
@@ -80,6 +79,7 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     else:
         body = Body(encoder_shape(shape), {k: v for k, v in tensors.items() if k not in VOCABULARY_INDEXED}, made=record)
         weight, bias, generator = tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], {}
+    check_shape(Path(checkpoint), encoder_shape(shape), body.tensors)
     kept = ("seed", "updates", "updates_since_reset", "held_out_loss_bits", "held_out_rtd_loss_bits", "data_sha256")
     embedding = Embedding(weight, bias, Tokenizer.load(folder), language, body.lineage,
                           {"initialiser": "pre-training", **{k: record[k] for k in kept if k in record}},

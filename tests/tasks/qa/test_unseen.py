@@ -8,7 +8,7 @@ from adapt.text.tokenizer import Tokenizer
 from adapt.text.tokenizer.training import train_tokenizer
 from tasks.qa.data import Answer, Question, aligned_span
 from tasks.qa.features import answer_tokens
-from tasks.qa.scores import score
+from tasks.qa.scores import mlqa_rules, score
 from tasks.qa.spans import tokenize
 
 TEXT = ["der schauspieler Mark Ruffalo spielt den grünen Mann", "die Brücke über den Fluß ist schön und für alle"]
@@ -26,7 +26,7 @@ def test_the_tokens_of_an_answer_give_the_answer(tokenizer, unseen):
     context = tokenize(tokenizer, text)
     said = context.slice(*answer_tokens(item, context))
     assert said == "Mark Ruffalo"
-    assert score([item], {"q": said}, "mlqa", "de")["exact_match"] == 100
+    assert score([item], {"q": said}, mlqa_rules("de"), "de")["exact_match"] == 100
 
 
 @pytest.mark.parametrize(("context", "answer"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD"), ("NFC", "NFC")])
