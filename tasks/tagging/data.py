@@ -161,6 +161,12 @@ def _conllu_rows(path: Path) -> Iterator[Row]:
         yield number, cells[1], cells[3]
 
 
+def _meant(tag: str, labels: Sequence[str]) -> str:
+    """The hint for an unknown tag: Universal Dependencies 1 wrote CONJ for what is CCONJ since version 2."""
+    return ", did you mean 'CCONJ', as Universal Dependencies 2 calls it?" if tag == "CONJ" and "CCONJ" in labels \
+        else nearest(tag, labels)
+
+
 def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str) -> Sentences:
     """Reads one file.
 
@@ -198,7 +204,7 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
         if not word:
             raise UserError(f"{path}:{number}: an empty word with the tag {tag!r}; the file lost it: copy the file again")
         if tag not in index:
-            raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{nearest(tag, labels)} (known: {', '.join(labels)})")
+            raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{_meant(tag, labels)} (known: {', '.join(labels)})")
         words.append(word)
         tags.append(index[tag])
     return Sentences(sentences, [str(path)])
@@ -255,8 +261,18 @@ def read(task: TaggingTask, data: str, split: str, language: str, files: Sequenc
     return found
 
 
+def _counts(words: Sequence[str]) -> bool:
+    """Whether words are the numbers from 0 or 1 on."""
+    return words[0] in ("0", "1") and all(word == str(int(words[0]) + place) for place, word in enumerate(words))
+
+
 def check_sentences(found: Sentences, labels: Sequence[str], split: str) -> None:
-    """Refuses sentences that cannot be trained on or scored: none, or one single tag everywhere (stripped and replaced)."""
+    """Refuses sentences that cannot be trained on or scored.
+
+    Raises:
+        UserError: no sentence, one single tag everywhere (stripped and replaced), words that are all `_` (withheld text) or that
+            are numbers counting from the beginning of each sentence (another column first).
+    """
     where = ", ".join(found.files)
     if not len(found):
         raise UserError(f"{where}: no sentences for {split}; the file is empty")
@@ -264,3 +280,11 @@ def check_sentences(found: Sentences, labels: Sequence[str], split: str) -> None
     if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
         raise UserError(f"{where}: all {found.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} file "
                         "were stripped and replaced by a placeholder: take the file that has them")
+    if len(found) < 2:
+        return
+    if all(word == "_" for item in found for word in item.words):
+        raise UserError(f"{where}: all {found.words:,} words are '_'; the text of this treebank is withheld: merge it in with "
+                        "the script that comes with the treebank, or take another one")
+    if found.words > len(found) and all(_counts(item.words) for item in found):
+        raise UserError(f"{where}: the words are numbers that count from 1 in each sentence; expected the word in the first "
+                        "column: cut the numbers off, for example with `cut -f 2-`")
