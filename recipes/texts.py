@@ -32,9 +32,9 @@ def read_texts(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     Raises:
         UserError: no text, two sources, a file that is missing or not UTF-8, an empty text.
     """
-    from adapt.text.corpus import decode_utf8
     from pretrain.base.errors import UserError
     from pretrain.base.files import require_file
+    from pretrain.base.opening import decode_utf8
 
     if bool(args.text) == bool(args.file):
         raise UserError(f"{'texts and --file are both' if args.file else 'no text is'} given; pass texts, or --file FILE, or - "

@@ -1,4 +1,4 @@
-"""Text inputs as a stream of documents: plain, gz, xz, zst, bz2, JSON lines, parquet, and data sets that the user names.
+"""Text inputs as a stream of documents: plain, gz, xz, bz2, zst, JSON lines, parquet, and data sets that the user names.
 
 A document is a list of lines. It is streamed, so memory does not grow with the corpus. Only an input that is written
 `hf:NAME` goes through `datasets` and may reach the network.
@@ -6,107 +6,21 @@ A document is a list of lines. It is streamed, so memory does not grow with the 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pretrain.base.errors import UserError, nearest
+from adapt.text.record_texts import RecordTexts
+from pretrain.base.errors import UserError
 from pretrain.base.files import require_file, sha256_file
-from pretrain.base.opening import NAMES, Damaged, is_records, kind_of, refuse_no_text, unpacked
-from pretrain.base.records import parse_json
+from pretrain.base.opening import TextInput, is_parquet
 
 DOCUMENT_MODES = ("auto", "line", "blank")
-BLOCK = 1 << 20  # bytes of text read at a time; `auto` looks at the first block
-LONGEST_LINE = 64 << 20  # bytes
 LONGEST_DOCUMENT = 10_000_000  # characters; a longer one is cut, so that memory stays bounded and sizes fit in int32
 _RECORDS = (".jsonl", ".ndjson", ".json")
-
-
-class _Counted(io.RawIOBase):
-    """A file that counts and hashes the bytes read from it."""
-
-    def __init__(self, path: Path):
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
-        self.position = 0
-        self.hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = self._file.readinto(buffer) or 0
-        self.hash.update(memoryview(buffer)[:count])
-        self.position += count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-@dataclass
-class _Place:
-    """Where a reader stands: the last line (or record) read."""
-
-    line: int = 0
-
-
-def _blocks(raw: _Counted, kind: str, path: Path) -> Iterator[bytes]:
-    """Decompressed data in blocks of exactly BLOCK bytes but for the last, whatever the compression."""
-    held = bytearray()
-    for data in unpacked(io.BufferedReader(raw, BLOCK), kind, path):
-        held += data
-        while len(held) >= BLOCK:
-            yield bytes(held[:BLOCK])
-            del held[:BLOCK]
-    if held:
-        yield bytes(held)
-
-
-def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
-    """UTF-8 text; the UserError of any other names file, line and byte."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = first_line + data.count(b"\n", 0, error.start)
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise UserError(f"{path}:{line}: expected UTF-8 text, found byte {data[error.start]:#04x} at byte {column} "
-                        "of the line; convert the file, for example with `iconv -t UTF-8`") from None
-
-
-def _line_groups(raw: _Counted, kind: str, path: Path, place: _Place) -> Iterator[list[str]]:
-    """The lines of a file, many at a time; only `\\n` ends a line."""
-    carry = b""
-    first = True
-    try:
-        for block in _blocks(raw, kind, path):
-            if first:
-                refuse_no_text(block, path)
-                first = False
-            head, newline, tail = block.rpartition(b"\n")
-            if not newline:
-                carry += block
-                if len(carry) > LONGEST_LINE:
-                    raise UserError(f"{path}:{place.line + 1}: the line is longer than {LONGEST_LINE >> 20} MiB; "
-                                    "expected text with line breaks")
-                continue
-            text = decode_utf8(carry + head, path, place.line + 1)
-            carry = tail
-            lines = (text.removeprefix("\ufeff") if place.line == 0 else text).split("\n")
-            yield lines
-            place.line += len(lines)
-    except Damaged as error:
-        raise UserError(f"{path}: the {NAMES[kind]} data is damaged or cut short after line {place.line} "
-                        f"({error}); fetch or compress the file again") from None
-    if carry:
-        text = decode_utf8(carry, path, place.line + 1)
-        yield [text.removeprefix("\ufeff") if place.line == 0 else text]
-        place.line += 1
 
 
 def _has_inner_blank(lines: Iterable[str]) -> bool:
@@ -164,69 +78,23 @@ def _plain_documents(groups: Iterator[list[str]], mode: str) -> Iterator[list[st
         yield document
 
 
-def _record_lines(text: Any, where: str, field: str) -> list[str]:
-    """The lines of a record's text.
-
-    Raises:
-        UserError: not a string, or half of a surrogate pair, which no UTF-8 file can hold.
-    """
-    if not isinstance(text, str):
-        raise UserError(f"{where}: expected text in the field {field!r}, got {type(text).__name__}; "
-                        "name another field with --text-field")
+def _holds_records(lines: list[str]) -> bool:
+    """Whether lines of text are JSON objects, judged by the first two that are not blank."""
+    first, second = ([line for line in lines[:1000] if line and not line.isspace()] + ["", ""])[:2]
+    if not first.startswith("{") or (second and not second.lstrip().startswith("{")):
+        return False
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UserError(f"{where}: the field {field!r} holds {error.object[error.start]!r}, half of a surrogate pair; "
-                        "expected valid Unicode") from None
-    return [stripped for line in text.split("\n") if (stripped := line.strip())]
+        return bool(json.loads(first)) and isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return bool(second) and first.startswith('{"') and second.startswith('{"')
 
 
-def _field_of(record: Any, field: str, where: str) -> Any:
-    if not isinstance(record, dict):
-        raise UserError(f"{where}: expected a record like {{\"{field}\": \"...\"}}, got {type(record).__name__}")
-    if field not in record:
-        raise UserError(f"{where}: expected the field {field!r}, got {', '.join(map(repr, record)) or 'no fields'}"
-                        f"{nearest(field, map(str, record))}; name it with --text-field")
-    return record[field]
-
-
-def _json_documents(groups: Iterator[list[str]], path: Path, field: str) -> Iterator[list[str]]:
-    number = 0
-    for lines in groups:
-        for line in lines:
-            number += 1
-            if not line or line.isspace():
-                continue
-            try:
-                record = parse_json(line, f"{path}:{number}", "one JSON record on each line")
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}:{number}: expected one JSON record on each line, got {line[:40]!r} "
-                                f"({error.msg})") from None
-            where = f"{path}:{number}"
-            if document := _record_lines(_field_of(record, field, where), where, field):
-                yield document
-
-
-def _hub_documents(name: str, field: str) -> Iterator[list[str]]:
-    """Documents of `hf:NAME[:config[:split]]`, through `datasets`, streamed."""
-    try:
-        import datasets
-    except ImportError:
-        raise UserError(f"hf:{name}: reading it needs the datasets package; run `pip install datasets`") from None
-    parts = name.split(":")
-    if not parts[0] or len(parts) > 3:
-        raise UserError(f"hf:{name}: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT")
-    config = parts[1] if len(parts) > 1 and parts[1] else None
-    split = parts[2] if len(parts) > 2 else "train"
-    try:
-        data = datasets.load_dataset(parts[0], config, split=split, streaming=True)
-    except Exception as error:  # `datasets` raises its own, fsspec's and requests' errors alike
-        raise UserError(f"hf:{name}: datasets could not open it ({str(error).splitlines()[0][:200]}); "
-                        "check the name, the config, the split and the network") from error
-    for number, record in enumerate(data, 1):
-        where = f"hf:{name}:{number}"
-        if document := _record_lines(_field_of(record, field, where), where, field):
-            yield document
+def _refuse_spread_json(lines: list[str], path: Path) -> None:
+    """Refuses one JSON value over many lines, or a list of records, which would be read as text."""
+    start = "\n".join(lines[:3])[:4096]
+    if re.match(r'\s*\[\s*\{\s*"[^"\n]*"\s*:|\s*\{\s*\n\s*"[^"\n]*"\s*:', start):
+        raise UserError(f"{path}:1: one JSON value, {start[:20]!r}, expected text or one JSON record on each line; make it JSON "
+                        "lines, for example with `jq -c '.[]'`")
 
 
 class Corpus:
@@ -237,9 +105,11 @@ class Corpus:
         documents: `line` (each line is a document), `blank` (blank lines stand between documents), or `auto`: for
             each file `blank` where the first MiB of its text has a blank line between lines with text. Records of
             JSON lines, parquet and data sets are documents as they are.
-        text_field: the field of a record that holds its text.
+        text_field: the field of a record that holds its text; `a.b` is the field `b` of the object in `a`.
+        skip_empty: leave out records whose text is null, and count them.
 
     Attributes:
+        skipped: records left out by the last iteration.
         total_bytes: size of all input files, None where one is not a file.
         position: bytes read so far by the running iteration.
         sources: after an iteration, for each input its name, and for files the bytes and their SHA-256.
@@ -248,14 +118,15 @@ class Corpus:
         UserError: a file that is missing, given twice, damaged, not UTF-8 or without text.
     """
 
-    def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text"):
+    def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text",
+                 skip_empty: bool = False):
         if documents not in DOCUMENT_MODES:
             raise UserError(f"unknown document mode {documents!r} (known: {', '.join(DOCUMENT_MODES)})")
         if not texts:
             raise UserError("no text was given; name at least one text file")
         self.texts = [str(text) for text in texts]
         self.documents = documents
-        self.text_field = text_field
+        self._records = RecordTexts(text_field, skip_empty)
         seen: set[str] = set()
         sizes: list[int] = []
         for text in self.texts:
@@ -271,11 +142,16 @@ class Corpus:
         self._position: Callable[[], int] = lambda: 0
 
     @property
+    def skipped(self) -> int:
+        return self._records.skipped
+
+    @property
     def position(self) -> int:
         return self._position()
 
     def __iter__(self) -> Iterator[list[str]]:
         self.sources = []
+        self._records.skipped = 0
         done = 0
         for text in self.texts:
             found = False
@@ -283,51 +159,41 @@ class Corpus:
                 found = True
                 yield from _bounded(document)
             if not found:
-                raise UserError(f"{text}: expected text, found none; the input is empty")
+                left = f" but {self.skipped:,} records without text" if self.skipped else ""
+                raise UserError(f"{text}: expected text, found none{left}; the input is empty")
             done += self.sources[-1].get("bytes", 0)
             self._position = lambda done=done: done  # type: ignore[misc]
 
     def _documents(self, text: str, done: int) -> Iterator[list[str]]:
         if text.startswith("hf:"):
-            yield from _hub_documents(text.removeprefix("hf:"), self.text_field)
+            yield from self._records.hub(text.removeprefix("hf:"))
             self.sources.append({"name": text})
             return
         path = Path(text)
-        kind = kind_of(path)
-        if kind == "parquet":
-            yield from self._parquet(path, done)
-            return
-        with _Counted(path) as raw:
-            self._position = lambda: done + raw.position
-            groups = _line_groups(raw, kind, path, _Place())
-            first = next(groups, [])
-            plain_name = path.name.lower().removesuffix("." + kind)
-            groups = chain([first], groups)
-            if plain_name.endswith(_RECORDS) or is_records(first):
-                yield from _json_documents(groups, path, self.text_field)
-            else:
-                yield from _plain_documents(groups, self.documents)
-            self.sources.append({"name": path.name, "bytes": raw.position, "sha256": raw.hash.hexdigest()})
+        if is_parquet(path):
+            size = path.stat().st_size
 
-    def _parquet(self, path: Path, done: int) -> Iterator[list[str]]:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise UserError(f"{path}: reading parquet needs pyarrow; run `pip install pyarrow`") from None
-        size, number = path.stat().st_size, 0
-        try:
-            with pyarrow.parquet.ParquetFile(path) as table:
-                names, rows = table.schema_arrow.names, max(1, table.metadata.num_rows)
-                _field_of(dict.fromkeys(names), self.text_field, str(path))
-                for batch in table.iter_batches(batch_size=1024, columns=[self.text_field]):
-                    for text in batch.column(0).to_pylist():
-                        number += 1
-                        if document := _record_lines(text, f"{path}, row {number}", self.text_field):
-                            yield document
-                    position = done + size * number // rows
-                    self._position = lambda position=position: position  # type: ignore[misc]
-        except (pyarrow.ArrowException, OSError) as error:
-            raise UserError(f"{path}: the parquet data is damaged after row {number} "
-                            f"({str(error).splitlines()[0]}); fetch the file again") from None
-        self.sources.append({"name": path.name, "bytes": size, "sha256": sha256_file(path)})
+            def moved(share: float) -> None:
+                self._position = lambda: done + int(size * share)
+
+            yield from self._records.parquet(path, moved)
+            self.sources.append({"name": path.name, "bytes": size, "sha256": sha256_file(path)})
+            return
+        with TextInput(path) as opened:
+            self._position = lambda: done + opened.position
+            yield from self._text(opened)
+            self.sources.append({"name": path.name, "bytes": opened.position, "sha256": opened.raw.hash.hexdigest()})
+
+    def _text(self, opened: TextInput) -> Iterator[list[str]]:
+        """Documents of plain text or of JSON lines, whatever the file is called."""
+        groups = opened.groups()
+        first = next(groups, [])
+        groups = chain([first], groups)
+        name = opened.path.name.lower()
+        for suffix in opened.codec.suffixes if opened.codec else ():
+            name = name.removesuffix(suffix)
+        if name.endswith(_RECORDS) or _holds_records(first):
+            yield from self._records.json(groups, opened.path)
+        else:
+            _refuse_spread_json(first, opened.path)
+            yield from _plain_documents(groups, self.documents)

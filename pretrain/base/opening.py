@@ -1,188 +1,278 @@
-"""Opening an input by what it holds, not by its name: compressed streams to their very end, archives and markup named.
+"""The one place where an input of text is opened: what it is follows from its content, and a name must not contradict it.
 
-A compressed file may be several streams one after the other, with padding between them; whatever follows the last one and is no
-stream is damage, never the end of the data.
+Compressed text is unpacked (`pretrain.base.codecs`). Whatever is no text (archives, UTF-16, markup, tables of other programs)
+is one `UserError` that names the format and what to do. Memory does not grow with the input.
 """
 
 from __future__ import annotations
 
-import bz2
-import json
-import lzma
+import hashlib
+import io
 import os
-import zlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from pretrain.base.codecs import CODECS, Codec, Damaged, codec_of, require_codec, unpack
 from pretrain.base.errors import UserError
 
-BLOCK = 1 << 18
-"""Bytes of a file read at a time."""
-LONGEST_WINDOW = 1 << 31
-"""Largest window of a zstandard frame that is read (`zstd --long=31` writes it)."""
+BLOCK = 1 << 20
+"""Bytes of text read at a time; content is judged by the first block."""
+LONGEST_LINE = 64 << 20
+"""Bytes."""
 LIMIT = "RELEXIFY_MAX_INPUT_BYTES"
 """Environment variable: most bytes that a task's file may unpack to."""
 DEFAULT_LIMIT = 1 << 29
-NAMES = {"gz": "gzip", "xz": "xz", "zst": "zstandard", "bz2": "bzip2", "parquet": "parquet"}
-"""Kinds that are read, and what they are called."""
-_MAGICS = ((b"\x1f\x8b", "gz"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"), (b"BZh", "bz2"), (b"PAR1", "parquet"),
-           (b"PK\x03\x04", "zip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "rar"))
-_ARCHIVES = {"zip": "unzip", "7z": "7z x", "rar": "unrar x", "tar": "tar -xf"}
-_MARKUP = (b"<?xml", b"<mediawiki", b"<!doctype", b"<html", b"<doc ")
+
+_FORMATS = (
+    ((b"PK\x03\x04", b"PK\x05\x06"), "a zip archive", "unpack it with `unzip` and pass the files in it"),
+    ((b"7z\xbc\xaf\x27\x1c",), "a 7z archive", "unpack it with `7z x` and pass the files in it"),
+    ((b"Rar!\x1a\x07",), "a RAR archive", "unpack it with `unrar x` and pass the files in it"),
+    ((b"\x1f\x9d", b"\x1f\xa0"), "compress (.Z) data", "unpack it with `gzip -d`"),
+    ((b"\x04\x22\x4d\x18",), "lz4 data", "unpack it with `lz4 -d`"),
+    ((b"LZIP",), "lzip data", "unpack it with `lzip -d`"),
+    ((b"\x5d\x00\x00",), "lzma data", "unpack it with `unlzma`"),
+    ((b"%PDF-",), "a PDF document", "extract its text, for example with `pdftotext`"),
+    ((b"{\\rtf",), "an RTF document", "save it as plain text in UTF-8"),
+    ((b"\xd0\xcf\x11\xe0",), "an office document", "save it as plain text in UTF-8"),
+    ((b"ARROW1",), "an Arrow file", "write it as parquet or as JSON lines"),
+    ((b"Obj\x01",), "an Avro file", "write it as parquet or as JSON lines"),
+    ((b"ORC",), "an ORC file", "write it as parquet or as JSON lines"),
+    ((b"\x89HDF",), "an HDF5 file", "write its text as JSON lines"),
+    ((b"SQLite format 3\x00",), "an SQLite database", "write its text as JSON lines"),
+)
+_UTF = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_TAG = re.compile(rb"<([A-Za-z][\w:.-]*)((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'))*)\s*/?>[ \t\r]*(\n?)")
 
 
-class Damaged(Exception):
-    """A compressed stream that cannot be read to its end."""
+class Counted(io.RawIOBase):
+    """A file that counts and hashes the bytes read from it."""
+
+    def __init__(self, path: Path):
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        self.position = 0
+        self.hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer) or 0
+        self.hash.update(memoryview(buffer)[:count])
+        self.position += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
-def kind_of(path: Path) -> str:
-    """`plain` or one of NAMES, by the first bytes, which a suffix must not contradict.
-
-    Raises:
-        UserError: an archive, or another kind than the name says.
-    """
-    with open(path, "rb") as file:
-        head = file.read(512)
-    found = "zst" if len(head) > 3 and head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F else \
-        next((kind for magic, kind in _MAGICS if head.startswith(magic)), "plain")
-    refuse_archive(head, found, path)
-    claimed = path.suffix.lower().lstrip(".")
-    if claimed in NAMES and claimed != found and head:
-        raise UserError(f"{path}: expected {NAMES[claimed]} data as its name says, found "
-                        f"{NAMES.get(found, 'something else')}; rename the file or make it again")
-    return found
-
-
-def refuse_archive(head: bytes, kind: str, path: Path) -> None:
-    """Raises UserError for the beginning of an archive of several files."""
-    kind = "tar" if head[257:262] == b"ustar" else kind
-    if kind in _ARCHIVES:
-        raise UserError(f"{path}: this is a {kind} archive, which may hold several files; unpack it (`{_ARCHIVES[kind]}`) and "
-                        "name the files inside")
-
-
-def refuse_no_text(head: bytes, path: Path) -> None:
-    """Raises UserError where the beginning of a file is not that of text: NUL bytes, lines that end in CR alone, markup."""
-    if b"\0" in head:
-        raise UserError(f"{path}: holds NUL bytes, which no text has; if it is UTF-16, convert it with "
-                        "`iconv -f UTF-16 -t UTF-8`")
-    if b"\r" in head and b"\n" not in head:
-        raise UserError(f"{path}: its lines end in CR alone, as on old Macs; convert it with `tr '\\r' '\\n'`")
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
-    if start.startswith(_MARKUP):
-        raise UserError(f"{path}: this is XML or HTML, not text; extract the text first (of a Wikipedia dump for example with "
-                        "`wikiextractor --json`)")
-
-
-def is_records(lines: list[str]) -> bool:
-    """Whether the first lines with text are JSON objects, one a line, whatever the file is called."""
-    shown = [line for line in lines if line.strip()][:5]
-    if not shown or not all(line.lstrip().startswith("{") for line in shown):
-        return False
-    try:
-        return all(isinstance(json.loads(line), dict) for line in shown)
-    except (ValueError, RecursionError):
-        return False
-
-
-def unpacked(stream: IO[bytes], kind: str, path: Path) -> Iterator[bytes]:
-    """What a stream of a kind of NAMES (or `plain`) holds, in pieces.
-
-    Raises:
-        Damaged: cut short, or something that is no stream after a stream.
-        UserError: zstandard is not installed; an archive inside.
-    """
-    if kind == "plain":
-        while data := stream.read(BLOCK):
-            yield data
-        return
-    first = True
-    for data in _streams(stream, kind, path):
-        if first and data:
-            refuse_archive(data, kind, path)
-            first = False
-        yield data
-
-
-def _streams(stream: IO[bytes], kind: str, path: Path) -> Iterator[bytes]:
-    """The data of all streams of a file, one after the other."""
-    new, errors, starts = _decompressor(kind, path)
-    skip = 0  # bytes of a skippable frame still to come
-    held = b""
-    decompressor: Any = None
-    count = 0
-    while data := stream.read(BLOCK):
-        held += data
-        while held:
-            if decompressor is None:
-                if kind in ("gz", "xz"):  # zeros may stand after a stream
-                    held = held.lstrip(b"\0") if count else held
-                if skip:
-                    held, skip = held[skip:], max(0, skip - len(held))
-                    continue
-                if len(held) < 8:
-                    break
-                if kind == "zst" and held[1:4] == b"\x2a\x4d\x18" and 0x50 <= held[0] <= 0x5F:
-                    held, skip = held[8:], int.from_bytes(held[4:8], "little")
-                    continue
-                if not held.startswith(starts):
-                    raise Damaged(f"what follows stream {count} is no {NAMES[kind]} data")
-                decompressor = new()
-            try:
-                piece = decompressor.decompress(held)
-            except errors as error:
-                raise Damaged(str(error)) from None
-            held = b""
-            if piece:
-                yield piece
-            if decompressor.eof:
-                held, decompressor, count = decompressor.unused_data, None, count + 1
-    if decompressor is not None:
-        raise Damaged("the last stream is incomplete")
-    if skip or held.strip(b"\0") or (held and kind == "zst") or not count:
-        raise Damaged(f"what follows stream {count} is no {NAMES[kind]} data" if count else "it has no whole stream")
-
-
-def _decompressor(kind: str, path: Path) -> tuple[Callable[[], Any], tuple[type[Exception], ...], bytes]:
-    """How a stream of a kind is unpacked, what that raises, and how it begins."""
-    if kind == "gz":
-        return (lambda: zlib.decompressobj(31)), (zlib.error,), b"\x1f\x8b"
-    if kind == "xz":
-        return (lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)), (lzma.LZMAError, EOFError), b"\xfd7zXZ\x00"
-    if kind == "bz2":
-        return bz2.BZ2Decompressor, (OSError, EOFError), b"BZh"
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"{path}: reading .zst needs the zstandard package; "
-                        "run `pip install zstandard`, or unpack the file") from None
-    large = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
-    return large.decompressobj, (zstandard.ZstdError,), b"\x28\xb5\x2f\xfd"
-
-
-def limit() -> int:
+def input_limit() -> int:
     """Most bytes that a task's file may unpack to.
 
     Raises:
-        UserError: the environment variable is no whole number.
+        UserError: the environment variable is no whole number above 0.
     """
-    text = os.environ.get(LIMIT, "")
-    if text and not text.isdigit():
-        raise UserError(f"{LIMIT}={text!r}: expected a number of bytes")
+    text = os.environ.get(LIMIT, "").strip()
+    if text and (not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1):
+        raise UserError(f"{LIMIT}={text[:40]!r}: expected a number of bytes")
     return int(text) if text else DEFAULT_LIMIT
 
 
-def bounded(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    """The pieces, as long as they stay under `limit` together.
+def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
+    """UTF-8 text; the UserError of any other names file, line and byte."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + data.count(b"\n", 0, error.start)
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise UserError(f"{path}:{line}: expected UTF-8 text, found byte {data[error.start]:#04x} at byte {column} "
+                        "of the line; convert the file, for example with `iconv -t UTF-8`") from None
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is parquet by its first bytes."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+class TextInput:
+    """A file of text, opened by its content.
+
+    Args:
+        limit: most bytes that it may hold, unpacked; None: any number.
+
+    Attributes:
+        codec: how it is compressed, None: not at all.
+        position: bytes of the file read so far.
+        line: lines read so far.
 
     Raises:
-        UserError: more than that.
+        UserError: its name says another compression than its first bytes, or the package that unpacks it is missing. While it is
+            read: damage, a format that is no text, no UTF-8, a line longer than `LONGEST_LINE`, more than `limit`.
     """
-    most, total = limit(), 0
-    for piece in pieces:
-        total += len(piece)
-        if total > most:
-            raise UserError(f"{path}: unpacks to more than {most:,} bytes; is that the right file? Raise the limit with the "
-                            f"environment variable {LIMIT}")
-        yield piece
+
+    def __init__(self, path: Path, limit: int | None = None):
+        self.path, self.limit, self.line = path, limit, 0
+        with open(path, "rb") as file:
+            head = file.read(16)
+        self.codec: Codec | None = codec_of(head)
+        claimed = next((codec for codec in CODECS if path.name.lower().endswith(codec.suffixes)), None)
+        if claimed is not None and claimed is not self.codec and head:
+            self._check_format(head)
+            found = self.codec.name if self.codec else "parquet" if head.startswith(b"PAR1") else "something else"
+            raise UserError(f"{path}: expected {claimed.name} data as its name says, found {found}; rename the file or make it "
+                            "again")
+        if self.codec is not None:
+            require_codec(self.codec, path)
+        self.raw = Counted(path)
+
+    def __enter__(self) -> TextInput:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.raw.close()
+
+    @property
+    def position(self) -> int:
+        return self.raw.position
+
+    def blocks(self) -> Iterator[bytes]:
+        """Text in blocks of exactly `BLOCK` bytes but for the last, unpacked and checked; lines end with a line feed."""
+        first = carriage = False
+        total = 0
+        for block in self._unpacked():
+            if not first:
+                first = True
+                self._check_first(block)
+                carriage = b"\n" not in block and b"\r" in block[:-1]  # as old Macs wrote it
+            total += len(block)
+            if self.limit is not None and total > self.limit:
+                raise UserError(f"{self.path}: {'unpacks to' if self.codec else 'holds'} more than {self.limit:,} bytes; is that "
+                                f"the right file? Raise the limit with the environment variable {LIMIT}")
+            if b"\0" in block:
+                self._refuse_nul(block)
+            yield block.replace(b"\r", b"\n") if carriage else block
+
+    def groups(self) -> Iterator[list[str]]:
+        """The lines, many at a time, without their line feeds and without a byte order mark; only a line feed ends a line."""
+        carry: list[bytes] = []
+        size = 0
+        for block in self.blocks():
+            head, newline, tail = block.rpartition(b"\n")
+            if not newline:
+                carry.append(block)
+                size += len(block)
+                if size > LONGEST_LINE:
+                    raise UserError(f"{self.path}:{self.line + 1}: the line is longer than {LONGEST_LINE >> 20} MiB; "
+                                    "expected text with line breaks")
+                continue
+            text = decode_utf8(b"".join([*carry, head]), self.path, self.line + 1)
+            carry, size = [tail], len(tail)
+            lines = (text.removeprefix("\ufeff") if self.line == 0 else text).split("\n")
+            yield lines
+            self.line += len(lines)
+        if last := b"".join(carry):
+            text = decode_utf8(last, self.path, self.line + 1)
+            yield [text.removeprefix("\ufeff") if self.line == 0 else text]
+            self.line += 1
+
+    def _unpacked(self) -> Iterator[bytes]:
+        buffered = io.BufferedReader(self.raw, BLOCK)
+        if self.codec is None:
+            while block := buffered.read(BLOCK):
+                yield block
+            return
+        held = bytearray()
+        try:
+            for data in unpack(buffered, self.codec):
+                held += data
+                while len(held) >= BLOCK:
+                    yield bytes(held[:BLOCK])
+                    del held[:BLOCK]
+        except Damaged as error:
+            if held:
+                yield bytes(held)  # so that the error says after which line
+            raise UserError(f"{self.path}: the {self.codec.name} data is damaged or cut short after line {self.line} "
+                            f"({error}); fetch or compress the file again") from None
+        if held:
+            yield bytes(held)
+
+    def _check_format(self, block: bytes) -> None:
+        for magics, name, advice in _FORMATS:
+            if block.startswith(magics):
+                raise UserError(f"{self.path}: {self._inside}{name}, expected text; {advice}")
+        for mark, name in _UTF.items():
+            if block.startswith(mark):
+                raise UserError(f"{self.path}: {self._inside}text in {name}, expected UTF-8; convert it with "
+                                f"`iconv -f {name} -t UTF-8`")
+
+    @property
+    def _inside(self) -> str:
+        return f"{self.codec.name} data with " if self.codec else ""
+
+    def _check_first(self, block: bytes) -> None:
+        """Refuses a format that is no text, by the beginning of the unpacked data."""
+        self._check_format(block)
+        if self.codec is not None and (again := codec_of(block)):
+            raise UserError(f"{self.path}: {self.codec.name} data with {again.name} data in it, expected text; unpack it once")
+        if block.startswith(b"PAR1"):
+            raise UserError(f"{self.path}: {self._inside}a parquet file, expected text"
+                            + ("; unpack it" if self.codec else "; only `relexify prepare` reads parquet"))
+        if _is_tar(block):
+            raise UserError(f"{self.path}: {self._inside}a tar archive, expected text; unpack it with `tar -xf` and pass the "
+                            "files in it")
+        start = block.removeprefix(b"\xef\xbb\xbf").lstrip()[:4096]
+        tag = _TAG.match(start)
+        if start[:5].lower() == b"<?xml" or start[:9].lower() == b"<!doctype" or start.lower().startswith((b"<html>", b"<mediawiki", b"<doc ")) or (
+                tag and b"</" in block and (tag[2] or tag[3])):
+            advice = "extract the text first: `wikiextractor --json` writes JSON lines out of a wiki's dump" \
+                if tag and tag[1] in (b"mediawiki", b"doc") else "extract the text first"
+            raise UserError(f"{self.path}:1: XML or HTML markup, {start[:40].decode('utf-8', 'replace').split(chr(10))[0]!r}, "
+                            f"expected text; {advice}")
+
+    def _refuse_nul(self, block: bytes) -> None:
+        even, odd = block[::2].count(0), block[1::2].count(0)
+        many = max(even, odd) > len(block) // 8
+        if many and min(even, odd) < max(even, odd) // 8:
+            name = "UTF-16LE" if odd > even else "UTF-16BE"
+            raise UserError(f"{self.path}:{self.line + 1}: NUL in every other byte: text in {name}, expected UTF-8; convert it "
+                            f"with `iconv -f {name} -t UTF-8`")
+        line = self.line + 1 + block.count(b"\n", 0, block.index(0))
+        raise UserError(f"{self.path}:{line}: a NUL byte, expected UTF-8 text; the file is damaged or no text: write it again, "
+                        "or take them out with `tr -d '\\000'`")
+
+
+def _is_tar(block: bytes) -> bool:
+    """Whether data begins with the header of a tar archive: its sum of bytes is right, whichever dialect it is."""
+    if len(block) < 512 or not block[0]:
+        return False
+    stated = block[148:156].strip(b" \0")
+    return stated.isdigit() and set(stated) <= set(b"01234567") and \
+        int(stated, 8) == sum(block[:148]) + 8 * ord(" ") + sum(block[156:512])
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) of a text file, empty lines too, of at most `input_limit` bytes.
+
+    Raises:
+        UserError: as `TextInput`.
+    """
+    with TextInput(Path(path), input_limit()) as opened:
+        number = 0
+        for lines in opened.groups():
+            for line in lines:
+                number += 1
+                yield number, line.rstrip("\r")
+
+
+def read_text(path: str | Path) -> str:
+    """A whole text file of at most `input_limit` bytes, with its line ends as they are, but without a byte order mark.
+
+    Raises:
+        UserError: as `TextInput`.
+    """
+    with TextInput(Path(path), input_limit()) as opened:
+        data = b"".join(opened.blocks())
+    return decode_utf8(data, path).removeprefix("\ufeff")

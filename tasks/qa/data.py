@@ -20,7 +20,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
-from pretrain.base.opening import NAMES, Damaged, bounded, kind_of, unpacked
+from pretrain.base.opening import read_text
 from pretrain.base.records import parse_json
 from tasks.qa.files import HUB
 
@@ -125,17 +125,10 @@ def aligned_span(question: Question, answer: Answer) -> tuple[int, int] | None:
 
 
 def _content(path: Path) -> Any:
-    """What a JSON file holds, compressed or not, byte order mark included."""
-    kind = kind_of(path)
+    """What a JSON file holds, compressed or not, with a byte order mark or without."""
     try:
-        with open(path, "rb") as file:
-            text = b"".join(bounded(unpacked(file, kind, path), path)).decode("utf-8-sig")
+        text = read_text(path)
         return parse_json(text, path, "a file in SQuAD's layout")
-    except Damaged as error:
-        raise UserError(f"{path}: damaged or truncated {NAMES[kind]} file ({error}); copy it again") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: expected UTF-8, got byte {error.object[error.start]:#x} at byte {error.start}; "
-                        "convert the file") from None
     except json.JSONDecodeError as error:
         # A text that nothing closes is reported where it starts, any other sudden end within a word of the file's end.
         at_end = error.pos >= len(text.rstrip()) - len("fals") and error.msg != "Extra data"

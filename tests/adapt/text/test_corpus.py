@@ -10,6 +10,7 @@ import pytest
 
 from adapt.text import corpus as corpus_module
 from adapt.text.corpus import Corpus
+from pretrain.base import opening
 from pretrain.base.errors import UserError
 
 LINES = ["first line", "zweite Zeile ü", "третья строка", "第四行"]
@@ -76,7 +77,7 @@ def test_parquet(tmp_path):
 def test_parquet_without_text(tmp_path):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"text": ["one", None]}), tmp_path / "t.parquet")
-    assert "row 2: expected text in the field 'text', got NoneType" in refused(tmp_path / "t.parquet")
+    assert "row 2: expected text in the field 'text', got null" in refused(tmp_path / "t.parquet")
 
 
 def test_named_data_set(tmp_path):
@@ -110,7 +111,7 @@ def test_blank_lines_at_the_ends_are_no_separators(tmp_path):
 
 
 def test_auto_looks_at_the_first_block_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "BLOCK", 64)
+    monkeypatch.setattr(opening, "BLOCK", 64)
     path = tmp_path / "t.txt"
     path.write_text("line\n" * 20 + "\n" + "line\n" * 3)
     assert len(list(Corpus([path]))) == 23
@@ -118,7 +119,7 @@ def test_auto_looks_at_the_first_block_only(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", PACKERS)
 def test_lines_across_blocks(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(corpus_module, "BLOCK", 16)
+    monkeypatch.setattr(opening, "BLOCK", 16)
     lines = [f"ü{number} " + "字" * (number % 30) for number in range(200)]
     path = tmp_path / f"t.txt{suffix}"
     PACKERS[suffix](path, encoded(lines)[:-1])  # the last line has no end
@@ -176,7 +177,7 @@ def test_packed_file_without_suffix_is_read(tmp_path):
 
 
 def test_bytes_that_are_not_utf8(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "BLOCK", 64)
+    monkeypatch.setattr(opening, "BLOCK", 64)
     path = tmp_path / "t.txt"
     path.write_bytes(b"fine line\n" * 50 + b"caf\xe9 noir\n" + b"fine line\n" * 50)
     assert f"{path}:51: expected UTF-8 text, found byte 0xe9 at byte 4 of the line" in refused(path)
@@ -186,7 +187,7 @@ def test_bytes_that_are_not_utf8(tmp_path, monkeypatch):
     ("{broken", "t.jsonl:2: expected one JSON record on each line, got '{broken'"),
     ('["list"]', "t.jsonl:2: expected a record like"),
     ('{"txt": "a"}', "t.jsonl:2: expected the field 'text', got 'txt', did you mean 'txt'?; name it with --text-field"),
-    ('{"text": 3}', "t.jsonl:2: expected text in the field 'text', got int"),
+    ('{"text": 3}', "t.jsonl:2: expected text in the field 'text', got a whole number"),
     ('{"text": "a\\ud800b"}', "t.jsonl:2: the field 'text' holds '\\ud800', half of a surrogate pair"),
 ])
 def test_bad_records(tmp_path, line, message):

@@ -15,7 +15,7 @@ import zstandard
 
 from adapt.text.corpus import Corpus
 from pretrain.base.errors import UserError
-from pretrain.base.opening import LIMIT, Damaged, kind_of, unpacked
+from pretrain.base.opening import LIMIT, TextInput
 from tasks.lines import lines
 
 PACK = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zstandard.ZstdCompressor().compress}
@@ -23,8 +23,8 @@ ONE, TWO = (b"".join(b"%s line %d of some text\n" % (name, n) for n in range(400
 
 
 def read(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return b"".join(unpacked(file, kind_of(path), path))
+    with TextInput(path) as opened:
+        return b"".join(opened.blocks())
 
 
 @pytest.fixture(params=sorted(PACK))
@@ -47,7 +47,7 @@ def test_one_stream_and_several_are_read_whole(codec, tmp_path):
 
 def test_the_name_does_not_matter(codec, tmp_path):
     (tmp_path / "text").write_bytes(PACK[codec](ONE))
-    assert kind_of(tmp_path / "text") == codec and read(tmp_path / "text") == ONE
+    assert read(tmp_path / "text") == ONE
 
 
 @pytest.mark.parametrize("codec", ["gz", "xz"])
@@ -74,11 +74,9 @@ def test_damage_is_never_the_end_of_the_data(codec, damage, tmp_path):
     data = {"cut": one[:-9], "cut second": one + two[:len(two) // 2], "flipped second": one + flipped, "junk": one + b"\x07" * 40,
             "junk between": one + b"\x07" * 40 + two, "text after": one + b"some text after the end\n"}[damage]
     path = write(tmp_path, codec, bytes(data))
-    with pytest.raises(Damaged):
-        read(path)
     with pytest.raises(UserError, match="damaged or cut short after line"):
         list(Corpus([path], "line"))
-    with pytest.raises(UserError, match="damaged or truncated"):
+    with pytest.raises(UserError, match="damaged or cut short after line"):
         list(lines(path))
 
 
@@ -87,16 +85,16 @@ def test_archives_are_named(tmp_path):
     for name, mode in (("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")):
         with tarfile.open(tmp_path / name, mode) as archive:  # type: ignore[call-overload]
             archive.add(tmp_path / "a.txt", "a.txt")
-        with pytest.raises(UserError, match="is a tar archive"):
+        with pytest.raises(UserError, match="a tar archive"):
             list(Corpus([tmp_path / name]))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "a.txt")
-    with pytest.raises(UserError, match="is a zip archive"):
+    with pytest.raises(UserError, match="a zip archive"):
         list(lines(tmp_path / "a.zip"))
 
 
 @pytest.mark.parametrize(("data", "message"), [
-    (b"some\0text\n", "NUL bytes"), ("hällo wörld\n".encode("utf-16-le"), "NUL bytes"), (b"one\rtwo\rthree", "CR alone"),
+    (b"some\0text\n", "NUL byte"), ("hällo wörld\n".encode("utf-16-le"), "UTF-16LE"),
     (b"<?xml version='1.0'?>\n<page>text</page>\n", "XML or HTML"), (b'<doc id="1" title="x">\ntext\n</doc>\n', "XML or HTML"),
     (b"\xef\xbb\xbf<mediawiki>\n", "XML or HTML")])
 def test_what_is_no_text_is_refused(data, message, tmp_path):

@@ -167,11 +167,11 @@ def test_damaged_files(tmp_path: Path) -> None:
         read_squad_file(write(tmp_path / "two.json", '{"data": []}\n{}'))
     latin = tmp_path / "latin.json"
     latin.write_bytes(b'{"data": "caf\xe9 "}')
-    with pytest.raises(UserError, match=r"latin.json: expected UTF-8, got byte 0xe9 at byte 13"):
+    with pytest.raises(UserError, match=r"latin.json:1: expected UTF-8 text, found byte 0xe9"):
         read_squad_file(latin)
     zipped = write(tmp_path / "a.json.gz", layout(*(qa(f"q{number}") for number in range(200))))
     zipped.write_bytes(zipped.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"a.json.gz: damaged or truncated gzip file"):
+    with pytest.raises(UserError, match=r"a.json.gz: the gzip data is damaged"):
         read_squad_file(zipped)
     with pytest.raises(UserError, match=r"no.json: expected a file of questions in SQuAD's layout.*found nothing"):
         read_squad_file(tmp_path / "no.json")
