@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt.text.settings import DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
+from adapt.text.settings import DEFAULT_NORMALISATION, DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
 from pretrain.base.environment import available_cores
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, refuse_existing, sha256_file, write_json
@@ -235,7 +235,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
             valid_fraction: float | None = None, valid_documents: int | None = None, seed: int = 1,
             workers: int | None = None, model_type: str = "unigram", byte_fallback: bool = False,
             character_coverage: float = 0.9998, tokenizer_characters: int = 50_000_000, documents: str = "auto",
-            text_field: str = "text", overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
+            text_field: str = "text", skip_empty: bool = False, normalisation: str = DEFAULT_NORMALISATION,
+            overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
     """Writes the folder `output`: the tokenizer, dict.txt, train and valid (.bin, .idx), prepare.json.
 
     Where `workers` is above 1 and the text is large, worker processes are spawned: a script that calls this needs the
@@ -251,6 +252,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         valid_fraction: the share of documents held out (0.01 by default), or `valid_documents`: their number.
         seed: draws the split, the budget's sample and the tokenizer's sample.
         documents: how plain text splits into documents: `auto`, `line` or `blank`.
+        text_field, skip_empty: see `adapt.text.corpus.Corpus`.
+        normalisation: what a trained tokenizer does to text first: `nmt_nfkc`, `nfkc` or `identity`.
 
     Returns:
         The content of prepare.json.
@@ -258,10 +261,10 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     Raises:
         UserError: wrong arguments or a wrong input; nothing is left under `output` then.
     """
+    from adapt.text.checks import check_dictionary, check_held_out, check_unknown
     from adapt.text.corpus import Corpus
     from adapt.text.sampling import Selection
     from adapt.text.tokenizer import Tokenizer, train_tokenizer
-    from pretrain.base.vocabulary import Vocabulary
 
     language = check_language(language)
     if tokenizer is not None and vocab_size is not None:
@@ -280,7 +283,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     if workers < 1:
         raise UserError(f"--workers {workers}: expected at least 1")
     refuse_existing(output, overwrite, "prepared text")
-    corpus = Corpus(texts, documents, text_field)
+    corpus = Corpus(texts, documents, text_field, skip_empty)
     if corpus.total_bytes is not None and corpus.total_bytes < INLINE_BYTES:
         workers = 1
     vocab_size = vocab_size or DEFAULT_VOCAB_SIZE
@@ -292,15 +295,20 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
                 lines = (line for document in _watched(corpus, bar) for line in document)
                 encoder = Tokenizer(train_tokenizer(
                     lines, vocab_size, model_type=model_type, byte_fallback=byte_fallback,
-                    character_coverage=character_coverage, seed=seed, characters=tokenizer_characters))
+                    character_coverage=character_coverage, seed=seed, characters=tokenizer_characters,
+                    normalisation=normalisation))
+        check_dictionary(encoder, folder / "dict.txt")
         model = encoder.save_in(folder)
         selection = Selection(seed, valid_fraction or 0.0, valid_documents or 1, tokens)
         encoded = _encode_corpus(corpus, encoder, model, selection, folder / "shard", workers, progress)
         parts = dict(zip(("train", "valid"), selection.parts(encoded.indices, encoded.sizes), strict=True))
         counts = {name: _write_part(encoded, chosen, folder / name, len(encoder)) for name, chosen in parts.items()}
         encoded.path.unlink()
-        pieces = encoder.vocabulary.pieces
-        Vocabulary(pieces, counts["train"][4:-1].tolist()).save(folder / "dict.txt")
+        train, valid = (int(counts[name].sum()) for name in ("train", "valid"))
+        if tokens is None:
+            check_held_out(train, valid, (valid_documents or 1) / encoded.documents if valid_fraction is None else valid_fraction)
+        check_unknown(int(counts["train"][3]), train)
+        check_dictionary(encoder, folder / "dict.txt", counts["train"][4:-1].tolist())
         files = [encoder.file_name, "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]
         record: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
@@ -320,5 +328,10 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
             "inputs": corpus.sources,
             "files": {name: sha256_file(folder / name) for name in files},
         }
+        if skip_empty:
+            record["settings"]["skip_empty"] = True
+            record["records_without_text"] = corpus.skipped
+        if tokenizer is None and normalisation != DEFAULT_NORMALISATION:
+            record["settings"]["tokenizer"]["normalisation"] = normalisation
         write_json(folder / "prepare.json", record)
     return record

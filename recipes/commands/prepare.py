@@ -47,11 +47,13 @@ def run(args: argparse.Namespace) -> int:
         valid_documents=given.valid_documents, seed=given.seed, workers=given.workers, model_type=given.model_type,
         byte_fallback=given.byte_fallback, character_coverage=given.character_coverage,
         tokenizer_characters=parse_count(given.tokenizer_characters), documents=given.documents,
-        text_field=given.text_field, overwrite=args.overwrite)
+        text_field=given.text_field, skip_empty=given.skip_empty, normalisation=given.normalisation, overwrite=args.overwrite)
     vocabulary, settings = record["vocabulary"], record["settings"]["tokenizer"]
     if not settings["reused"] and vocabulary["sentencepiece_size"] < settings["vocab_size"]:
         print(f"note: the text supports {vocabulary['sentencepiece_size']} pieces, fewer than the "
               f"{settings['vocab_size']} asked for", file=sys.stderr)
+    if record.get("records_without_text"):
+        print(f"note: {record['records_without_text']:,} records without text were left out", file=sys.stderr)
     for name, part in record["splits"].items():
         unknown = 100 * part["unknown"] / max(1, part["tokens"])
         print(f"{name}: {part['documents']:,} documents, {part['tokens']:,} tokens, {unknown:.2f} % <unk>")
