@@ -24,6 +24,10 @@ LONGEST_LINE = 64 << 20
 LIMIT = "RELEXIFY_MAX_INPUT_BYTES"
 """Environment variable: most bytes that a task's file may unpack to."""
 DEFAULT_LIMIT = 1 << 29
+TIMES = 20
+"""Without a limit of the user's, compressed data of more than `SURELY` bytes may be at most so many times as large unpacked: text
+is some four times as large, a bomb some hundred times."""
+SURELY = 1 << 26
 
 _FORMATS = (
     ((b"PK\x03\x04", b"PK\x05\x06"), "a zip archive", "unpack it with `unzip` and pass the files in it"),
@@ -43,6 +47,7 @@ _FORMATS = (
     ((b"SQLite format 3\x00",), "an SQLite database", "write its text as JSON lines"),
 )
 _UTF = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_MARKUP = (b"<?xml", b"<!doctype", b"<html>", b"<mediawiki", b"<doc ")
 _TAG = re.compile(rb"<([A-Za-z][\w:.-]*)((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'))*)\s*/?>[ \t\r]*(\n?)")
 
 
@@ -68,7 +73,7 @@ class Counted(io.RawIOBase):
         super().close()
 
 
-def input_limit() -> int:
+def input_limit(path: Path) -> int:
     """Most bytes that a task's file may unpack to.
 
     Raises:
@@ -77,7 +82,11 @@ def input_limit() -> int:
     text = os.environ.get(LIMIT, "").strip()
     if text and (not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1):
         raise UserError(f"{LIMIT}={text[:40]!r}: expected a number of bytes")
-    return int(text) if text else DEFAULT_LIMIT
+    if text:
+        return int(text)
+    with open(path, "rb") as file:
+        packed = codec_of(file.read(16)) is not None
+    return min(DEFAULT_LIMIT, max(SURELY, TIMES * path.stat().st_size)) if packed else DEFAULT_LIMIT
 
 
 def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
@@ -225,8 +234,7 @@ class TextInput:
                             "files in it")
         start = block.removeprefix(b"\xef\xbb\xbf").lstrip()[:4096]
         tag = _TAG.match(start)
-        if start[:5].lower() == b"<?xml" or start[:9].lower() == b"<!doctype" or start.lower().startswith((b"<html>", b"<mediawiki", b"<doc ")) or (
-                tag and b"</" in block and (tag[2] or tag[3])):
+        if start[:16].lower().startswith(_MARKUP) or (tag and b"</" in block and (tag[2] or tag[3])):
             advice = "extract the text first: `wikiextractor --json` writes JSON lines out of a wiki's dump" \
                 if tag and tag[1] in (b"mediawiki", b"doc") else "extract the text first"
             raise UserError(f"{self.path}:1: XML or HTML markup, {start[:40].decode('utf-8', 'replace').split(chr(10))[0]!r}, "
@@ -259,7 +267,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     Raises:
         UserError: as `TextInput`.
     """
-    with TextInput(Path(path), input_limit()) as opened:
+    with TextInput(Path(path), input_limit(Path(path))) as opened:
         number = 0
         for lines in opened.groups():
             for line in lines:
@@ -273,6 +281,6 @@ def read_text(path: str | Path) -> str:
     Raises:
         UserError: as `TextInput`.
     """
-    with TextInput(Path(path), input_limit()) as opened:
+    with TextInput(Path(path), input_limit(Path(path))) as opened:
         data = b"".join(opened.blocks())
     return decode_utf8(data, path).removeprefix("\ufeff")

@@ -40,6 +40,7 @@ _HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test", "dev_match
 _INDEX = {**{name: index for index, name in enumerate(LABELS)}, **{str(index): index for index in range(len(LABELS))},
           "contradictory": LABELS.index("contradiction")}  # XNLI-MT's word for it
 _SUFFIXES = (".tsv", ".jsonl", ".txt", ".tsv.gz", ".jsonl.gz", ".txt.gz")
+_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)+"')
 _EXPECTED = "premise (or sentence1), hypothesis (or sentence2) and label (or gold_label)"
 
 
@@ -145,9 +146,11 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
         UserError: with file and line: wrong columns, unknown label, empty text, damaged file.
     """
     path = require_file(path, "a file of inference pairs (.tsv or .jsonl, also .gz)")
-    rows = _jsonl_rows(path) if ".jsonl" in path.suffixes[-2:] or ".json" in path.suffixes[-2:] else _tsv_rows(path)
+    named = ".jsonl" in path.suffixes[-2:] or ".json" in path.suffixes[-2:]
+    is_json = named or next((line for _, line in lines(path) if line.strip()), "").startswith('{"')
+    rows = _jsonl_rows(path) if is_json else _tsv_rows(path)
     examples: list[Example] = []
-    seen = dropped = 0
+    seen = dropped = quoted = 0
     codes: set[str] = set()
     for number, row, form in rows:
         if language is not None and form.language:
@@ -160,10 +163,14 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
             dropped += 1
             continue
         identifier = str(row.get(form.identifier) or "") or str(seen - 1)
+        quoted += not is_json and any(_QUOTED.fullmatch(str(row[name])) is not None for name in (form.premise, form.hypothesis))
         examples.append(_example(row, form, value, identifier, f"{path}:{number}"))
     if codes and not seen:
         raise UserError(f"{path}: no pairs in {language!r}; the file holds {', '.join(sorted(codes))}")
     _report_dropped(str(path), dropped, seen)
+    if quoted:
+        logger.warning(f"{path}: {quoted:,} of {seen:,} pairs have a text in quotes with doubled quotes in it, as pandas and "
+                       "spreadsheets write them; they are read as they stand: write the file again with quoting=csv.QUOTE_NONE")
     return Loaded(examples, [str(path)], dropped)
 
 

@@ -62,7 +62,7 @@ def of_wordpieces(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """BERT's `vocab.txt`: a piece a line. Whether it lower-cases stands in tokenizer_config.json; without that it does, unless
     the vocabulary has pieces in capitals."""
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: expected pieces in UTF-8, found byte {error.object[error.start]:#x} at offset "
                         f"{error.start}") from None

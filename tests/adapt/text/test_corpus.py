@@ -218,3 +218,74 @@ def test_zst_without_its_package(tmp_path, monkeypatch):
     write_zst(tmp_path / "t.zst", b"text\n")
     monkeypatch.setitem(sys.modules, "zstandard", None)
     assert "pip install zstandard" in refused(tmp_path / "t.zst")
+
+
+def test_json_lines_under_any_name(tmp_path):
+    records = [json.dumps({"text": f"line {number}", "id": number}) for number in range(9)]
+    for name in ("wiki_00", "RC_2010-01", "t.txt"):
+        (tmp_path / name).write_bytes(encoded(records))
+        write_gz(tmp_path / f"{name}.gz", encoded(records))
+        for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+            assert list(Corpus([path])) == [[f"line {number}"] for number in range(9)]
+
+
+@pytest.mark.parametrize("content", ['[\n  {"text": "a"}\n]\n', '[{"text": "a"},\n {"text": "b"}]\n', '{\n  "text": "a"\n}\n'])
+@pytest.mark.parametrize("name", ["t.txt", "t.json"])
+def test_json_over_several_lines_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    assert "make it JSON lines" in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["{ not json\n} at all\n", "{}\ntext\n", "[1] first\n[2] second\n"])
+def test_text_with_braces_stays_text(tmp_path, content):
+    (tmp_path / "t.txt").write_text(content)
+    assert list(Corpus([tmp_path / "t.txt"])) == [[line] for line in content.splitlines()]
+
+
+def test_records_without_text_are_left_out_on_request(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(encoded(['{"text": "a"}', '{"text": null}', '{"text": "b"}', '{"text": null}']))
+    assert "t.jsonl:2: expected text in the field 'text', got null; leave such records out with --skip-empty" in refused(path)
+    corpus = Corpus([path], skip_empty=True)
+    assert list(corpus) == list(corpus) == [["a"], ["b"]]
+    assert corpus.skipped == 2
+    path.write_bytes(encoded(['{"text": null}']))
+    assert "found none but 1 records without text" in refused(path, skip_empty=True)
+
+
+def test_fields_of_inner_objects(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(encoded(['{"doc": {"text": "a"}}', '{"doc": {"text": "b"}}']))
+    assert list(Corpus([path], text_field="doc.text")) == [["a"], ["b"]]
+    assert "--text-field doc.text" in refused(path, text_field="doc")
+    assert "expected the field 'txt' in 'doc', got 'text', did you mean 'text'?" in refused(path, text_field="doc.txt")
+    path.write_bytes(encoded(['{"doc.text": "c", "doc": {"text": "a"}}', '{"doc": null}', '{"doc": {"text": null}}']))
+    corpus = Corpus([path], text_field="doc.text", skip_empty=True)
+    assert list(corpus) == [["c"]]
+    assert corpus.skipped == 2
+
+
+def test_fields_of_structs_in_parquet(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pyarrow.table({"doc": [{"text": "a"}, {"text": None}]}), path)
+    assert list(Corpus([path], text_field="doc.text", skip_empty=True)) == [["a"]]
+
+
+@pytest.mark.parametrize(("second", "message"), [
+    ('{"content": "c"}\n', "its shards have different columns"), ('{"text": "c"}\n{"text": \x00 broken', "fetch it again")])
+def test_a_bad_shard_of_a_data_set_is_named(tmp_path, capfd, second, message):
+    pytest.importorskip("datasets")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train-0.jsonl").write_bytes(encoded(['{"text": "a"}', '{"text": "b"}']))
+    (folder / "train-1.jsonl").write_text(second)
+    found = refused(f"hf:{folder}")
+    assert "reading failed after record 2, in shard 2 of 2" in found and "train-1.jsonl" in found and message in found
+    assert "Failed to" not in capfd.readouterr().err
+
+
+def test_damage_is_told_after_the_last_whole_line(tmp_path):
+    path = tmp_path / "t.txt.xz"
+    path.write_bytes(lzma.compress(encoded(LINES)) + b"junk")
+    assert f"damaged or cut short after line {len(LINES)} (" in refused(path)

@@ -263,3 +263,17 @@ def test_real_xnli_and_multinli() -> None:
     assert len(task.read(SHARED / "xnli", "dev", "en")) == 2490
     assert len(task.read(SHARED / "mnli", "train", "en")) == 15967
     assert len(task.read(SHARED / "mnli", "dev_matched", "en")) == 9815
+
+
+def test_json_lines_under_the_name_of_a_table(tmp_path):
+    path = tmp_path / "train-en.txt"
+    path.write_text("\n".join(json.dumps({"premise": f"p{n}", "hypothesis": "h", "label": "neutral"}) for n in range(3)) + "\n")
+    assert [example.text_a for example in read_file(path).examples] == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize(("premise", "told"), [('"He said ""no"""', True), ('"No", he said', False), ('"No"', False)])
+def test_quotes_of_other_programs_are_told(tmp_path, caplog, premise, told):
+    path = tmp_path / "t.tsv"
+    path.write_text(f"premise\thypothesis\tlabel\n{premise}\th\tneutral\n")
+    assert read_file(path).examples[0].text_a == premise
+    assert ("1 of 1 pairs have a text in quotes" in caplog.text) is told

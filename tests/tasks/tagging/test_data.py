@@ -173,3 +173,19 @@ def test_real_treebanks() -> None:
 def test_files_that_lost_words_on_their_way_through_a_table_are_refused() -> None:
     with pytest.raises(UserError, match=r"test-bg.tsv:3: an empty word with the tag 'PUNCT'"):
         read_file(SHARED / "udpos" / "test-bg.tsv", "tsv", UDPOS.labels, "bg")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("_\tNOUN\n_\tVERB\n\n_\tNOUN\n\n", "all 3 words are '_'; the text of this treebank is withheld"),
+    ("1\tNOUN\n2\tVERB\n\n1\tNOUN\n\n", "the words are numbers that count from 1"),
+    ("a\tCONJ\n", r"unknown tag 'CONJ', did you mean 'CCONJ', as Universal Dependencies 2 calls it\?"),
+])
+def test_words_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path / "x.tsv", text)
+    with pytest.raises(UserError, match=message):
+        UDPOS.read("", "dev", "en", [str(tmp_path / "x.tsv")])
+
+
+def test_a_sentence_of_a_number_or_an_underscore_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "x.tsv", "1\tNUM\n\n_\tSYM\na\tNOUN\n\n")
+    assert len(UDPOS.read("", "dev", "en", [str(tmp_path / "x.tsv")])) == 2

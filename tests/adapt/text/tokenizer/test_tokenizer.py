@@ -237,3 +237,19 @@ def test_unknown_letter_after_a_mask_is_kept():
     mask = tokenizer.vocabulary.mask
     assert tokenizer.encode_with_masks("<mask>Ωa") == [mask, 3, *tokenizer.encode_with_masks("<mask>a")[1:]]
     assert tokenizer.encode_with_masks("<mask>Ω<mask>") == [mask, 3, mask]
+
+
+def test_normalisation():
+    texts = ["می‌خواهم بروم", "ﬁve ﬁnds ﬁt"] * 50
+    pieces = {rule: "".join(Tokenizer(train_tokenizer(texts, 60, normalisation=rule, character_coverage=1.0)).vocabulary.pieces)
+              for rule in ("nmt_nfkc", "nfkc", "identity")}
+    assert {rule: "\u200c" in text for rule, text in pieces.items()} == {"nmt_nfkc": False, "nfkc": True, "identity": True}
+    assert {rule: "ﬁ" in text for rule, text in pieces.items()} == {"nmt_nfkc": False, "nfkc": False, "identity": True}
+    assert train_tokenizer(texts, 60) == train_tokenizer(texts, 60, normalisation="nmt_nfkc")
+    with pytest.raises(UserError, match="unknown normalisation 'nfc'"):
+        train_tokenizer(texts, 60, normalisation="nfc")
+
+
+def test_bounds_of_the_character_coverage():
+    with pytest.raises(UserError, match=r"expected a share from 0.98 to 1, which are SentencePiece's own bounds"):
+        train_tokenizer(["text"], 100, character_coverage=0.95)

@@ -1,0 +1,87 @@
+"""Shares of tokens, and dictionaries that are read back."""
+
+import io
+import logging
+
+import pytest
+
+from adapt.text.checks import check_dictionary, check_held_out, check_unknown
+from adapt.text.prepare import prepare
+from adapt.text.tokenizer import Tokenizer
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import Vocabulary
+
+
+def lines(count):
+    return "".join(f"ein kurzer Satz mit der Nummer {number}\n" for number in range(count))
+
+
+def tokenizer(*symbols):
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines(200).split("\n")), model_writer=model, vocab_size=60, hard_vocab_limit=False, minloglevel=2,
+        user_defined_symbols=list(symbols), normalization_rule_name="identity")
+    return model.getvalue()
+
+
+@pytest.mark.parametrize("piece", ["\n", "a\nb", "\r"])
+def test_pieces_that_break_a_dictionary_are_refused(tmp_path, piece):
+    (tmp_path / "odd.model").write_bytes(tokenizer(piece))
+    (tmp_path / "t.txt").write_text(lines(50))
+    with pytest.raises(UserError, match="cannot stand in a line of a fairseq dictionary") as caught:
+        prepare([tmp_path / "t.txt"], "de", tmp_path / "o", tokenizer=tmp_path / "odd.model")
+    assert "\n" not in str(caught.value) and "odd.model" in str(caught.value)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("piece", ["\t", "a b", "#fairseq:overwrite"])
+def test_odd_pieces_that_a_dictionary_holds(tmp_path, piece):
+    given = Tokenizer(tokenizer(piece))
+    check_dictionary(given, tmp_path / "dict.txt")
+    assert Vocabulary.load(tmp_path / "dict.txt").symbols == given.vocabulary.symbols
+
+
+def test_one_stray_blank_line(tmp_path, caplog):
+    (tmp_path / "t.txt").write_text(lines(100) + "\n" + lines(150))
+    record = prepare([tmp_path / "t.txt"], "de", tmp_path / "o", vocab_size=60)
+    assert record["documents_in_text"] == 2
+    assert "of the tokens are held out, though 1 % of the documents were asked for" in caplog.text
+    assert "--documents line" in caplog.text
+
+
+def test_next_to_nothing_left_to_train_on(tmp_path):
+    sizes = (10, 10, 2380)
+    texts = ["\n\n".join([lines(size) for size in sizes[shift:] + sizes[:shift]]) for shift in range(3)]
+    refused = 0
+    for number, text in enumerate(texts):  # the large document is held out in one of the three orders
+        (tmp_path / f"{number}.txt").write_text(text)
+        try:
+            record = prepare([tmp_path / f"{number}.txt"], "de", tmp_path / f"o{number}", vocab_size=60)
+            assert record["splits"]["valid"]["tokens"] < 0.03 * record["splits"]["train"]["tokens"]
+        except UserError as error:
+            refused += 1
+            assert "left to train on" in str(error) and not (tmp_path / f"o{number}").exists()
+    assert refused == 1
+
+
+def test_usual_texts_say_nothing(tmp_path, caplog):
+    (tmp_path / "t.txt").write_text(lines(1000))
+    prepare([tmp_path / "t.txt"], "de", tmp_path / "o", vocab_size=60)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("train", "valid", "wanted", "told"), [
+    (990, 10, 0.01, False), (950, 50, 0.01, False), (940, 60, 0.01, True), (500, 500, 0.5, False), (800, 200, 0.1, False)])
+def test_shares(caplog, train, valid, wanted, told):
+    check_held_out(train, valid, wanted)
+    assert bool(caplog.records) is told
+
+
+def test_unknown_tokens(caplog):
+    with caplog.at_level(logging.WARNING):
+        check_unknown(29, 1000)
+        assert not caplog.records
+        check_unknown(40, 1000)
+    assert "4.0 % of the training tokens are <unk>" in caplog.text
