@@ -27,6 +27,10 @@ LONGEST_DOCUMENT = 10_000_000  # characters; a longer one is cut, so that memory
 _RECORDS = (".jsonl", ".ndjson", ".json")
 
 
+LinesOf = Callable[[Any, str], list[str]]
+"""(record, what errors call it) -> the lines of its text."""
+
+
 class _Counted(io.RawIOBase):
     """A file that counts and hashes the bytes read from it."""
 
@@ -171,8 +175,8 @@ def _record_lines(text: Any, where: str, field: str) -> list[str]:
         UserError: not a string, or half of a surrogate pair, which no UTF-8 file can hold.
     """
     if not isinstance(text, str):
-        raise UserError(f"{where}: expected text in the field {field!r}, got {type(text).__name__}; "
-                        "name another field with --text-field")
+        advice = "leave such records out with --skip-empty" if text is None else "name another field with --text-field"
+        raise UserError(f"{where}: expected text in the field {field!r}, got {type(text).__name__}; {advice}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -184,13 +188,17 @@ def _record_lines(text: Any, where: str, field: str) -> list[str]:
 def _field_of(record: Any, field: str, where: str) -> Any:
     if not isinstance(record, dict):
         raise UserError(f"{where}: expected a record like {{\"{field}\": \"...\"}}, got {type(record).__name__}")
+    if field not in record and "." in field:  # `doc.text`: a field of the record in the field `doc`
+        outer, _, inner = field.partition(".")
+        if isinstance(record.get(outer), dict):
+            return _field_of(record[outer], inner, where)
     if field not in record:
         raise UserError(f"{where}: expected the field {field!r}, got {', '.join(map(repr, record)) or 'no fields'}"
                         f"{nearest(field, map(str, record))}; name it with --text-field")
     return record[field]
 
 
-def _json_documents(groups: Iterator[list[str]], path: Path, field: str) -> Iterator[list[str]]:
+def _json_documents(groups: Iterator[list[str]], path: Path, lines_of: LinesOf) -> Iterator[list[str]]:
     number = 0
     for lines in groups:
         for line in lines:
@@ -203,11 +211,11 @@ def _json_documents(groups: Iterator[list[str]], path: Path, field: str) -> Iter
                 raise UserError(f"{path}:{number}: expected one JSON record on each line, got {line[:40]!r} "
                                 f"({error.msg})") from None
             where = f"{path}:{number}"
-            if document := _record_lines(_field_of(record, field, where), where, field):
+            if document := lines_of(record, where):
                 yield document
 
 
-def _hub_documents(name: str, field: str) -> Iterator[list[str]]:
+def _hub_documents(name: str, lines_of: LinesOf) -> Iterator[list[str]]:
     """Documents of `hf:NAME[:config[:split]]`, through `datasets`, streamed."""
     try:
         import datasets
@@ -223,9 +231,20 @@ def _hub_documents(name: str, field: str) -> Iterator[list[str]]:
     except Exception as error:  # `datasets` raises its own, fsspec's and requests' errors alike
         raise UserError(f"hf:{name}: datasets could not open it ({str(error).splitlines()[0][:200]}); "
                         "check the name, the config, the split and the network") from error
-    for number, record in enumerate(data, 1):
+    number = 0
+    records = iter(data)
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except Exception as error:  # a later shard that is damaged, gone, or has other columns
+            raise UserError(f"hf:{name}: datasets could not read on after record {number} "
+                            f"({str(error).splitlines()[0][:200] if str(error) else type(error).__name__}); a shard is damaged "
+                            "or differs from the first: fetch the files and name them") from error
+        number += 1
         where = f"hf:{name}:{number}"
-        if document := _record_lines(_field_of(record, field, where), where, field):
+        if document := lines_of(record, where):
             yield document
 
 
@@ -238,17 +257,20 @@ class Corpus:
             each file `blank` where the first MiB of its text has a blank line between lines with text. Records of
             JSON lines, parquet and data sets are documents as they are.
         text_field: the field of a record that holds its text.
+        skip_empty: records whose text is null or empty are left out.
 
     Attributes:
         total_bytes: size of all input files, None where one is not a file.
         position: bytes read so far by the running iteration.
+        skipped: records left out by the last iteration.
         sources: after an iteration, for each input its name, and for files the bytes and their SHA-256.
 
     Raises:
         UserError: a file that is missing, given twice, damaged, not UTF-8 or without text.
     """
 
-    def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text"):
+    def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text",
+                 skip_empty: bool = False):
         if documents not in DOCUMENT_MODES:
             raise UserError(f"unknown document mode {documents!r} (known: {', '.join(DOCUMENT_MODES)})")
         if not texts:
@@ -256,6 +278,8 @@ class Corpus:
         self.texts = [str(text) for text in texts]
         self.documents = documents
         self.text_field = text_field
+        self.skip_empty = skip_empty
+        self.skipped = 0
         seen: set[str] = set()
         sizes: list[int] = []
         for text in self.texts:
@@ -276,6 +300,7 @@ class Corpus:
 
     def __iter__(self) -> Iterator[list[str]]:
         self.sources = []
+        self.skipped = 0
         done = 0
         for text in self.texts:
             found = False
@@ -289,7 +314,7 @@ class Corpus:
 
     def _documents(self, text: str, done: int) -> Iterator[list[str]]:
         if text.startswith("hf:"):
-            yield from _hub_documents(text.removeprefix("hf:"), self.text_field)
+            yield from _hub_documents(text.removeprefix("hf:"), self._lines_of)
             self.sources.append({"name": text})
             return
         path = Path(text)
@@ -304,10 +329,18 @@ class Corpus:
             plain_name = path.name.lower().removesuffix("." + kind)
             groups = chain([first], groups)
             if plain_name.endswith(_RECORDS) or is_records(first):
-                yield from _json_documents(groups, path, self.text_field)
+                yield from _json_documents(groups, path, self._lines_of)
             else:
                 yield from _plain_documents(groups, self.documents)
             self.sources.append({"name": path.name, "bytes": raw.position, "sha256": raw.hash.hexdigest()})
+
+    def _lines_of(self, record: Any, where: str) -> list[str]:
+        """The lines of a record's text; none of an empty one, where these are left out."""
+        text = _field_of(record, self.text_field, where)
+        if self.skip_empty and (text is None or (isinstance(text, str) and not text.strip())):
+            self.skipped += 1
+            return []
+        return _record_lines(text, where, self.text_field)
 
     def _parquet(self, path: Path, done: int) -> Iterator[list[str]]:
         try:
@@ -323,7 +356,7 @@ class Corpus:
                 for batch in table.iter_batches(batch_size=1024, columns=[self.text_field]):
                     for text in batch.column(0).to_pylist():
                         number += 1
-                        if document := _record_lines(text, f"{path}, row {number}", self.text_field):
+                        if document := self._lines_of({self.text_field: text}, f"{path}, row {number}"):
                             yield document
                     position = done + size * number // rows
                     self._position = lambda position=position: position  # type: ignore[misc]

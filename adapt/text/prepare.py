@@ -235,7 +235,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
             valid_fraction: float | None = None, valid_documents: int | None = None, seed: int = 1,
             workers: int | None = None, model_type: str = "unigram", byte_fallback: bool = False,
             character_coverage: float = 0.9998, tokenizer_characters: int = 50_000_000, documents: str = "auto",
-            text_field: str = "text", overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
+            text_field: str = "text", normalisation: str = "nmt_nfkc", skip_empty: bool = False, overwrite: bool = False,
+            progress: bool = True) -> dict[str, Any]:
     """Writes the folder `output`: the tokenizer, dict.txt, train and valid (.bin, .idx), prepare.json.
 
     Where `workers` is above 1 and the text is large, worker processes are spawned: a script that calls this needs the
@@ -251,6 +252,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         valid_fraction: the share of documents held out (0.01 by default), or `valid_documents`: their number.
         seed: draws the split, the budget's sample and the tokenizer's sample.
         documents: how plain text splits into documents: `auto`, `line` or `blank`.
+        normalisation: what the tokenizer that is trained does to text first, see `train_tokenizer`.
+        skip_empty: leave out records whose text is null or empty.
 
     Returns:
         The content of prepare.json.
@@ -280,25 +283,33 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     if workers < 1:
         raise UserError(f"--workers {workers}: expected at least 1")
     refuse_existing(output, overwrite, "prepared text")
-    corpus = Corpus(texts, documents, text_field)
+    corpus = Corpus(texts, documents, text_field, skip_empty)
     if corpus.total_bytes is not None and corpus.total_bytes < INLINE_BYTES:
         workers = 1
     vocab_size = vocab_size or DEFAULT_VOCAB_SIZE
     with atomic_folder(output, overwrite) as folder:
         if tokenizer is not None:
             encoder = Tokenizer.load(tokenizer)
+            broken = next((piece for piece in encoder.vocabulary.pieces if not piece or "\n" in piece or "\r" in piece), None)
+            if broken is not None:
+                raise UserError(f"{tokenizer}: its piece {broken!r} holds a line break, which dict.txt, one piece a line, cannot "
+                                "hold; train a tokenizer without it")
         else:
             with _bar(corpus, "read for the tokenizer", progress) as bar:
                 lines = (line for document in _watched(corpus, bar) for line in document)
                 encoder = Tokenizer(train_tokenizer(
                     lines, vocab_size, model_type=model_type, byte_fallback=byte_fallback,
-                    character_coverage=character_coverage, seed=seed, characters=tokenizer_characters))
+                    character_coverage=character_coverage, seed=seed, characters=tokenizer_characters,
+                    normalisation=normalisation))
         model = encoder.save_in(folder)
         selection = Selection(seed, valid_fraction or 0.0, valid_documents or 1, tokens)
         encoded = _encode_corpus(corpus, encoder, model, selection, folder / "shard", workers, progress)
         parts = dict(zip(("train", "valid"), selection.parts(encoded.indices, encoded.sizes), strict=True))
         counts = {name: _write_part(encoded, chosen, folder / name, len(encoder)) for name, chosen in parts.items()}
         encoded.path.unlink()
+        if not counts["train"].sum():
+            raise UserError(f"{', '.join(map(str, texts))}: nothing is left to train on: all {encoded.documents:,} documents are "
+                            "held out; give more text, or --documents line where each line is a document of its own")
         pieces = encoder.vocabulary.pieces
         Vocabulary(pieces, counts["train"][4:-1].tolist()).save(folder / "dict.txt")
         files = [encoder.file_name, "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]
@@ -316,7 +327,9 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
                          "tokenizer": {"reused": True} if tokenizer is not None else {
                              "reused": False, "vocab_size": vocab_size, "model_type": model_type,
                              "byte_fallback": byte_fallback, "character_coverage": character_coverage,
-                             "characters": tokenizer_characters}},
+                             "characters": tokenizer_characters,
+                             **({"normalisation": normalisation} if normalisation != "nmt_nfkc" else {})},
+                         **({"skipped_empty": corpus.skipped} if skip_empty else {})},
             "inputs": corpus.sources,
             "files": {name: sha256_file(folder / name) for name in files},
         }

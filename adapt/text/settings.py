@@ -11,6 +11,7 @@ DEFAULT_VOCAB_SIZE = 50_000
 DEFAULT_VALID_FRACTION = 0.01
 DOCUMENTS = ("auto", "line", "blank")
 MODEL_TYPES = ("unigram", "bpe")
+NORMALISATIONS = ("nmt_nfkc", "nfkc", "identity")
 KUDO = "Kudo and Richardson 2018"
 
 
@@ -34,12 +35,15 @@ class PrepareSettings:
     documents: str = setting("auto", "a document is a line, or the lines between blank lines (auto: blank if the text's start "
                              "has them)", allowed=DOCUMENTS)
     text_field: str = setting("text", "field of a record that holds the text", unit="name")
+    skip_empty: bool = setting(False, "leave out records whose text is null or empty, and say how many")
     seed: int = like(PretrainRecipe, "seed", help="draws the split and the samples")
     workers: int | None = setting(None, "processes that encode (default: the cores); never changes the result", unit="processes",
                                   allowed=Range(1, 4096))
     model_type: str = setting("unigram", "kind of tokenizer: unigram or bpe", KUDO, allowed=MODEL_TYPES)
+    normalisation: str = setting("nmt_nfkc", "what the tokenizer does to text first: nmt_nfkc (which also turns a zero-width "
+                                 "non-joiner into a blank), nfkc or identity", KUDO, allowed=NORMALISATIONS)
     byte_fallback: bool = setting(False, "write unknown characters as bytes rather than <unk>", KUDO)
-    character_coverage: float = setting(0.9998, "share of the characters that get pieces", CHEN_TABLE, "share",
-                                        Range(0, 1, above=True))
+    character_coverage: float = setting(0.9998, "share of the characters that get pieces; SentencePiece takes no less than "
+                                        "0.98", CHEN_TABLE, "share", Range(0.98, 1))
     tokenizer_characters: str = setting("50M", "how much text the tokenizer learns from, drawn over the whole text",
                                        unit="characters")
