@@ -13,8 +13,6 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_SHARE = 0.03
 """Above this share of unknown tokens the text is likely another one than the tokenizer's."""
-HELD_OUT_SHARE = 0.03
-"""The share of tokens held out may exceed twice the wanted share of documents by so much without a warning."""
 LEAST_TRAINING_SHARE = 0.1
 """With less of the text's tokens left, training was not what the split was meant for."""
 
@@ -38,8 +36,8 @@ def check_dictionary(tokenizer: Tokenizer, path: Path, counts: list[int] | None 
             found = []
         broken = next((piece for place, piece in enumerate(pieces) if place >= len(found) or found[place] != piece), None)
     if broken is not None:
-        raise UserError(f"{tokenizer.name}: the piece {broken!r} cannot stand in a line of a fairseq dictionary; train a "
-                        "tokenizer without it (leave out --tokenizer)")
+        raise UserError(f"{tokenizer.name}: its piece {broken!r} holds a line break or nothing, which dict.txt, one piece a "
+                        "line, cannot hold; train a tokenizer without it")
 
 
 def check_unknown(unknown: int, tokens: int) -> None:
@@ -50,20 +48,16 @@ def check_unknown(unknown: int, tokens: int) -> None:
 
 
 def check_held_out(train: int, valid: int, wanted: float) -> None:
-    """Compares the share held out in tokens with the share of documents that was asked for.
+    """Refuses a split of a whole text that leaves next to nothing to train on; `relexify prepare` warns of lesser differences.
 
     Args:
-        train, valid: tokens of the two parts of a whole text.
-        wanted: share of the documents.
+        train, valid: tokens of the two parts.
+        wanted: share of the documents to be held out.
 
     Raises:
-        UserError: next to nothing is left to train on.
+        UserError: less than `LEAST_TRAINING_SHARE` of the tokens is left, though a smaller share of documents was asked for.
     """
-    share = valid / (train + valid)
-    advice = "documents differ much in size: pass --documents line to count each line as one, or cut long documents"
-    if 1 - share < LEAST_TRAINING_SHARE and wanted < 0.5:
+    if train < LEAST_TRAINING_SHARE * (train + valid) and wanted < 0.5:
         raise UserError(f"{valid:,} of {train + valid:,} tokens would be held out, and {train:,} left to train on, though "
-                        f"{100 * wanted:g} % of the documents were asked for; {advice}")
-    if share > 2 * wanted + HELD_OUT_SHARE:
-        logger.warning(f"{100 * share:.1f} % of the tokens are held out, though {100 * wanted:.2g} % of the documents were asked "
-                       f"for; {advice}")
+                        f"{100 * wanted:g} % of the documents were asked for: documents differ much in size; pass --documents "
+                        "line to count each line as one, or cut long documents")

@@ -106,7 +106,7 @@ class Corpus:
             each file `blank` where the first MiB of its text has a blank line between lines with text. Records of
             JSON lines, parquet and data sets are documents as they are.
         text_field: the field of a record that holds its text; `a.b` is the field `b` of the object in `a`.
-        skip_empty: leave out records whose text is null, and count them.
+        skip_empty: leave out records whose text is null or empty, and count them.
 
     Attributes:
         skipped: records left out by the last iteration.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt.text.settings import DEFAULT_NORMALISATION, DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
+from adapt.text.settings import DEFAULT_VALID_FRACTION, DEFAULT_VOCAB_SIZE
 from pretrain.base.environment import available_cores
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, refuse_existing, sha256_file, write_json
@@ -235,8 +235,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
             valid_fraction: float | None = None, valid_documents: int | None = None, seed: int = 1,
             workers: int | None = None, model_type: str = "unigram", byte_fallback: bool = False,
             character_coverage: float = 0.9998, tokenizer_characters: int = 50_000_000, documents: str = "auto",
-            text_field: str = "text", skip_empty: bool = False, normalisation: str = DEFAULT_NORMALISATION,
-            overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
+            text_field: str = "text", normalisation: str = "nmt_nfkc", skip_empty: bool = False, overwrite: bool = False,
+            progress: bool = True) -> dict[str, Any]:
     """Writes the folder `output`: the tokenizer, dict.txt, train and valid (.bin, .idx), prepare.json.
 
     Where `workers` is above 1 and the text is large, worker processes are spawned: a script that calls this needs the
@@ -252,8 +252,8 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         valid_fraction: the share of documents held out (0.01 by default), or `valid_documents`: their number.
         seed: draws the split, the budget's sample and the tokenizer's sample.
         documents: how plain text splits into documents: `auto`, `line` or `blank`.
-        text_field, skip_empty: see `adapt.text.corpus.Corpus`.
-        normalisation: what a trained tokenizer does to text first: `nmt_nfkc`, `nfkc` or `identity`.
+        normalisation: what the tokenizer that is trained does to text first, see `train_tokenizer`.
+        skip_empty: leave out records whose text is null or empty.
 
     Returns:
         The content of prepare.json.
@@ -324,14 +324,11 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
                          "tokenizer": {"reused": True} if tokenizer is not None else {
                              "reused": False, "vocab_size": vocab_size, "model_type": model_type,
                              "byte_fallback": byte_fallback, "character_coverage": character_coverage,
-                             "characters": tokenizer_characters}},
+                             "characters": tokenizer_characters,
+                             **({"normalisation": normalisation} if normalisation != "nmt_nfkc" else {})},
+                         **({"skipped_empty": corpus.skipped} if skip_empty else {})},
             "inputs": corpus.sources,
             "files": {name: sha256_file(folder / name) for name in files},
         }
-        if skip_empty:
-            record["settings"]["skip_empty"] = True
-            record["records_without_text"] = corpus.skipped
-        if tokenizer is None and normalisation != DEFAULT_NORMALISATION:
-            record["settings"]["tokenizer"]["normalisation"] = normalisation
         write_json(folder / "prepare.json", record)
     return record

@@ -24,7 +24,7 @@ class RecordTexts:
 
     Args:
         field: the field that holds the text; `a.b` is the field `b` of the object in `a` where no field is called `a.b`.
-        skip_empty: leave out records whose text is null.
+        skip_empty: leave out records whose text is null or empty.
 
     Attributes:
         skipped: records left out so far.
@@ -35,12 +35,12 @@ class RecordTexts:
     skipped: int = 0
 
     def lines(self, text: Any, where: str) -> list[str]:
-        """The lines of a record's text; none where it is null and such records are left out.
+        """The lines of a record's text; none where there is no text and such records are left out.
 
         Raises:
             UserError: not a text, or one that holds NUL or half of a surrogate pair, which no file of text can hold.
         """
-        if text is None and self.skip_empty:
+        if self.skip_empty and (text is None or (isinstance(text, str) and not text.strip())):
             self.skipped += 1
             return []
         if not isinstance(text, str):
@@ -158,8 +158,8 @@ class RecordTexts:
             except Exception as error:
                 advice = "its shards have different columns: read those that hold the text alone" \
                     if "column names" in str(error) else "fetch it again, or name files of your own"
-                raise UserError(f"{name}: reading failed after record {number}, in {_shard(data)} ({_reason(error)}); "
-                                f"{advice}") from error
+                raise UserError(f"{name}: datasets could not read on after record {number}, in {_shard(data)} ({_reason(error)})"
+                                f"; {advice}") from error
             number += 1
             try:
                 document = self.of(record, f"{name}:{number}")

@@ -12,9 +12,6 @@ DEFAULT_VALID_FRACTION = 0.01
 DOCUMENTS = ("auto", "line", "blank")
 MODEL_TYPES = ("unigram", "bpe")
 NORMALISATIONS = ("nmt_nfkc", "nfkc", "identity")
-DEFAULT_NORMALISATION = NORMALISATIONS[0]
-LEAST_COVERAGE = 0.98
-"""SentencePiece's own bound of the character coverage."""
 KUDO = "Kudo and Richardson 2018"
 
 
@@ -22,7 +19,7 @@ KUDO = "Kudo and Richardson 2018"
 class PrepareSettings:
     """One preparation: text to a tokenizer and binarised token ids."""
 
-    texts: tuple[str, ...] = setting(MISSING, "plain text, .jsonl or .parquet, also as .gz, .xz, .bz2 or .zst; or "
+    texts: tuple[str, ...] = setting(MISSING, "plain text, .jsonl or .parquet, also as .gz, .xz or .zst; or "
                                      "hf:NAME[:CONFIG[:SPLIT]]", unit="files")
     language: str = setting(MISSING, "BCP-47 code, such as sw or zh-Hant", unit="name")
     output: str = setting(MISSING, "the folder to write", unit="folder")
@@ -37,16 +34,16 @@ class PrepareSettings:
     valid_documents: int | None = setting(None, "number of documents held out", CHEN_TABLE, "documents", Range(0, 10**9))
     documents: str = setting("auto", "a document is a line, or the lines between blank lines (auto: blank if the text's start "
                              "has them)", allowed=DOCUMENTS)
-    text_field: str = setting("text", "field of a record that holds the text; a.b is the field b of the object in a", unit="name")
-    skip_empty: bool = setting(False, "leave out records whose text is null, and say how many")
+    text_field: str = setting("text", "field of a record that holds the text", unit="name")
+    skip_empty: bool = setting(False, "leave out records whose text is null or empty, and say how many")
     seed: int = like(PretrainRecipe, "seed", help="draws the split and the samples")
     workers: int | None = setting(None, "processes that encode (default: the cores); never changes the result", unit="processes",
                                   allowed=Range(1, 4096))
     model_type: str = setting("unigram", "kind of tokenizer: unigram or bpe", KUDO, allowed=MODEL_TYPES)
+    normalisation: str = setting("nmt_nfkc", "what the tokenizer does to text first: nmt_nfkc (which also turns a zero-width "
+                                 "non-joiner into a blank), nfkc or identity", KUDO, allowed=NORMALISATIONS)
     byte_fallback: bool = setting(False, "write unknown characters as bytes rather than <unk>", KUDO)
-    character_coverage: float = setting(0.9998, "share of the characters that get pieces", CHEN_TABLE, "share",
-                                        Range(LEAST_COVERAGE, 1))
-    normalisation: str = setting(DEFAULT_NORMALISATION, "what a trained tokenizer does to text first: nmt_nfkc (NFKC; zero-width "
-                                 "characters become blanks), nfkc, or identity (nothing)", KUDO, allowed=NORMALISATIONS)
+    character_coverage: float = setting(0.9998, "share of the characters that get pieces; SentencePiece takes no less than "
+                                        "0.98", CHEN_TABLE, "share", Range(0.98, 1))
     tokenizer_characters: str = setting("50M", "how much text the tokenizer learns from, drawn over the whole text",
                                        unit="characters")

@@ -160,8 +160,8 @@ class Planner:
         more: list[Any] = []
         if text:
             whole = self._prepare(code)
-            for name in ("vocab_size", "model_type", "byte_fallback", "character_coverage", "tokenizer_characters", "tokenizer",
-                         "tokens"):
+            for name in ("vocab_size", "model_type", "normalisation", "byte_fallback", "character_coverage",
+                         "tokenizer_characters", "tokenizer", "tokens"):
                 given.pop(name, None)
             given["tokens"] = text
             more, needs, key["tokenizer"] = ["--tokenizer", whole.output], [whole.id], whole.id

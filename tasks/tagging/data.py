@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tasks.tagging.task import TaggingTask
 
 STRIPPED = "if the tags of this file were stripped, as XTREME's preparation does with test files, take the file that has them"
+RENAMED = {"CONJ": "CCONJ"}
+"""Tags of Universal Dependencies 1 that version 2 calls otherwise."""
 DOCUMENT = "-DOCSTART-"
 """First column of the row that begins a document in CoNLL-2003's files: no word."""
 CONLLU_COLUMNS = 10
@@ -161,12 +163,6 @@ def _conllu_rows(path: Path) -> Iterator[Row]:
         yield number, cells[1], cells[3]
 
 
-def _meant(tag: str, labels: Sequence[str]) -> str:
-    """The hint for an unknown tag: Universal Dependencies 1 wrote CONJ for what is CCONJ since version 2."""
-    return ", did you mean 'CCONJ', as Universal Dependencies 2 calls it?" if tag == "CONJ" and "CCONJ" in labels \
-        else nearest(tag, labels)
-
-
 def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str) -> Sentences:
     """Reads one file.
 
@@ -204,7 +200,10 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
         if not word:
             raise UserError(f"{path}:{number}: an empty word with the tag {tag!r}; the file lost it: copy the file again")
         if tag not in index:
-            raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{_meant(tag, labels)} (known: {', '.join(labels)})")
+            renamed = RENAMED.get(tag)
+            hint = f": Universal Dependencies 2 calls it {renamed}; take a treebank of version 2" if renamed in labels else \
+                nearest(tag, labels)
+            raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{hint} (known: {', '.join(labels)})")
         words.append(word)
         tags.append(index[tag])
     return Sentences(sentences, [str(path)])

@@ -10,8 +10,9 @@ from itertools import islice
 import numpy as np
 
 from adapt.text.sampling import hash_keys
-from adapt.text.settings import DEFAULT_NORMALISATION, LEAST_COVERAGE, MODEL_TYPES, NORMALISATIONS
 from pretrain.base.errors import UserError
+
+MODEL_TYPES = ("unigram", "bpe")
 
 # Unigram training sums floats per thread, so the model depends on how many threads share the sum, but not on when
 # they run. The count is therefore a constant of the format, never the number of cores.
@@ -64,7 +65,7 @@ def _pieces_of_lines(lines: Iterable[str]) -> Iterator[str]:
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, *, model_type: str = "unigram", byte_fallback: bool = False,
                     character_coverage: float = 0.9998, seed: int = 1, characters: int = 50_000_000,
-                    normalisation: str = DEFAULT_NORMALISATION) -> bytes:
+                    normalisation: str = "nmt_nfkc") -> bytes:
     """Trains a SentencePiece model and returns the bytes of its file: the same for the same texts and settings.
 
     Args:
@@ -73,11 +74,10 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, model_type: str = 
             that does not hold so many gives a smaller model: compare `get_piece_size`.
         model_type: `unigram` or `bpe`.
         byte_fallback: write characters that are not in the vocabulary as UTF-8 bytes rather than `<unk>`.
+        normalisation: SentencePiece's rule, `nmt_nfkc`, `nfkc` or `identity`.
         character_coverage: the share of the text's characters that get pieces of their own.
         seed: draws the sample of lines.
         characters: how much text is learned from, at most; a larger text is sampled.
-        normalisation: SentencePiece's rule: `nmt_nfkc` (NFKC; zero-width characters, U+200C of Persian among them, become
-            blanks), `nfkc`, or `identity`.
 
     Raises:
         UserError: no text, or a vocabulary smaller than the text's alphabet.
@@ -86,11 +86,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, model_type: str = 
 
     if model_type not in MODEL_TYPES:
         raise UserError(f"unknown tokenizer type {model_type!r} (known: {', '.join(MODEL_TYPES)})")
-    if normalisation not in NORMALISATIONS:
-        raise UserError(f"unknown normalisation {normalisation!r} (known: {', '.join(NORMALISATIONS)})")
-    if not LEAST_COVERAGE <= character_coverage <= 1:
-        raise UserError(f"character coverage {character_coverage}: expected a share from {LEAST_COVERAGE} to 1, which are "
-                        "SentencePiece's own bounds")
+    if not 0.98 <= character_coverage <= 1:
+        raise UserError(f"character coverage {character_coverage}: expected a share from 0.98, SentencePiece's own bound, to 1")
     if vocab_size < 5:
         raise UserError(f"vocabulary size {vocab_size}: expected at least 5 pieces; 50000 is the paper's size")
     sample = _sample(_pieces_of_lines(texts), characters, seed)
@@ -100,8 +97,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, model_type: str = 
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(sample), model_writer=model, vocab_size=vocab_size, model_type=model_type,
-            byte_fallback=byte_fallback, normalization_rule_name=normalisation, character_coverage=character_coverage,
-            hard_vocab_limit=False,
+            byte_fallback=byte_fallback, character_coverage=character_coverage, hard_vocab_limit=False,
+            normalization_rule_name=normalisation,
             max_sentence_length=4 * LONGEST_TRAINING_LINE + 4, num_threads=TRAINING_THREADS, minloglevel=2)
     except RuntimeError as error:
         smallest = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))

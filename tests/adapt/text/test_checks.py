@@ -30,7 +30,7 @@ def tokenizer(*symbols):
 def test_pieces_that_break_a_dictionary_are_refused(tmp_path, piece):
     (tmp_path / "odd.model").write_bytes(tokenizer(piece))
     (tmp_path / "t.txt").write_text(lines(50))
-    with pytest.raises(UserError, match="cannot stand in a line of a fairseq dictionary") as caught:
+    with pytest.raises(UserError, match="holds a line break or nothing") as caught:
         prepare([tmp_path / "t.txt"], "de", tmp_path / "o", tokenizer=tmp_path / "odd.model")
     assert "\n" not in str(caught.value) and "odd.model" in str(caught.value)
     assert not (tmp_path / "o").exists()
@@ -41,14 +41,6 @@ def test_odd_pieces_that_a_dictionary_holds(tmp_path, piece):
     given = Tokenizer(tokenizer(piece))
     check_dictionary(given, tmp_path / "dict.txt")
     assert Vocabulary.load(tmp_path / "dict.txt").symbols == given.vocabulary.symbols
-
-
-def test_one_stray_blank_line(tmp_path, caplog):
-    (tmp_path / "t.txt").write_text(lines(100) + "\n" + lines(150))
-    record = prepare([tmp_path / "t.txt"], "de", tmp_path / "o", vocab_size=60)
-    assert record["documents_in_text"] == 2
-    assert "of the tokens are held out, though 1 % of the documents were asked for" in caplog.text
-    assert "--documents line" in caplog.text
 
 
 def test_next_to_nothing_left_to_train_on(tmp_path):
@@ -72,11 +64,14 @@ def test_usual_texts_say_nothing(tmp_path, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("train", "valid", "wanted", "told"), [
-    (990, 10, 0.01, False), (950, 50, 0.01, False), (940, 60, 0.01, True), (500, 500, 0.5, False), (800, 200, 0.1, False)])
-def test_shares(caplog, train, valid, wanted, told):
-    check_held_out(train, valid, wanted)
-    assert bool(caplog.records) is told
+@pytest.mark.parametrize(("train", "valid", "wanted", "refused"), [
+    (990, 10, 0.01, False), (500, 500, 0.01, False), (99, 901, 0.01, True), (99, 901, 0.9, False), (5, 716_635, 0.01, True)])
+def test_what_is_left_to_train_on(train, valid, wanted, refused):
+    if refused:
+        with pytest.raises(UserError, match=f"and {train} left to train on"):
+            check_held_out(train, valid, wanted)
+    else:
+        check_held_out(train, valid, wanted)
 
 
 def test_unknown_tokens(caplog):
