@@ -78,7 +78,7 @@ class Stock:
             with torch.no_grad():
                 expected = self.model(theirs_of_ours[tokens])[0][..., theirs_of_ours]
                 got = model(tokens)
-            torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], rtol=1e-4, atol=3e-5)
 
 
 def _padded_batch(rows: int, seed: int) -> Tensor:

@@ -46,7 +46,7 @@ def test_positive_logit_means_replaced_on_both_sides(sentencepiece: Tokenizer, t
     with torch.no_grad():
         their_loss = theirs.discriminator(input_ids=theirs.order[tokens], labels=labels).loss
         logits = assemble(body, embedding)(tokens)
-    torch.testing.assert_close(F.binary_cross_entropy_with_logits(logits, labels.float()), their_loss, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(F.binary_cross_entropy_with_logits(logits, labels.float()), their_loss, rtol=1e-4, atol=3e-5)
 
 
 def test_one_network_twice_is_tied_altogether(sentencepiece: Tokenizer, tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_pairs_of_texts_have_their_logits(sentencepiece: Tokenizer, tmp_path: Pa
     given = {"input_ids": theirs.order[tokens], "token_type_ids": segments}
     with torch.no_grad():
         torch.testing.assert_close(pair.detect(tokens, segments_BT=segments), theirs.discriminator(**given).logits,
-                                   rtol=1e-5, atol=1e-5)
+                                   rtol=1e-4, atol=3e-5)
         assert pair.generator is not None
         expected = theirs.generator(**given).logits[..., theirs.order]
-        torch.testing.assert_close(pair.generator(tokens, segments_BT=segments), expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(pair.generator(tokens, segments_BT=segments), expected, rtol=1e-4, atol=3e-5)
 
 
 def test_word_piece_pairs_give_their_own_embedding(sentencepiece: Tokenizer, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_discriminator_alone_is_a_body(sentencepiece: Tokenizer, tmp_path: Path)
     with torch.no_grad():
         expected = theirs.discriminator(input_ids=theirs.order[tokens], attention_mask=tokens.ne(PAD).long()).logits
         got = assemble(body, embedding)(tokens)
-    torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(got[tokens != PAD], expected[tokens != PAD], rtol=1e-4, atol=3e-5)
 
 
 @pytest.mark.parametrize("form", ["pickle", "parts", "pickled parts", "half", "old names"])
@@ -167,7 +167,7 @@ def test_word_piece_models_give_a_body_with_their_logits(sentencepiece: Tokenize
         model.encoder.embed_tokens.weight.copy_(table[order])
         tokens = batch(len(order), 1)
         expected = theirs.discriminator(input_ids=order[tokens], attention_mask=tokens.ne(PAD).long()).logits
-        torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-4, atol=3e-5)
 
 
 def test_word_piece_with_a_tokenizer_starts_an_embedding(sentencepiece: Tokenizer, tmp_path: Path,

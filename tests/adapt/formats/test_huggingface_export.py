@@ -140,7 +140,7 @@ def test_masked_language_models_go_out_as_what_computes_the_same(changes: dict[s
     for tokens in (batch(len(sentencepiece.vocabulary), 3), long):
         with torch.no_grad():
             expected = theirs.eval()(tokens, attention_mask=tokens.ne(PAD).long()).logits
-            torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(model(tokens)[tokens != PAD], expected[tokens != PAD], rtol=1e-4, atol=3e-5)
 
 
 def test_mpnet_names_there_and_back_are_bit_identical() -> None:

@@ -112,7 +112,7 @@ def test_logits_are_equal_in_every_class(kind: str, backbone: str, changes: dict
             if kind == "tagging":
                 expected, got = expected[real], got[real]
     assert expected.std() > 0.1
-    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=3e-5)
     if LABELS[kind]:
         assert [theirs.config.id2label[index] for index in range(theirs.config.num_labels)] == list(LABELS[kind])
         assert theirs.config.label2id == {label: index for index, label in enumerate(LABELS[kind])}

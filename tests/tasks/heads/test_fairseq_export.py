@@ -57,8 +57,8 @@ def test_features_and_masked_lm_logits_are_equal(tmp_path: Path) -> None:
     real = tokens != PAD
     with torch.no_grad():
         features, logits = theirs.extract_features(tokens), theirs.model(tokens)[0]
-        torch.testing.assert_close(features[real], model.encoder(tokens)[real], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(logits[real], model(tokens)[real], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(features[real], model.encoder(tokens)[real], rtol=1e-4, atol=3e-5)
+        torch.testing.assert_close(logits[real], model(tokens)[real], rtol=1e-4, atol=3e-5)
     for text in TEXTS["en"]:
         assert theirs.encode(text).tolist() == [0, *embedding.tokenizer.encode(text), 2]
     assert theirs.task.source_dictionary.index("<mask>") == embedding.tokenizer.vocabulary.mask
@@ -72,7 +72,7 @@ def test_the_head_of_sentence_prediction_is_equal(backbone: str, tmp_path: Path)
     theirs, tokens = stock(tmp_path / "out"), batch(len(embedding.weight))
     with torch.no_grad():
         expected = task_model(body, embedding)(tokens, task="xnli")
-        torch.testing.assert_close(theirs.predict(HEAD, tokens, return_logits=True), expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(theirs.predict(HEAD, tokens, return_logits=True), expected, rtol=1e-4, atol=3e-5)
     names = theirs.task.label_dictionary
     assert [names.string([names.nspecial + index]) for index in range(3)] == list(LABELS["classification"])
     from tasks.classification.task import Example
