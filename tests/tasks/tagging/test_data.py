@@ -171,7 +171,8 @@ def test_real_treebanks() -> None:
 @pytest.mark.realdata
 @pytest.mark.skipif(not (SHARED / "udpos").is_dir(), reason="no real data")
 def test_files_that_lost_words_on_their_way_through_a_table_are_refused() -> None:
-    with pytest.raises(UserError, match=r"test-bg.tsv:3: an empty word with the tag 'PUNCT'"):
+    # the same table left NUL bytes further down, which are told first: they are looked for block by block
+    with pytest.raises(UserError, match=r"test-bg.tsv:(16769: a NUL byte|3: an empty word with the tag 'PUNCT')"):
         read_file(SHARED / "udpos" / "test-bg.tsv", "tsv", UDPOS.labels, "bg")
 
 
