@@ -32,9 +32,9 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
-                  description: str | None, unit: str) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
-    """Numbers of a batch's inputs with the most probable label of each, [B], or of each of their tokens, [B, T].
+def head_outputs(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
+                 description: str | None = None, unit: str = "ex") -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Numbers of a batch's inputs with the logits of a task's head, [B, C], or of each of their tokens, [B, T, C].
 
     Raises:
         UserError: outputs that are not finite.
@@ -45,6 +45,17 @@ def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: s
         if not bool(torch.isfinite(logits).all()):
             raise UserError("the model's outputs are NaN or infinite; try --precision fp32, else the body or the "
                             "embedding diverged in training")
+        yield indices, logits
+
+
+def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
+                  description: str | None, unit: str) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
+    """Numbers of a batch's inputs with the most probable label of each, [B], or of each of their tokens, [B, T].
+
+    Raises:
+        UserError: outputs that are not finite.
+    """
+    for indices, logits in head_outputs(model, tokens, task, max_tokens, description, unit):
         yield indices, logits.argmax(-1).cpu().numpy()
 
 

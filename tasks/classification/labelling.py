@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from adapt.text.windows import batched
 from pretrain.base.errors import UserError
 from tasks.classification.task import Example
 from tasks.encoding import encode_examples, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel
+from tasks.predict import head_outputs
 
 if TYPE_CHECKING:
     from adapt.artefacts.embedding import Embedding
@@ -37,8 +37,8 @@ class Labeller:
         examples = [Example(str(number), *texts_of(row), None) for number, row in enumerate(rows)]
         encoded = encode_examples(embedding.tokenizer, examples, resolve_max_length(0, shape.max_positions), separators_of(shape))
         found: list[dict[str, Any]] = [{}] * len(examples)
-        for indices, tokens_BT, full in batched(encoded.tokens, model.encoder.embed_tokens.weight.device, max_tokens):
-            for index, shares in zip(indices, model(tokens_BT, full=full, task=self.task).softmax(-1).tolist(), strict=True):
+        for indices, logits_BC in head_outputs(model, encoded.tokens, self.task, max_tokens):
+            for index, shares in zip(indices, logits_BC.softmax(-1).tolist(), strict=True):
                 best = max(range(len(shares)), key=shares.__getitem__)
                 found[index] = {"label": self.labels[best], "probabilities": dict(zip(self.labels, shares, strict=True))}
         return found

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapt.artefacts.assemble import check_compatible
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.records import Record
 from tasks.heads.model import SPAN_HEADS, with_drawn_head
 
 if TYPE_CHECKING:
-    from adapt.artefacts.embedding import Embedding
     from pretrain.artefacts.body import Body
 
 UNTRAINED = "untrained"
@@ -45,9 +43,3 @@ def untrained(body: Body, seed: int = 1, head: str = "span") -> Body:
         raise unknown("head", head, SPAN_HEADS)
     record = {"name": UNTRAINED, "head": head, "labels": [], "metric": "f1", "windows": {}, "answer_tokens": 3}
     return with_drawn_head(body, record, seed)
-
-
-def check_both(body: Body, contexts: Embedding, questions: Embedding) -> None:
-    """The assembly rule for each of two embeddings."""
-    check_compatible(body, contexts)
-    check_compatible(body, questions)
