@@ -41,6 +41,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their length: their own text may hold a time (gzip, zip) or a float's last digit, and the workers of
+    pytest-xdist refuse to begin when two of them name a test differently."""
+    return f"{len(val)}-bytes" if isinstance(val, (bytes, bytearray)) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see tests/warm/."""
     if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
