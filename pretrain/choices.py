@@ -35,6 +35,8 @@ POLICIES = {"bert": (0.8, 0.1, 0.1), "electra": (0.85, 0.15, 0.0), "mask": (1.0,
 
 RESETS = ("normal", "gaussian", "none")
 SCOPES = ("embedding", "embedding+bias")
+BIAS_RESETS = ("", "reset", "keep")
+"""Whether a reset covers the output bias; empty: as the scope says."""
 
 TYINGS = ("none", "token", "embedding", "all", "gdes")
 """What the two networks share: nothing; the token table; token and position table and the embedding LayerNorm (the

@@ -9,6 +9,7 @@ function of the number of completed updates n, so micro-batches, skipped updates
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.vocabulary import PAD
-from pretrain.choices import RESETS, SCOPES
+from pretrain.choices import BIAS_RESETS, RESETS, SCOPES
 from pretrain.encoder import INIT_STD
 from pretrain.masked_lm import Lexicon
 from pretrain.masking import generator_for
@@ -36,20 +37,43 @@ class Forgetting:
     reset: str = "normal"
     """`normal`: N(0, std); `gaussian`: N(mean, std) of the current table; `none`: matched control, nothing is reset."""
     scope: str = "embedding"
-    """`embedding` (paper) or `embedding+bias` (the output bias is set to zero as well)."""
+    """What follows the embedding's learning rate, and what a reset covers unless `bias` says otherwise: `embedding` (paper) or
+    `embedding+bias` (the output bias is set to zero as well)."""
     std: float = INIT_STD
     """Standard deviation of a `normal` reset."""
+    bias: str = ""
+    """Whether a reset sets the output bias to zero, apart from `scope`: `reset` or `keep`; empty: as `scope` says."""
+    warmup: float = 0.0
+    """Share of an episode in which the embedding's rate rises from 0; 0: the share that the body's warm-up has of the run."""
+
+    @classmethod
+    def of(cls, get: Callable[[str, Any], Any]) -> Forgetting:
+        """From settings: `get(name, default)` gives the value of `forget_every`, `forget_start`, …"""
+        names = ("every", "start", "until", "reset", "scope", "bias", "warmup")
+        return cls(**{name: get(f"forget_{name}", getattr(cls, name)) for name in names})
 
     def __post_init__(self) -> None:
         if self.reset not in RESETS:
             raise unknown("forget reset", self.reset, RESETS)
         if self.scope not in SCOPES:
             raise unknown("forget scope", self.scope, SCOPES)
+        if self.bias not in BIAS_RESETS:
+            raise unknown("forget bias", self.bias, BIAS_RESETS)
         for name in ("every", "start", "until"):
             if getattr(self, name) < 0:
                 raise UserError(f"--forget-{name} must not be negative, got {getattr(self, name)}")
         if self.until and self.until <= self.start:
             raise UserError(f"--forget-until {self.until} must be larger than --forget-start {self.start}")
+
+    @property
+    def resets_bias(self) -> bool:
+        """Whether a reset sets output biases to zero."""
+        return self.bias == "reset" or (not self.bias and self.scope == "embedding+bias")
+
+    @property
+    def covered(self) -> str:
+        """What a reset covers, in words."""
+        return "embedding+bias" if self.resets_bias else "embedding"
 
     @property
     def first(self) -> int:
@@ -92,7 +116,8 @@ class Forgetting:
         return updates - max(last // self.every * self.every, self.first)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As artefacts record it: without the later additions that are not in use."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("bias", "warmup")}
 
     def warnings(self, total_updates: int, warmup_updates: int) -> list[str]:
         """Settings that run but are probably a mistake.
@@ -143,7 +168,7 @@ def reset(weight: Tensor, bias: Tensor | None, settings: Forgetting, seed: int,
         return []
     weight.copy_(draw(weight.shape, settings, seed, updates, weight, index))
     changed = [weight]
-    if settings.scope == "embedding+bias" and bias is not None:
+    if settings.resets_bias and bias is not None:
         bias.zero_()
         changed.append(bias)
     return changed
@@ -151,14 +176,14 @@ def reset(weight: Tensor, bias: Tensor | None, settings: Forgetting, seed: int,
 
 @torch.no_grad()
 def reset_lexicon(lexicon: Lexicon, settings: Forgetting, seed: int, updates: int) -> list[Tensor]:
-    """Resets every table of a model once, however often it is tied, sets offsets to zero, and biases where the scope names
-    them; returns the parameters whose optimizer state must go with them."""
+    """Resets every table of a model once, however often it is tied, sets offsets to zero, and biases where the settings say
+    so; returns the parameters whose optimizer state must go with them."""
     changed: list[Tensor] = []
     for index, table in enumerate(lexicon.tables):
         changed += reset(table, None, settings, seed, updates, index)
     if not changed:
         return []
-    zeroed = [*lexicon.offsets, *(lexicon.biases if settings.scope == "embedding+bias" else [])]
+    zeroed = [*lexicon.offsets, *(lexicon.biases if settings.resets_bias else [])]
     for parameter in zeroed:
         parameter.zero_()
     return changed + zeroed

@@ -17,6 +17,9 @@ from pretrain.settings import ELECTRA_ONLY, PretrainRecipe
 from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 
+LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias")
+"""Settings that came later: a record says nothing of them where they have their defaults."""
+
 
 def check(recipe: PretrainRecipe) -> list[str]:
     """Warnings about a recipe.
@@ -48,17 +51,15 @@ def recorded(recipe: PretrainRecipe) -> dict[str, Any]:
     if not recipe.arch.startswith("electra"):
         for name in ELECTRA_ONLY:
             settings.pop(name)
-    if not recipe.focal_gamma:
-        settings.pop("focal_gamma")
-    if recipe.nodes == 1:
-        settings.pop("nodes")
+    for name in LATER:
+        if settings[name] == default_of(PretrainRecipe, name):
+            settings.pop(name)
     return settings
 
 
 def forgetting(recipe: PretrainRecipe) -> Forgetting:
     """The forgetting settings of a recipe."""
-    return Forgetting(recipe.forget_every, recipe.forget_start, recipe.forget_until, recipe.forget_reset,
-                      recipe.forget_scope)
+    return Forgetting.of(lambda name, default: getattr(recipe, name, default))
 
 
 def data_hash(folder: str | Path) -> str:
@@ -69,9 +70,10 @@ def data_hash(folder: str | Path) -> str:
 def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) -> Stage:
     """The training stage of a recipe."""
     check(recipe)
-    electra = recipe.arch.startswith("electra")
+    electra, scaled = recipe.arch.startswith("electra"), recipe.embedding_lr_scale != 1
     parts = ["shape", "blocks", "training", "focal", "adam", *(["pair", "game"] if electra else []),
-             *(["forgetting", "scope"] if recipe.forget_every else [])]
+             *(["forgetting"] if recipe.forget_every else []),
+             *(["scope"] if recipe.forget_every or scaled else []), *(["scale"] if scaled else [])]
     options: dict[str, Any] = {
         "task": "modular_mlm",
         "arch": "modular_" + recipe.arch,

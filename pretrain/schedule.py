@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pretrain.base.errors import UserError
 from pretrain.forgetting import Forgetting
@@ -35,6 +35,13 @@ class Polynomial:
 
 
 def embedding_rate(schedule: Polynomial, forgetting: Forgetting, updates: int) -> float:
-    """The embedding's rate: the schedule at phase (n mod K)/K within an episode, the body's rate outside."""
+    """The embedding's rate, before it is scaled: the schedule at phase (n mod K)/K within an episode, the body's rate outside.
+
+    Where episodes have a warm-up of their own, a share of the episode, the schedule there is one with that warm-up.
+    """
     phase = forgetting.phase(updates)
-    return schedule.at(updates if phase is None else phase * schedule.total)
+    if phase is None:
+        return schedule.at(updates)
+    if forgetting.warmup:
+        schedule = replace(schedule, warmup=round(forgetting.warmup * schedule.total))
+    return schedule.at(phase * schedule.total)

@@ -60,6 +60,9 @@ class PretrainRecipe:
     lr: float = setting(1e-3, "peak learning rate", CHEN_TABLE, "", Range(0, 100, above=True))
     warmup: int = setting(100, "linear warm-up from 0 over so many updates; then linear decay to 0", CHEN_TABLE, "updates",
                           MAYBE_UPDATES, part="schedule", trainer="warmup_updates", trainer_default=0)
+    embedding_lr_scale: float = setting(1.0, "the embedding's learning rate as a multiple of the body's, in every arm, within "
+                                        "episodes and outside; with forget_scope=embedding+bias the output bias's too",
+                                        unit="", allowed=Range(0, 1000, above=True), part="scale")
     weight_decay: float = setting(0.01, "decoupled weight decay", "Loshchilov and Hutter 2019; " + CHEN_TABLE, "", Range(0, 100),
                                   part="adam")
     decay_all: bool = setting(False, "decay biases and LayerNorms too, as fairseq's adam (and so the paper) does", CHEN_TABLE,
@@ -88,8 +91,13 @@ class PretrainRecipe:
                                 allowed=MAYBE_UPDATES, part="forgetting", unset=True)
     forget_reset: str = setting("normal", "normal: N(0, 0.02); gaussian: the table's mean and sd; none: matched control with "
                                 "episodic learning rate and no reset", CHEN, allowed=choices.RESETS, part="forgetting")
-    forget_scope: str = setting("embedding", "what a reset covers: embedding (paper) or embedding+bias", CHEN,
-                                allowed=choices.SCOPES, part="scope")
+    forget_warmup: float = setting(0.0, "share of an episode in which the embedding's rate rises from 0; 0: the share that the "
+                                   "body's warm-up has of the run", CHEN, "share", Range(0, 1, below=True), part="forgetting",
+                                   unset=True)
+    forget_scope: str = setting("embedding", "what follows the embedding's learning rate and is reset with it: embedding (paper) "
+                                "or embedding+bias", CHEN, allowed=choices.SCOPES, part="scope")
+    forget_bias: str = setting("", "whether a reset sets the output bias to zero, whatever its rate: reset or keep; empty: as "
+                               "forget_scope says", CHEN, allowed=choices.BIAS_RESETS, part="forgetting", unset=True)
     validate_every: int = setting(500, "updates between validations, each of which also writes a checkpoint to resume from",
                                   CHEN_TABLE, "updates", UPDATES)
     epoch_blocks: int = setting(0, "repeat small data within an epoch up to so many blocks (newly shuffled and masked), so that "

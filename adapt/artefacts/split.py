@@ -45,8 +45,7 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         raise UserError(f"{checkpoint}: not a pre-training checkpoint of this toolkit; expected one written by "
                         "`relexify pretrain` or `fairseq-train … --user-dir pretrain`")
     updates = updates_of(state, checkpoint)
-    forgetting = Forgetting(*(task_config.get(f"forget_{name}", default) for name, default in (
-        ("every", 0), ("start", 0), ("until", 0), ("reset", "normal"), ("scope", "embedding"))))
+    forgetting = Forgetting.of(task_config.get)
     since = forgetting.updates_since_reset(updates)
     if since is not None and since < forgetting.every / 10 and not force:
         raise UserError(f"{checkpoint}: the embedding was reset {since} updates ago, less than a tenth of an episode of "

@@ -44,7 +44,7 @@ def mark_scale(parameter: torch.Tensor, scale: float) -> None:
     setattr(parameter, SCALE, scale)
 
 
-@of_settings(PretrainRecipe, "adam", "scope")
+@of_settings(PretrainRecipe, "adam", "scope", "scale")
 class ModularAdamWConfig(FairseqDataclass):
     precision: str = II("model.precision")
     lr: List[float] = II("optimization.lr")
@@ -54,8 +54,8 @@ class ModularAdamWConfig(FairseqDataclass):
 class ModularAdamW(FairseqOptimizer):
     """AdamW (Loshchilov & Hutter 2019) with bias correction and groups `embedding`, `matrix`, `vector`.
 
-    Each of these is split further where parameters were marked with a scale of their learning rate. The scales are kept
-    here, parallel to the groups, and never come from a checkpoint.
+    Each of these is split further where parameters were marked with a scale of their learning rate; `embedding_lr_scale` is one
+    more factor of the first's. The scales are kept here, parallel to the groups, and never come from a checkpoint.
     """
 
     def __init__(self, cfg: Any, params: Iterable[nn.Parameter]):
@@ -69,11 +69,13 @@ class ModularAdamW(FairseqOptimizer):
                 "use --precision fp16 or --precision bf16 (autocast, fp32 master weights)"
             )
         in_episode = {"embedding", "output_bias"} if cfg.forget_scope == "embedding+bias" else {"embedding"}
+        of_embedding = float(getattr(cfg, "embedding_lr_scale", 1.0))
         named: dict[tuple[str, float], list[nn.Parameter]] = {}
         for parameter in params:
             shape = "matrix" if parameter.ndim > 1 else "vector"
             name = "embedding" if getattr(parameter, ROLE, "body") in in_episode else shape
-            named.setdefault((name, getattr(parameter, SCALE, 1.0)), []).append(parameter)
+            scale = getattr(parameter, SCALE, 1.0) * (of_embedding if name == "embedding" else 1.0)
+            named.setdefault((name, scale), []).append(parameter)
         decay = float(cfg.weight_decay)
         keys = sorted(named, key=lambda key: (key[0], -key[1]))  # embedding, matrix, vector; of each the largest scale first
         groups = [

@@ -193,8 +193,7 @@ class ModularMLMTask(BlockTask):
     def __init__(self, cfg: Any):
         super().__init__(cfg)
         check_config(ModularMLMConfig, cfg)
-        self.forgetting = Forgetting(cfg.forget_every, cfg.forget_start, cfg.forget_until, cfg.forget_reset,
-                                     cfg.forget_scope)
+        self.forgetting = Forgetting.of(lambda name, default: getattr(cfg, name, default))
         if cfg.forget_every and not cfg.max_update:
             raise UserError("forgetting needs --max-update: an episode is a fraction of the schedule")
         self.forgetting.warnings(cfg.max_update or 1, 0)  # refuses settings that would never forget
@@ -212,6 +211,8 @@ class ModularMLMTask(BlockTask):
         if isinstance(optimizer, AMPOptimizer):
             raise UserError("--amp is refused: use --precision fp16 or bf16 (autocast inside the model)")
         if not self.forgetting.every:
+            if set(getattr(optimizer, "scales", [1.0])) != {1.0}:
+                self._lr_embedding = optimizer.embedding_lr
             return
         schedule = getattr(optimizer, "schedule", None)
         if schedule is None or not hasattr(optimizer, "forget_state"):
@@ -221,13 +222,13 @@ class ModularMLMTask(BlockTask):
             for text in self.forgetting.warnings(schedule.total, schedule.warmup):
                 logger.warning(text)
             self._checked = True
-        self._lr_embedding = embedding_rate(schedule, self.forgetting, updates)
-        optimizer.set_embedding_lr(self._lr_embedding)
+        optimizer.set_embedding_lr(embedding_rate(schedule, self.forgetting, updates))
+        self._lr_embedding = optimizer.embedding_lr
         if self._begun != updates and self.forgetting.begins_episode(updates):
             changed = forgetting.reset_lexicon(model.lexicon(), self.forgetting, self.cfg.seed, updates)
             optimizer.forget_state(changed)
             logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates"
-                        + (f": {self.forgetting.scope} reset" if changed else " (control: nothing reset)"))
+                        + (f": {self.forgetting.covered} reset" if changed else " (control: nothing reset)"))
         self._begun = updates
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:

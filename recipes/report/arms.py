@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pretrain.base.settings import default_of
+from pretrain.recipe import LATER
+from pretrain.settings import PretrainRecipe
 from recipes.report.records import Collected, Score
 
 STANDARD, FORGETTING, TEMPORARY, CONTROL = "standard", "forgetting", "temporary forgetting", "matched control"
@@ -43,6 +46,8 @@ def base_label(made: dict[str, Any]) -> str:
 def _signature(made: dict[str, Any]) -> dict[str, str]:
     recipe = made.get("recipe")
     settings = recipe if isinstance(recipe, dict) else made.get("forgetting") or {}
+    if isinstance(recipe, dict):  # what a record leaves out, it has by default
+        settings = {**{name: default_of(PretrainRecipe, name) for name in LATER}, **settings}
     return {key: str(value) for key, value in settings.items() if key not in VOLATILE}
 
 

@@ -55,14 +55,14 @@ def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
     total = made.get("updates")
     if not isinstance(settings, dict) or not isinstance(total, int):
         return [], "its record says nothing of forgetting"
-    known = {key: settings[key] for key in ("every", "start", "until", "reset", "scope", "std") if key in settings}
+    known = {key: settings[key] for key in Forgetting.__dataclass_fields__ if key in settings}
     forgetting = Forgetting(**known)
     if not forgetting.every:
         return [], "never reset"
     at = [float(update) for update in range(forgetting.every, total, forgetting.every) if forgetting.begins_episode(update)]
     if not at:
         return [], "no episode began"
-    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.scope} is reset"
+    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.covered} is reset"
     return at, f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
 
 

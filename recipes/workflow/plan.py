@@ -293,13 +293,15 @@ class _Body:
 
 
 def body_label(settings: dict[str, Any]) -> str:
-    """`standard`, `forgetting400`, `temporary400to1600`, `control400`: the arm and its K, as in the report."""
-    every, until = settings.get("forget_every", 0), settings.get("forget_until", 0)
+    """`standard`, `forgetting400`, `temporary400to1600`, `control400`: the arm and its K, as in the report, with the embedding's
+    scale of the learning rate where it has one: `standard-x5`."""
+    every, until, scale = settings.get("forget_every", 0), settings.get("forget_until", 0), settings.get("embedding_lr_scale", 1)
+    end = f"-x{scale:g}" if scale != 1 else ""
     if not every:
-        return "standard"
+        return "standard" + end
     if settings.get("forget_reset") == "none":
-        return f"control{every}"
-    return f"temporary{every}to{until}" if until else f"forgetting{every}"
+        return f"control{every}" + end
+    return (f"temporary{every}to{until}" if until else f"forgetting{every}") + end
 
 
 def make_plan(recipe: RunRecipe, store: Path, tensorboard: Path | None = None) -> Plan:

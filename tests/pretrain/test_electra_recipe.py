@@ -8,7 +8,7 @@ import pytest
 
 from pretrain.base.config import load_recipe
 from pretrain.base.errors import UserError
-from pretrain.recipe import check, provenance, recorded, stage
+from pretrain.recipe import LATER, check, provenance, recorded, stage
 from pretrain.settings import ELECTRA_ONLY, PretrainRecipe
 from pretrain.shapes import of_recipe, of_trainer, pair_shape
 
@@ -33,6 +33,14 @@ def test_settings_that_an_architecture_does_not_have_are_refused(prepared, tmp_p
 def test_impossible_pairs_are_refused_before_anything_runs(prepared, tmp_path, words, message):
     with pytest.raises(UserError, match=message):
         stage(recipe(prepared, tmp_path, "arch=electra_tiny", *words))
+
+
+def test_a_scaled_embedding_rate_is_told_the_trainer_and_recorded_where_it_is_used(prepared, tmp_path):
+    plain, scaled = recipe(prepared, tmp_path), recipe(prepared, tmp_path, "embedding_lr_scale=5", "forget_scope=embedding+bias")
+    assert "--embedding-lr-scale" not in stage(plain).command and not set(LATER) & set(recorded(plain))
+    words = stage(scaled).command
+    assert words[words.index("--embedding-lr-scale") + 1] == "5.0" and "embedding+bias" in words
+    assert recorded(scaled)["embedding_lr_scale"] == 5 and stage(plain).settings != stage(scaled).settings
 
 
 def test_roberta_runs_record_nothing_of_electra(prepared, tmp_path):

@@ -57,6 +57,23 @@ def test_scope_with_bias_sets_it_to_zero():
     assert changed[1] is bias and not bias.any()
 
 
+@pytest.mark.parametrize(("scope", "choice", "zeroed"), [
+    ("embedding", "", False), ("embedding+bias", "", True), ("embedding", "reset", True), ("embedding+bias", "keep", False)])
+def test_the_output_bias_can_be_chosen_apart_from_the_scope(scope, choice, zeroed):
+    weight, bias = parameters()
+    before = weight.detach().clone()
+    changed = forgetting.reset(weight, bias, Forgetting(100, scope=scope, bias=choice), 1, 100)
+    assert not torch.equal(weight, before)
+    assert (not bias.any()) is zeroed and (len(changed) == 2) is zeroed
+
+
+def test_settings_that_came_later_are_recorded_where_they_are_used():
+    assert set(Forgetting(100).to_dict()) == {"every", "start", "until", "reset", "scope", "std"}
+    one = Forgetting(100, bias="keep", warmup=0.1)
+    assert Forgetting(**one.to_dict()) == one
+    assert Forgetting.of({"forget_every": 100, "forget_bias": "keep", "forget_warmup": 0.1}.get) == one
+
+
 def test_gaussian_reset_keeps_mean_and_spread():
     weight, bias = parameters()
     forgetting.reset(weight, bias, Forgetting(100, reset="gaussian"), 1, 100)
@@ -97,7 +114,8 @@ def test_cut_last_episode_is_warned_of():
 
 
 @pytest.mark.parametrize(("values", "text"), [
-    ({"reset": "gausian"}, "did you mean 'gaussian'"), ({"scope": "all"}, "unknown forget scope"),
+    ({"reset": "gausian"}, "did you mean 'gaussian'"), ({"bias": "rest"}, "did you mean 'reset'"),
+    ({"scope": "all"}, "unknown forget scope"),
     ({"every": -1}, "must not be negative"), ({"every": 10, "start": 50, "until": 40}, "--forget-until 40")])
 def test_wrong_settings_are_refused(values, text):
     with pytest.raises(UserError, match=text):

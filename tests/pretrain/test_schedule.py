@@ -43,6 +43,15 @@ def test_control_without_reset_keeps_the_episodic_rate():
     assert embedding_rate(PAPER, Forgetting(1000, reset="none"), 2040) == pytest.approx(3.5e-4)
 
 
+def test_an_episode_may_have_a_warmup_of_its_own_as_a_share_of_it():
+    """K = 1,000, a tenth of it rising: 0, half the peak after 50, the peak after 100, then down in a straight line to 0."""
+    forgetting = Forgetting(1000, start=1000, until=5000, warmup=0.1)
+    found = [embedding_rate(PAPER, forgetting, 2000 + n) for n in (0, 50, 100, 550, 1000)]
+    assert found[:4] == pytest.approx([0, 3.5e-4, 7e-4, 3.5e-4], rel=1e-6)
+    assert found[4] == 0 and embedding_rate(PAPER, forgetting, 999) == PAPER.at(999)
+    assert embedding_rate(PAPER, forgetting, 5000) == PAPER.at(5000)
+
+
 def test_standard_run_has_one_rate():
     assert embedding_rate(PAPER, Forgetting(), 777) == PAPER.at(777)
 

@@ -32,6 +32,7 @@ def data(tmp_path_factory) -> Path:
 def pretrain(data: Path, output: Path) -> list[object]:
     return ["pretrain", RECIPE, f"data={data / 'qaa'}", f"output={output}", "width=32", "heads=2", "ffn=64", "layers=2",
             "batch_size=4", "updates=60", "warmup=5", "validate_every=10", "forget_every=15", "forget_start=0",
+            "embedding_lr_scale=3", "forget_warmup=0.2", "forget_bias=reset",
             "dropout=0.1", "attention_dropout=0.1", "threads=1", "--quiet"]
 
 
@@ -127,4 +128,6 @@ def test_checkpoint_early_in_an_episode_is_not_exported(data, whole, tmp_path):
 def test_body_records_its_recipe_and_forgetting(whole):
     made = Body.load(whole / "body").made
     assert made["forgetting"]["every"] == 15 and made["updates"] == 60 and made["updates_since_reset"] == 15
+    assert made["forgetting"]["warmup"] == 0.2 and made["forgetting"]["bias"] == "reset"
+    assert made["recipe"]["embedding_lr_scale"] == 3
     assert made["language"] == "qaa" and len(made["data_sha256"]) == 64

@@ -25,16 +25,16 @@ from tests.training import by_update, recorded, state, train, two_ranks
 def task(prepared: Path, **changes: Any) -> ModularMLMTask:
     values = {"data": str(prepared), "tokens_per_sample": 32, "mask_prob": 0.15, "mask_policy": "bert", "epoch_blocks": 0,
               "forget_scope": "embedding", "seed": 5, "max_update": 50, "forget_every": 10, "forget_start": 0,
-              "forget_until": 0, "forget_reset": "normal", **changes}
+              "forget_until": 0, "forget_reset": "normal", "forget_bias": "", "forget_warmup": 0.0, **changes}
     return ModularMLMTask(SimpleNamespace(**values))
 
 
-def trained(model: Any, scope: str = "embedding") -> ModularAdamW:
+def trained(model: Any, scope: str = "embedding", scale: float = 1.0) -> ModularAdamW:
     """An optimizer whose every parameter has moments."""
     mark(model.encoder.embed_tokens.weight, "embedding")
     mark(model.lm_head.bias, "output_bias")
     cfg = SimpleNamespace(lr=[1e-3], adam_betas="(0.9, 0.98)", adam_eps=1e-6, weight_decay=0.01, decay_all=False,
-                          forget_scope=scope, precision="fp32")
+                          forget_scope=scope, embedding_lr_scale=scale, precision="fp32")
     optimizer = ModularAdamW(cfg, model.parameters())
     optimizer.schedule = Polynomial(1e-3, 5, 50)
     for _ in range(3):
@@ -115,6 +115,31 @@ def test_control_keeps_the_episodic_rate_but_resets_nothing(prepared, model):
     assert optimizer.embedding_lr == pytest.approx(Polynomial(1e-3, 5, 50).at(5))
 
 
+@pytest.mark.parametrize(("scope", "bias", "expected"), [
+    ("embedding", "reset", {EMBEDDING_WEIGHT, OUTPUT_BIAS}), ("embedding+bias", "keep", {EMBEDDING_WEIGHT})])
+def test_the_output_bias_is_reset_or_kept_with_its_moments_whatever_its_rate(prepared, model, scope, bias, expected):
+    optimizer = trained(model, scope)
+    with torch.no_grad():
+        model.lm_head.bias += 0.5
+    before = snapshot(model, optimizer)
+    task(prepared, forget_scope=scope, forget_bias=bias).begin_update(model, optimizer, 10)
+    assert changes(model, optimizer, before) == (expected, expected)
+
+
+@pytest.mark.parametrize(("scope", "faster"), [("embedding", {EMBEDDING_WEIGHT}),
+                                               ("embedding+bias", {EMBEDDING_WEIGHT, OUTPUT_BIAS})])
+def test_the_embeddings_rate_is_a_multiple_of_the_bodys_in_every_arm(prepared, model, scope, faster):
+    optimizer = trained(model, scope, 5.0)
+    optimizer.set_lr(7e-4)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    rates = {names[p]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name for name, rate in rates.items() if rate == pytest.approx(3.5e-3)} == faster
+    assert {rate for name, rate in rates.items() if name not in faster} == {7e-4} and optimizer.get_lr() == 7e-4
+    one = task(prepared, forget_scope=scope, forget_reset="none")
+    one.begin_update(model, optimizer, 11)
+    assert optimizer.embedding_lr == pytest.approx(5 * Polynomial(1e-3, 5, 50).at(5)) and optimizer.get_lr() == 7e-4
+
+
 def test_body_rate_is_not_touched_by_an_episode(prepared, model):
     optimizer = trained(model)
     optimizer.set_lr(7e-4)
@@ -184,6 +209,23 @@ def test_resume_before_at_and_after_a_reset_is_bit_exact(prepared, uninterrupted
     assert resumed["optimizer_history"][-1]["num_updates"] == 30
     assert same(whole["model"], resumed["model"])
     assert same(whole["last_optimizer_state"]["state"], resumed["last_optimizer_state"]["state"])
+
+
+def test_resume_with_a_scaled_rate_and_an_end_of_the_resets_is_bit_exact(prepared, tmp_path):
+    """Killed after the last reset, before the embedding follows the body's schedule again; and the twin that resets nothing is
+    trained with the same rates."""
+    options = {"forget_every": 10, "forget_until": 20, "forget_warmup": 0.2, "forget_bias": "reset", "embedding_lr_scale": 5.0,
+               "max_update": 24}
+    with recorded() as whole:
+        folder = train(prepared, tmp_path / "whole", save_interval_updates=8, **options)
+    assert whole.resets == 1
+    resumed = train(prepared, tmp_path / "resumed", restore_file=checkpoint(folder, 16), **options)
+    assert same(state(folder)["model"], state(resumed)["model"])
+    with recorded() as twin:
+        train(prepared, tmp_path / "twin", forget_reset="none", **options)
+    assert whole.steps[:10] == twin.steps[:10] and whole.steps[10] != twin.steps[10]
+    rates = [{group["name"]: group["lr"] for group in run.trainer.optimizer.param_groups} for run in (whole, twin)]
+    assert rates[0] == rates[1] and rates[0]["embedding"] == pytest.approx(5 * rates[0]["matrix"])
 
 
 def test_checkpoint_at_a_multiple_of_k_holds_the_trained_embedding(uninterrupted):
