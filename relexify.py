@@ -72,13 +72,13 @@ def load(body: str | Path, *embeddings: str | Path, device: str = "auto", precis
     """
     loaded = Body.load(locate(body, "body"))
     paths = [locate(path, "embedding") for path in embeddings] or [embedding_of(body)]
-    found: dict[str, Embedding] = {}
+    modules: dict[str, Embedding] = {}
     for path in paths:
         embedding = Embedding.load(path)
-        if embedding.language in found:
+        if embedding.language in modules:
             raise UserError(f"{path}: a second embedding of {embedding.language!r}; load one of each language")
-        found[embedding.language] = embedding
-    return Model(loaded, found, str(body), device, precision)
+        modules[embedding.language] = embedding
+    return Model(loaded, modules, str(body), device, precision)
 
 
 class _Network:
@@ -201,16 +201,16 @@ class Model:
         if pool not in ("mean", "none"):
             raise unknown("pool", pool, ("mean", "none"))
         given = [texts] if isinstance(texts, str) else list(texts)
-        found: list[Any] = [None] * len(given)
+        results: list[Any] = [None] * len(given)
         for embedding, numbers in self._by_language(given, language):
             own = states(self._network.model.encoder, embedding.tokenizer, [given[n] for n in numbers], layer)
             for number, each in zip(numbers, own, strict=True):
-                found[number] = each.mean(0) if pool == "mean" else each
+                results[number] = each.mean(0) if pool == "mean" else each
         if isinstance(texts, str):
-            return found[0]
+            return results[0]
         if pool == "none":
-            return found
-        return np.stack(found) if found else np.zeros((0, self.body.config.width), dtype=np.float32)
+            return results
+        return np.stack(results) if results else np.zeros((0, self.body.config.width), dtype=np.float32)
 
     def fill(self, texts: str | Sequence[str], language: str | None = None, *, top: int = 5) -> Any:
         """The best pieces for every `<mask>`: a `Filling` for a text, a list of them for several (see `relexify fill`).
@@ -264,8 +264,8 @@ class Model:
         """
         one = isinstance(inputs, str | Mapping)
         given: list[str | Mapping[str, Any]] = [inputs] if isinstance(inputs, str | Mapping) else list(inputs)
-        found = self.predict_rows(given, language=language)
-        return found[0] if one else found
+        results = self.predict_rows(given, language=language)
+        return results[0] if one else results
 
     @property
     def columns(self) -> tuple[tuple[str, ...], ...]:
@@ -289,7 +289,7 @@ class Model:
 
         predictor = self._predictor()
         rows = check_rows(inputs, predictor.columns, names)
-        found: list[Any] = [None] * len(rows)
+        results: list[Any] = [None] * len(rows)
         said: dict[str | None, list[int]] = {}
         for number, row in enumerate(rows):
             said.setdefault(row.get("language") or language, []).append(number)
@@ -299,8 +299,8 @@ class Model:
                 numbers = [chosen[place] for place in places]
                 own = predictor.predict(self._network.model, embedding, [rows[n] for n in numbers], MAX_TOKENS)
                 for number, each in zip(numbers, own, strict=True):
-                    found[number] = {"language": embedding.language, **each}
-        return found
+                    results[number] = {"language": embedding.language, **each}
+        return results
 
     def _predictor(self) -> Any:
         from tasks.registry import get_task
@@ -313,11 +313,11 @@ class Model:
               own: Callable[[list[str], Embedding], Sequence[Any]]) -> Any:
         """What `own` says of each text, in their order, each under its language's embedding."""
         given = [texts] if isinstance(texts, str) else list(texts)
-        found: list[Any] = [None] * len(given)
+        results: list[Any] = [None] * len(given)
         for embedding, numbers in self._by_language(given, language):
             for number, each in zip(numbers, own([given[n] for n in numbers], embedding), strict=True):
-                found[number] = each
-        return found[0] if isinstance(texts, str) else found
+                results[number] = each
+        return results[0] if isinstance(texts, str) else results
 
     def _embedding(self, language: str) -> Embedding:
         if language not in self._embeddings:

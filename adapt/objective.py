@@ -97,16 +97,16 @@ def criterion_options(objective: Objective, settings: AdaptSettings, body: Body)
     if body.backbone != ELECTRA:
         return {"criterion": "modular_masked_lm"}
     recipe = body.recipe
-    found: dict[str, Any] = {"criterion": "modular_replaced_token"}
+    options: dict[str, Any] = {"criterion": "modular_replaced_token"}
     for name in INHERITED:
         if name in recipe:
-            found[name] = recipe[name]
+            options[name] = recipe[name]
     if objective.name == "mlm":
-        return found
-    found["rtd_weight"] = weight(settings, body)
-    found["rtd_start"] = settings.rtd_start
-    found["rtd_warmup"] = settings.updates // 10 if settings.rtd_warmup < 0 else settings.rtd_warmup
-    return found
+        return options
+    options["rtd_weight"] = weight(settings, body)
+    options["rtd_start"] = settings.rtd_start
+    options["rtd_warmup"] = settings.updates // 10 if settings.rtd_warmup < 0 else settings.rtd_warmup
+    return options
 
 
 def weight(settings: AdaptSettings, body: Body) -> float:

@@ -35,7 +35,7 @@ FACTS = ("task", "version", "split", "language", "question_language", "metric", 
 
 
 @dataclass
-class Cell:
+class EvaluationCell:
     """One language of an evaluation, or a pair of them (contexts, questions), before it is computed."""
 
     languages: tuple[str, ...]
@@ -86,8 +86,8 @@ def by_language(embeddings: Sequence[str | Path]) -> dict[str, Path]:
     return paths
 
 
-def in_turn(body: Body, cells: Sequence[Cell], device: torch.device,
-            precision: str) -> Iterator[tuple[Cell, list[Embedding], TaskModel]]:
+def in_turn(body: Body, cells: Sequence[EvaluationCell], device: torch.device,
+            precision: str) -> Iterator[tuple[EvaluationCell, list[Embedding], TaskModel]]:
     """One model in memory, with the embeddings of each cell in their place when that cell's turn comes.
 
     Raises:
@@ -137,7 +137,7 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     target = evaluation_device(device, precision, max_tokens)
     family = definition.evaluation(Body.load(locate(body, "body")), str(body), EvaluationOptions(**options))
     paths = by_language(embeddings)
-    cells = [Cell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages))
+    cells = [EvaluationCell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages))
              for languages in family.cells(tuple(paths))]
     name = definition.name
     records: list[dict[str, Any]] = []

@@ -152,23 +152,23 @@ def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:
         "data_sha256": dev["data_sha256"], "lineage": first.lineage,
         "failed_rule": {"margin": margin, "baseline": baseline, "failed": f"{dev['split']} score <= baseline + margin"},
         "failed": [run["seed"] for run in runs if run["failed"]],
-        "all": figures([run["score"] for run in runs]),
-        "kept": figures([run["score"] for run in runs if not run["failed"]]),
+        "all": summary_of([run["score"] for run in runs]),
+        "kept": summary_of([run["score"] for run in runs if not run["failed"]]),
         "median": {key: median[key] for key in ("seed", "folder", "score", "failed")},
         "runs": runs,
     }
 
 
-def figures(scores: Sequence[float]) -> dict[str, Any] | None:
+def summary_of(scores: Sequence[float]) -> dict[str, Any] | None:
     """Count, mean, standard deviation (n - 1), median, extremes and Student's 95 % interval of the mean; None of no run."""
     if not scores:
         return None
-    found: dict[str, Any] = {"count": len(scores), "mean": float(np.mean(scores)), "sd": None, "median": float(np.median(scores)),
+    made: dict[str, Any] = {"count": len(scores), "mean": float(np.mean(scores)), "sd": None, "median": float(np.median(scores)),
                              "min": min(scores), "max": max(scores), "interval_95": None}
     if len(scores) > 1:
         estimate = over_seeds(scores)
-        found.update(sd=float(np.std(scores, ddof=1)), interval_95=[estimate.low, estimate.high])
-    return found
+        made.update(sd=float(np.std(scores, ddof=1)), interval_95=[estimate.low, estimate.high])
+    return made
 
 
 def table(record: dict[str, Any], output: str | Path) -> str:
@@ -179,8 +179,8 @@ def table(record: dict[str, Any], output: str | Path) -> str:
     names = ("count", "mean", "sd", "median", "min", "max")
     sides = [["", *names]]
     for side in ("all", "kept"):
-        found = record[side] or {"count": 0}
-        sides.append([side, *("-" if found.get(name) is None else str(found[name]) if name == "count" else f"{found[name]:.3f}"
+        made = record[side] or {"count": 0}
+        sides.append([side, *("-" if made.get(name) is None else str(made[name]) if name == "count" else f"{made[name]:.3f}"
                               for name in names)])
     rule, median = record["failed_rule"], record["median"]
     lines = [f"{record['task']} {record['split']} ({record['language']}), {record['metric']} as a share, n = {record['n']:,}; "

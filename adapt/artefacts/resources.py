@@ -65,12 +65,12 @@ def parse_resources(text: str) -> dict[str, Path]:
     Raises:
         UserError: an item without a name, or a path that does not exist.
     """
-    found: dict[str, Path] = {}
+    resources: dict[str, Path] = {}
     for item in filter(None, text.split(",")):
         name, mark, value = item.partition("=")
         if not mark or not name or not value:
             raise UserError(f"--resources: expected name=path, got {item!r}")
         if not Path(value).exists():
             raise UserError(f"--resources {name}: {value} does not exist; check the path")
-        found[name] = Path(value)
-    return found
+        resources[name] = Path(value)
+    return resources

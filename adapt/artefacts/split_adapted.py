@@ -29,11 +29,11 @@ def recorded(task: dict[str, Any], name: str, given: str | Path | None, checkpoi
     Raises:
         UserError: neither is there.
     """
-    found = str(given or task.get(name) or "")
-    if not found or not Path(found).exists():
-        raise UserError(f"{checkpoint}: the run's {name} {found!r} is not there (paths are as seen from the folder where it was "
+    path = str(given or task.get(name) or "")
+    if not path or not Path(path).exists():
+        raise UserError(f"{checkpoint}: the run's {name} {path!r} is not there (paths are as seen from the folder where it was "
                         f"started); name it with --{name}")
-    return found
+    return path
 
 
 def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path | None = None,
@@ -55,7 +55,7 @@ def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path |
         raise UserError(f"{checkpoint}: not a checkpoint of language adaptation; expected one that `relexify adapt` or "
                         "`fairseq-train … --user-dir adapt` wrote")
     folder = Path(recorded(task, "data", data, checkpoint))
-    found = Body.load(locate(recorded(task, "body", body, checkpoint), "body"))
+    ours = Body.load(locate(recorded(task, "body", body, checkpoint), "body"))
     tokenizer = Tokenizer.load(folder)
     optimization, dataset = config.get("optimization") or {}, config.get("dataset") or {}
     updates = int(state["optimizer_history"][-1]["num_updates"])
@@ -71,12 +71,12 @@ def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path |
         made["data_sha256"] = sha256_file(folder / "train.bin")
     language = read_json(folder / "prepare.json", "the record of prepared data")["language"]
     try:
-        embedding = Embedding.of_state(state["model"], found.backbone, tokenizer, language, found.lineage, made)
+        embedding = Embedding.of_state(state["model"], ours.backbone, tokenizer, language, ours.lineage, made)
     except (KeyError, UserError) as error:
         raise UserError(f"{checkpoint}: its tensors do not fit {folder} and the body ({error}); name the text and the body of "
                         "this run with --data and --body") from None
-    if embedding.width != found.config.embedding_width:
-        raise UserError(f"{checkpoint}: its embedding is {embedding.width} wide, the body takes {found.config.embedding_width}; "
+    if embedding.width != ours.config.embedding_width:
+        raise UserError(f"{checkpoint}: its embedding is {embedding.width} wide, the body takes {ours.config.embedding_width}; "
                         "name the body of this run with --body")
     embedding.save(output, overwrite)
     return embedding

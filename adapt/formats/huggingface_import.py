@@ -81,43 +81,44 @@ def read_network(name: str, kind: str) -> Network:
     return Network(name, folder, shape, tensors)
 
 
-def tying_of(one: Network, two: Network) -> str:
+def tying_of(network: Network, generating: Network) -> str:
     """What two networks share, judged by bit-equal tensors: `all`, `embedding`, `token` or `none`."""
     import torch
 
     from adapt.formats.electra_names import OUR_POSITIONS
     from pretrain.masked_lm import EMBEDDING_WEIGHT
 
-    def same(names: list[str]) -> bool:
-        return all(name in one.tensors and name in two.tensors and torch.equal(one.tensors[name], two.tensors[name])
-                   for name in names)
+    ours, theirs, shape, other = network.tensors, generating.tensors, network.config, generating.config
 
-    if (one.config.embedding_width, one.config.max_positions) != (two.config.embedding_width, two.config.max_positions):
+    def same(names: list[str]) -> bool:
+        return all(name in ours and name in theirs and torch.equal(ours[name], theirs[name]) for name in names)
+
+    if (shape.embedding_width, shape.max_positions) != (other.embedding_width, other.max_positions):
         return "none"
     if not same([EMBEDDING_WEIGHT]):
         return "none"
-    if one.config == two.config and same([name for name in one.tensors if name.startswith("encoder.")]):
+    if shape == other and same([name for name in ours if name.startswith("encoder.")]):
         return "all"
     return "embedding" if same([OUR_POSITIONS, "encoder.embed_norm.weight", "encoder.embed_norm.bias"]) else "token"
 
 
-def body_of(one: Network, two: Network | None, made: dict[str, Any]) -> Body:
+def body_of(network: Network, generating: Network | None, made: dict[str, Any]) -> Body:
     """The body, with its generator where there is one."""
     from adapt.formats.electra_names import OUR_POSITIONS
     from pretrain.artefacts.body import ELECTRA, Body, GeneratorPart
     from pretrain.masked_lm import VOCABULARY_INDEXED
 
     part = None
-    if two is not None:
-        tying = tying_of(one, two)
+    if generating is not None:
+        tying = tying_of(network, generating)
         tied: tuple[str, ...] = {"all": ("encoder.",), "embedding": (OUR_POSITIONS, "encoder.embed_norm.")}.get(tying, ())
-        part = GeneratorPart(two.config, {name: tensor.clone() for name, tensor in two.tensors.items()
+        part = GeneratorPart(generating.config, {name: tensor.clone() for name, tensor in generating.tensors.items()
                                           if name not in VOCABULARY_INDEXED and not name.startswith(tied)}, tying)
-    return Body(one.config, {name: tensor.clone() for name, tensor in one.tensors.items() if name not in VOCABULARY_INDEXED},
-                backbone=ELECTRA, made=made, generator=part)
+    tensors = {name: tensor.clone() for name, tensor in network.tensors.items() if name not in VOCABULARY_INDEXED}
+    return Body(network.config, tensors, backbone=ELECTRA, made=made, generator=part)
 
 
-def embedding_of(one: Network, two: Network | None, body: Body, language: str, tokenizer: str | None) -> Embedding:
+def embedding_of(network: Network, generating: Network | None, body: Body, language: str, tokenizer: str | None) -> Embedding:
     """The embedding module: the model's own, or a start for one.
 
     Args:
@@ -131,13 +132,14 @@ def embedding_of(one: Network, two: Network | None, body: Body, language: str, t
     from pretrain.base.language import check_language
     from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 
-    vocabulary = read_rows(one.folder)
-    own = next((one.folder / name for name in ("tokenizer.json", "vocab.txt") if (one.folder / name).is_file()), one.folder)
+    vocabulary = read_rows(network.folder)
+    folder = network.folder
+    own = next((folder / name for name in ("tokenizer.json", "vocab.txt") if (folder / name).is_file()), folder)
     pieces = Tokenizer.load(tokenizer or vocabulary.model or own)
-    weight = one.tensors[EMBEDDING_WEIGHT]
+    weight = network.tensors[EMBEDDING_WEIGHT]
     needed = max(vocabulary.rows.values()) + 1
     if vocabulary.assumed and needed != len(weight):
-        raise UserError(f"{one.name}: {vocabulary.model} and added_tokens.json number {needed:,} rows, the token table "
+        raise UserError(f"{network.name}: {vocabulary.model} and added_tokens.json number {needed:,} rows, the token table "
                         f"has {len(weight):,}; add tokenizer.json, which says which row is which piece")
     rows, symbols = vocabulary.rows, pieces.vocabulary.symbols
     if tokenizer is not None and vocabulary.model is None:
@@ -147,16 +149,16 @@ def embedding_of(one: Network, two: Network | None, body: Body, language: str, t
     rows = {symbol: rows[symbol] for symbol in symbols if symbol in rows}
     absent = [symbol for symbol in symbols if symbol not in rows]
     if absent and tokenizer is None:
-        raise UserError(f"{one.name}: {len(absent):,} of the {len(symbols):,} pieces of {pieces.name} have no row, among them "
-                        f"{', '.join(map(repr, absent[:5]))}; take tokenizer and model from one checkpoint")
+        raise UserError(f"{network.name}: {len(absent):,} of the {len(symbols):,} pieces of {pieces.name} have no row, among "
+                        f"them {', '.join(map(repr, absent[:5]))}; take tokenizer and model from one checkpoint")
     if rows and max(rows.values()) >= len(weight):
-        raise UserError(f"{one.name}: its vocabulary names row {max(rows.values()):,}, the token table has {len(weight):,}; "
+        raise UserError(f"{network.name}: its vocabulary names row {max(rows.values()):,}, the token table has {len(weight):,}; "
                         "take tokenizer and model from one checkpoint")
-    bias = two.tensors[OUTPUT_BIAS] if two is not None else weight.new_zeros(len(weight))
+    bias = generating.tensors[OUTPUT_BIAS] if generating is not None else weight.new_zeros(len(weight))
     new_weight, new_bias, drawn = take_rows(weight, bias, rows, pieces)
     generator = {}
-    if two is not None and body.generator is not None and body.generator.tying == "none":
-        generator["weight"] = take_rows(two.tensors[EMBEDDING_WEIGHT], bias, rows, pieces)[0]
+    if generating is not None and body.generator is not None and body.generator.tying == "none":
+        generator["weight"] = take_rows(generating.tensors[EMBEDDING_WEIGHT], bias, rows, pieces)[0]
     return Embedding(new_weight, new_bias, pieces, check_language(language), body.lineage,
                      {**body.made, "rows_drawn": drawn}, generator=generator)
 
@@ -180,25 +182,25 @@ def import_electra(discriminator: str, generator: str | None, output: str | Path
     refuse_existing(output, overwrite)
     if not body_only and language is None:
         raise UserError("--language is missing: the embedding module's language, such as en; or --body-only for none")
-    one = read_network(discriminator, "discriminator")
-    two = read_network(generator, "generator") if generator is not None else None
+    network = read_network(discriminator, "discriminator")
+    generating = read_network(generator, "generator") if generator is not None else None
     from pretrain.artefacts.tensors import fingerprint
     from pretrain.masked_lm import EMBEDDING_WEIGHT
 
-    if two is not None and len(one.tensors[EMBEDDING_WEIGHT]) != len(two.tensors[EMBEDDING_WEIGHT]):
-        raise UserError(f"{generator}: its vocabulary has {len(two.tensors[EMBEDDING_WEIGHT]):,} rows, that of {discriminator} "
-                        f"{len(one.tensors[EMBEDDING_WEIGHT]):,}; a pair reads one vocabulary: name the generator that the "
-                        "discriminator was trained with")
+    sizes = [len(each.tensors[EMBEDDING_WEIGHT]) for each in (network, generating) if each is not None]
+    if len(set(sizes)) > 1:
+        raise UserError(f"{generator}: its vocabulary has {sizes[1]:,} rows, that of {discriminator} {sizes[0]:,}; a pair reads "
+                        "one vocabulary: name the generator that the discriminator was trained with")
     made: dict[str, Any] = {"recipe": "import-huggingface"}
-    for kind, network in (("discriminator", one), ("generator", two)):
-        if network is not None:
-            made[kind] = network.name if network.name.startswith("hf:") else Path(network.name).name
-            made[f"{kind}_fingerprint"] = fingerprint(network.tensors)
-    body = body_of(one, two, made)
+    for kind, each in (("discriminator", network), ("generator", generating)):
+        if each is not None:
+            made[kind] = each.name if each.name.startswith("hf:") else Path(each.name).name
+            made[f"{kind}_fingerprint"] = fingerprint(each.tensors)
+    body = body_of(network, generating, made)
     embedding = None
     if not body_only:
         assert language is not None
-        embedding = embedding_of(one, two, body, language, tokenizer)
+        embedding = embedding_of(network, generating, body, language, tokenizer)
     with atomic_folder(output, overwrite) as folder:
         body.save(folder / "body")
         if embedding is not None:

@@ -95,15 +95,15 @@ def refuse_resolvers(text: str, place: str) -> None:
         raise UserError(f"{place}: got {text[:60]!r}, expected no ${{…:…}}; ${{key}} of another setting is allowed")
 
 
-def _lines(node: Any, above: str, found: dict[str, int]) -> None:
+def _lines(node: Any, above: str, numbers: dict[str, int]) -> None:
     import yaml
 
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
                 place = f"{above}.{key.value}" if above else str(key.value)
-                found.setdefault(place, key.start_mark.line + 1)
-                _lines(value, place, found)
+                numbers.setdefault(place, key.start_mark.line + 1)
+                _lines(value, place, numbers)
 
 
 def parse_word(word: str) -> tuple[str, Any]:
@@ -156,18 +156,18 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
     given.update({name: Value(value, option(name)) for name, value in (options or {}).items()})
     for key in [key for key in given if key not in known]:
         mistakes.append(f"{given.pop(key).origin}: unknown key {key!r}{nearest(key, known)}")
-    found = {name: Value(one.default) for name, one in known.items()}
+    values = {name: Value(one.default) for name, one in known.items()}
     for name, one in _filled(kind, given, mistakes).items():
         place = one.origin if one.origin == option(name) else f"{one.origin}: {name}"
         try:
-            found[name] = Value(known[name].convert(one.value), one.origin)
+            values[name] = Value(known[name].convert(one.value), one.origin)
         except ValueError as error:
             mistakes.append(f"{place}: {error}")
             continue
-        if text := known[name].problem(found[name].value):
+        if text := known[name].problem(values[name].value):
             mistakes.append(f"{place}: {text}")
     refuse(mistakes)
-    return found
+    return values
 
 
 def _filled(kind: type, given: Mapping[str, Value], mistakes: list[str]) -> dict[str, Value]:
@@ -179,14 +179,14 @@ def _filled(kind: type, given: Mapping[str, Value], mistakes: list[str]) -> dict
 
     defaults = {name: one.default for name, one in declared(kind).items() if one.default is not MISSING}
     config = OmegaConf.create({**defaults, **{name: one.value for name, one in given.items()}})
-    found = {}
+    values = {}
     for name, one in given.items():
         try:
-            found[name] = Value(config[name], one.origin)
+            values[name] = Value(config[name], one.origin)
         except (OmegaConfBaseException, RecursionError) as error:
             reason = str(error).splitlines()[0] if isinstance(error, OmegaConfBaseException) else "it refers to itself"
             mistakes.append(f"{one.origin}: {name}: got {one.value!r}: {reason}")
-    return found
+    return values
 
 
 def missing(values: Mapping[str, Value]) -> list[str]:

@@ -245,11 +245,11 @@ class Electra(Discriminator):
         """Trained parameters by owner: `generator`, `discriminator`, and `shared` for what both use."""
         own = {id(p) for p in [*self.encoder.parameters(), *self.rtd_head.parameters()]}
         theirs = {id(p) for p in self.generator.parameters()} if self.generator is not None else set()
-        found: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": [], "shared": []}
+        groups: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": [], "shared": []}
         for parameter in self.parameters():
             both = id(parameter) in own and id(parameter) in theirs
-            found["shared" if both else "discriminator" if id(parameter) in own else "generator"].append(parameter)
-        return found
+            groups["shared" if both else "discriminator" if id(parameter) in own else "generator"].append(parameter)
+        return groups
 
     def forward(self, tokens_BT: Tensor, masked: Masked | None = None, sampling: Sampling | None = None,  # type: ignore[override]
                 generator: torch.Generator | None = None, full: bool = False, detect: bool = True) -> Any:
@@ -297,11 +297,11 @@ class Electra(Discriminator):
 def aliases(model: nn.Module) -> dict[str, str]:
     """Second names of tied parameters -> the name under which a state dict holds them."""
     first: dict[int, str] = {}
-    found = {}
+    names = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if first.setdefault(id(parameter), name) != name:
-            found[name] = first[id(parameter)]
-    return found
+            names[name] = first[id(parameter)]
+    return names
 
 
 def _drop_aliases(model: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

@@ -57,7 +57,7 @@ def answer(model: TaskModel, head: str, tokenizer: Tokenizer, questions: Sequenc
     return {questions[number].id: one for number, one in merge(windows, found, null_is_odds)}, windows
 
 
-def figures(task: QATask, questions: Sequence[Question], predictions: dict[str, Prediction], language: str,
+def scores_of(task: QATask, questions: Sequence[Question], predictions: dict[str, Prediction], language: str,
             threshold: float = 1.0) -> dict[str, Any]:
     """The scores of predictions: the official figures in percent, `score` (F1 as a share), its standard error, and n."""
     texts = {key: prediction.text(threshold) for key, prediction in predictions.items()}
@@ -128,7 +128,7 @@ class QATraining:
             guessed = first_span(windows, dev.questions, self.answer_tokens)
             f1 = score(dev.questions, guessed, rules, embedding.language)["f1"]
             baseline = {"score": f1 / 100, "what": f"the first {self.answer_tokens} tokens of every context"}
-        return {**figures(self.task, dev.questions, predictions, embedding.language, self.threshold), "baseline": baseline}
+        return {**scores_of(self.task, dev.questions, predictions, embedding.language, self.threshold), "baseline": baseline}
 
     def learned(self) -> dict[str, Any]:
         return {"no_answer_threshold": self.threshold} if self.task.unanswerable else {}
@@ -190,7 +190,7 @@ class QAEvaluation:
         write_cell(stem, predicted[0], self.threshold, self.task.unanswerable)
 
     def score(self, examples: Questions, predicted: tuple[dict[str, Prediction], Windows], language: str) -> dict[str, Any]:
-        return figures(self.task, examples.questions, predicted[0], language, self.threshold)
+        return scores_of(self.task, examples.questions, predicted[0], language, self.threshold)
 
     def facts(self, examples: Questions, predicted: tuple[dict[str, Prediction], Windows],
               languages: tuple[str, ...]) -> dict[str, Any]:

@@ -80,9 +80,9 @@ class Sentences:
         return digest.hexdigest()
 
 
-def majority(found: Sentences, labels: Sequence[str]) -> str:
+def majority(sentences: Sentences, labels: Sequence[str]) -> str:
     """The most frequent tag, the first in the order of labels among equally frequent ones."""
-    counts = Counter(tag for item in found for tag in item.tags)
+    counts = Counter(tag for item in sentences for tag in item.tags)
     return labels[min(counts, key=lambda tag: (-counts[tag], tag))]
 
 
@@ -255,9 +255,9 @@ def read(task: TaggingTask, data: str, split: str, language: str, files: Sequenc
     """
     paths: Sequence[str | Path] = files or [find_file(task, data, split, language)]
     parts = [read_file(path, task.layout, task.labels, language) for path in paths]
-    found = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
-    check_sentences(found, task.labels, split)
-    return found
+    sentences = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
+    check_sentences(sentences, task.labels, split)
+    return sentences
 
 
 def _counts(words: Sequence[str]) -> bool:
@@ -265,25 +265,25 @@ def _counts(words: Sequence[str]) -> bool:
     return words[0] in ("0", "1") and all(word == str(int(words[0]) + place) for place, word in enumerate(words))
 
 
-def check_sentences(found: Sentences, labels: Sequence[str], split: str) -> None:
+def check_sentences(sentences: Sentences, labels: Sequence[str], split: str) -> None:
     """Refuses sentences that cannot be trained on or scored.
 
     Raises:
         UserError: no sentence, one single tag everywhere (stripped and replaced), words that are all `_` (withheld text) or that
             are numbers counting from the beginning of each sentence (another column first).
     """
-    where = ", ".join(found.files)
-    if not len(found):
+    where = ", ".join(sentences.files)
+    if not len(sentences):
         raise UserError(f"{where}: no sentences for {split}; the file is empty")
-    counts = Counter(tag for item in found for tag in item.tags)
-    if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
-        raise UserError(f"{where}: all {found.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} file "
-                        "were stripped and replaced by a placeholder: take the file that has them")
-    if len(found) < 2:
+    counts = Counter(tag for item in sentences for tag in item.tags)
+    if len(counts) == 1 and len(sentences) >= PLACEHOLDER_ROWS:
+        raise UserError(f"{where}: all {sentences.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} "
+                        "file were stripped and replaced by a placeholder: take the file that has them")
+    if len(sentences) < 2:
         return
-    if all(word == "_" for item in found for word in item.words):
-        raise UserError(f"{where}: all {found.words:,} words are '_'; the text of this treebank is withheld: merge it in with "
-                        "the script that comes with the treebank, or take another one")
-    if found.words > len(found) and all(_counts(item.words) for item in found):
+    if all(word == "_" for item in sentences for word in item.words):
+        raise UserError(f"{where}: all {sentences.words:,} words are '_'; the text of this treebank is withheld: merge it in "
+                        "with the script that comes with the treebank, or take another one")
+    if sentences.words > len(sentences) and all(_counts(item.words) for item in sentences):
         raise UserError(f"{where}: the words are numbers that count from 1 in each sentence; expected the word in the first "
                         "column: cut the numbers off, for example with `cut -f 2-`")

@@ -21,7 +21,7 @@ from tasks.predict import most_probable
 from tasks.tables import aligned
 from tasks.tagging.data import Sentences, majority
 from tasks.tagging.features import Windows, encode_sentences
-from tasks.tagging.scores import figures, ratio_parts
+from tasks.tagging.scores import ratio_parts, tag_scores
 
 if TYPE_CHECKING:
     from tasks.tagging.task import TaggingTask
@@ -83,8 +83,8 @@ class TaggingTraining:
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Sentences) -> dict[str, Any]:
         predicted, _ = tag(model, self.task.name, embedding, dev, self.task.labels, self.max_length)
         gold = dev.named(self.task.labels)
-        constant = figures(gold, [[self.majority] * len(tags) for tags in gold], self.task.metric)
-        return {**figures(gold, predicted, self.task.metric),
+        constant = tag_scores(gold, [[self.majority] * len(tags) for tags in gold], self.task.metric)
+        return {**tag_scores(gold, predicted, self.task.metric),
                 "baseline": {"score": constant["score"], "what": f"{self.majority}, the most frequent tag, everywhere"}}
 
     def learned(self) -> dict[str, Any]:
@@ -140,9 +140,9 @@ class TaggingEvaluation:
         write_tags(stem.with_name(stem.name + self.ending), predicted[0])
 
     def score(self, examples: Sentences, predicted: tuple[list[list[str]], Windows], language: str) -> dict[str, Any]:
-        """What `tasks.tagging.scores.figures` gives, for accuracy also the most frequent tag of training (`majority`)."""
+        """What `tasks.tagging.scores.tag_scores` gives, for accuracy also the most frequent tag of training (`majority`)."""
         gold = examples.named(self.task.labels)
-        return {**figures(gold, predicted[0], self.task.metric), **_baselines(gold, self.task, self.record)}
+        return {**tag_scores(gold, predicted[0], self.task.metric), **_baselines(gold, self.task, self.record)}
 
     def facts(self, examples: Sentences, predicted: tuple[list[list[str]], Windows],
               languages: tuple[str, ...]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def ratio_parts(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) ->
                      for one, two in zip(gold, predicted, strict=True)], dtype=np.int64).reshape(-1, 2)
 
 
-def figures(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dict[str, Any]:
+def tag_scores(gold: Sequence[Tags], predicted: Sequence[Tags], metric: str) -> dict[str, Any]:
     """`score` (a share) with its standard error and 95 % interval, n, and further figures in percent.
 
     The score is a ratio of sums over sentences, and sentences are what an error is estimated from: the tags and entities

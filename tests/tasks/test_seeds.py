@@ -20,7 +20,7 @@ from recipes.commands import finetune as command
 from recipes.commands.inspect import describe
 from tasks import seeds as module
 from tasks.evaluate import evaluate
-from tasks.seeds import figures, finetune_seeds, parse_seeds, record_of, table
+from tasks.seeds import finetune_seeds, parse_seeds, record_of, summary_of, table
 from tests.killing import kill_at
 
 from .conftest import settings_for
@@ -74,8 +74,8 @@ def test_figures_of_all_and_of_kept_runs_stand_side_by_side() -> None:
 
 
 def test_one_run_has_no_spread() -> None:
-    assert figures([0.7]) == {"count": 1, "mean": 0.7, "sd": None, "median": 0.7, "min": 0.7, "max": 0.7, "interval_95": None}
-    assert figures([]) is None
+    assert summary_of([0.7]) == {"count": 1, "mean": 0.7, "sd": None, "median": 0.7, "min": 0.7, "max": 0.7, "interval_95": None}
+    assert summary_of([]) is None
 
 
 @pytest.mark.parametrize(("scores", "seed"), [

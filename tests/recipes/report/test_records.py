@@ -240,14 +240,14 @@ def tagged(run, arm, predicted):
     """A record of PAN-X as evaluate writes it."""
     from tasks.tagging.family import write_tags
     from tasks.tagging.panx import PANX
-    from tasks.tagging.scores import figures
+    from tasks.tagging.scores import tag_scores
     from tests.tasks.tagging.tagging_world import write_sentences
 
     write_gold(run / "data", "de")
     gold = write_sentences(run / "panx" / "test-de.tsv", [[(f"w{n}", tag) for n, tag in enumerate(tags)] for tags in TAGS])
     content, _ = record(run, arm, "de", range(9))
     del content["correct"], content["chance"]
-    content.update(figures(TAGS, predicted, "f1"), task="panx", metric="f1", predictions="panx/test-de.tsv", data={
+    content.update(tag_scores(TAGS, predicted, "f1"), task="panx", metric="f1", predictions="panx/test-de.tsv", data={
         "files": ["run/panx/test-de.tsv"], "sha256": PANX.read("", "test", "de", [gold]).sha256()})
     write_json(run / arm / "results.json", [content])
     (run / arm / "panx").mkdir()

@@ -14,7 +14,7 @@ from adapt.artefacts.assemble import swap, swap_side_by_side
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
-from tasks.evaluate import Cell, in_turn
+from tasks.evaluate import EvaluationCell, in_turn
 from tasks.heads.model import TaskModel, task_model
 from tasks.qa.data import Questions
 from tasks.qa.family import answer
@@ -147,7 +147,7 @@ def test_both_embeddings_must_fit_the_body(body: Body, tmp_path: Path) -> None:
         embedding.save(tmp_path / name)
 
     def turns(*names: str) -> list[Any]:
-        cell = Cell(("en", "ru"), tuple(tmp_path / name for name in names), Questions([]))
+        cell = EvaluationCell(("en", "ru"), tuple(tmp_path / name for name in names), Questions([]))
         return list(in_turn(untrained(body), [cell], torch.device("cpu"), "fp32"))
 
     assert len(turns("fits", "fits")) == 1

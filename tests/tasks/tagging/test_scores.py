@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain.base.errors import UserError
-from tasks.tagging.scores import count_entities, entities, figures, metric_of, precision_recall_f1
+from tasks.tagging.scores import count_entities, entities, metric_of, precision_recall_f1, tag_scores
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 
@@ -95,7 +95,7 @@ def test_types_add_up(sentences: list[list[tuple[str, str]]]) -> None:
 def test_figures_of_entities_by_hand() -> None:
     gold = [["B-PER", "I-PER", "O"], ["B-LOC"], ["O", "B-PER"]]
     predicted = [["B-PER", "I-PER", "O"], ["B-PER"], ["O", "O"]]
-    found = figures(gold, predicted, "f1")
+    found = tag_scores(gold, predicted, "f1")
     # one of two predicted and of three gold entities is right
     whole = found["entities"]
     assert (whole["precision"], whole["recall"]) == (50.0, pytest.approx(100 / 3))
@@ -110,13 +110,13 @@ def test_figures_of_entities_by_hand() -> None:
 
 
 def test_figures_of_accuracy() -> None:
-    found = figures([["NOUN", "VERB"], ["X"]], [["NOUN", "X"], ["X"]], "accuracy")
+    found = tag_scores([["NOUN", "VERB"], ["X"]], [["NOUN", "X"], ["X"]], "accuracy")
     assert found["score"] == pytest.approx(2 / 3) and found["tag_accuracy"] == pytest.approx(200 / 3)
     assert "entities" not in found and found["n"] == 2
 
 
 def test_nothing_to_find_and_nothing_found() -> None:
-    found = figures([["O", "O"]], [["O", "O"]], "f1")
+    found = tag_scores([["O", "O"]], [["O", "O"]], "f1")
     assert (found["score"], found["entities"]["f1"], found["tag_accuracy"]) == (0.0, 0.0, 100.0)
     assert precision_recall_f1(0, 0, 0) == (0.0, 0.0, 0.0)
 
@@ -136,5 +136,5 @@ def test_metric_follows_from_the_labels() -> None:
 def test_order_of_sentences_changes_no_score() -> None:
     draw = np.random.default_rng(3)
     gold, predicted = ([[LABELS[i] for i in draw.integers(0, 5, 6)] for _ in range(20)] for _ in range(2))
-    one, two = figures(gold, predicted, "f1"), figures(gold[::-1], predicted[::-1], "f1")
+    one, two = tag_scores(gold, predicted, "f1"), tag_scores(gold[::-1], predicted[::-1], "f1")
     assert one["score"] == two["score"] and one["standard_error"] == pytest.approx(two["standard_error"])

@@ -22,7 +22,7 @@ from tasks.finetune import plan
 from tasks.heads.model import TaskModel, TokenHead
 from tasks.settings import FinetuneSettings
 from tasks.tagging.panx import PANX
-from tasks.tagging.scores import figures
+from tasks.tagging.scores import tag_scores
 from tasks.tagging.udpos import UDPOS
 
 from ..conftest import CONFIG, settings_for
@@ -100,7 +100,7 @@ def test_records_and_predictions(panx: Path, world: Path, data: Path, tmp_path: 
         predicted = [block.split("\n") for block in blocks[:-1]]  # a line a word, an empty line after each sentence
         assert blocks[-1] == ""
         gold = [[tag for _, tag in row] for row in sentences(code, 40, 3)]
-        assert {key: record[key] for key in figures(gold, predicted, "f1")} == figures(gold, predicted, "f1")
+        assert {key: record[key] for key in tag_scores(gold, predicted, "f1")} == tag_scores(gold, predicted, "f1")
         assert (record["task"], record["metric"], record["split"], record["n"]) == ("panx", "f1", "test", 40)
         assert record["head"] == {"kind": "tagging", "trained_on": "panx"} and "chance" not in record
         low, high = record["interval_95"]
