@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("recipes.commands.evaluate", "zero-shot scores of a task body in many languages"),
     "score-predictions": ("recipes.commands.score_predictions",
                           "scores any system's predictions in the official JSON layout"),
+    "submit-glue": ("recipes.commands.submit_glue", "predictions of GLUE's test sets in the layout that its site takes"),
     "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "run": ("recipes.commands.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
     "config": ("recipes.commands.config", "every setting of a stage with its value, where that comes from, and what it does"),

@@ -25,7 +25,8 @@ class FinetuneSettings:
     output: str = setting(MISSING, "where the task body will stand", unit="folder")
     embedding: str = setting("", "embedding of the examples' language (default: the one beside the body); stays as it is", CHEN,
                              "folder", part="task", unset=True)
-    task: str = setting("xnli", "the task to learn: xnli; squad, squad2, tydiqa; panx, udpos, conll2000, conll", CHEN, "name",
+    task: str = setting("xnli", "the task to learn: xnli, GLUE's cola sst2 mrpc qqp stsb mnli qnli rte wnli, snli, "
+                        "scitail, anli, pawsx; squad, squad2, tydiqa; panx, udpos, conll2000, conll", CHEN, "name",
                         part="task", trainer="task_name")
     train_files: tuple[str, ...] = setting((), "file of the train split, instead of a search in the data; repeatable",
                                            unit="files", part="task", unset=True)

@@ -130,6 +130,29 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float
     return Estimate(float(above.sum() / below.sum()), *_percentiles(np.concatenate(ratios), level), len(above))
 
 
+def bootstrap_pairs(first: ArrayLike, second: ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES,
+                    seed: int = 1) -> Resampled:
+    """Pearson's correlation of two scores per example with its percentile bootstrap interval over examples.
+
+    Resamples in which either score is constant do not count; the correlation of a constant is 0.
+    """
+    x, y = _pair(first, second, "bootstrap of a correlation")
+    x, y = ((each - each.mean()) / (each.std() or 1.0) for each in (x, y))  # the sums below would cancel otherwise
+    rows = np.stack([x, y, x * x, y * y, x * y])
+
+    def correlation(means: NDArray[np.float64]) -> NDArray[np.float64]:
+        spread = (means[2] - means[0] ** 2) * (means[3] - means[1] ** 2)
+        kept = spread > ROUNDING
+        return (means[4] - means[0] * means[1])[kept] / np.sqrt(spread[kept])
+
+    whole = correlation(rows.mean(1)[:, None])
+    values = np.concatenate([correlation(rows[:, drawn].mean(2))
+                             for drawn in _resamples(np.random.default_rng(seed), len(x), resamples)])
+    if not len(whole) or not len(values):
+        return Resampled(0.0, 0.0, 0.0, len(x), 0.0)
+    return Resampled(float(whole[0]), *_percentiles(values, level), len(x), float(values.std(ddof=1)))
+
+
 def ratio_standard_error(numerators: ArrayLike, denominators: ArrayLike) -> float:
     """Standard error of the ratio of two sums over examples, linearised (Cochran 1977, section 6.4); 0 for one example."""
     above, below = _pair(numerators, denominators, "standard error of a ratio")

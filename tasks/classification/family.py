@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -53,7 +53,8 @@ class ClassificationTraining:
     max_length: int
 
     def items(self, train: Loaded, embedding: Embedding) -> int:
-        get_metric(self.task.metric)  # known before anything is trained
+        for name in (self.task.metric, *self.task.further):
+            get_metric(name)  # known before anything is trained
         return len(train)
 
     def made(self) -> dict[str, Any]:
@@ -89,6 +90,7 @@ class ClassificationEvaluation:
 
     task: ClassificationTask
     body: Body
+    head: str
     labels: list[str]
     max_length: int
     ending: ClassVar[str] = ".tsv"
@@ -99,10 +101,15 @@ class ClassificationEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
         options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
         options.refuse(task.name, "untrained_head", belong_to="question answering and tagging")
-        labels = task_of(body, task.name)["labels"]
-        check_trained_labels(place, labels, task)
-        get_metric(task.metric)
-        return cls(task, body, labels, task.inputs(body.config, options.max_length).max_length)
+        record = task_of(body)
+        if record["name"] not in task.bodies_of:
+            record = task_of(body, task.name)
+        read_as = dict(task.read_as) if record["name"] != task.name else {}
+        labels = [read_as.get(label, label) for label in record["labels"]]
+        check_trained_labels(place, labels if not read_as else list(dict.fromkeys(labels)), task)
+        for name in (task.metric, *task.further):
+            get_metric(name)
+        return cls(task, body, record["name"], labels, task.inputs(body.config, options.max_length).max_length)
 
     def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
         return [(language,) for language in languages]
@@ -115,7 +122,7 @@ class ClassificationEvaluation:
         """The predicted label names, and the inputs they are of."""
         encoded = encode_examples(embeddings[0].tokenizer, examples.examples, self.max_length,
                                   separators_of(self.body.config))
-        return [self.labels[index] for index in predict(model, encoded, self.task.name, max_tokens, description)], encoded
+        return [self.labels[index] for index in predict(model, encoded, self.head, max_tokens, description)], encoded
 
     def write(self, stem: Path, predicted: tuple[list[str], Encoded]) -> None:
         lines = "".join(f"{name}\n" for name in predicted[0])
@@ -123,11 +130,14 @@ class ClassificationEvaluation:
 
     def score(self, examples: Loaded, predicted: tuple[list[str], Encoded], language: str) -> dict[str, Any]:
         gold = [self.task.labels[item.label] for item in examples.examples if item.label is not None]
-        return score(predicted[0], gold, self.task)
+        found = score(predicted[0], gold, self.task)
+        if examples.groups:
+            found["by_category"] = by_category(predicted[0], gold, examples.groups, self.task)
+        return found
 
     def facts(self, examples: Loaded, predicted: tuple[list[str], Encoded], languages: tuple[str, ...]) -> dict[str, Any]:
-        return {"chance": self.task.chance, "data": {"files": examples.files, "sha256": examples.sha256(),
-                                                     "dropped": examples.dropped},
+        return {"chance": self.task.chance, "head": {"kind": (self.body.task or {})["head"], "trained_on": self.head},
+                "data": {"files": examples.files, "sha256": examples.sha256(), "dropped": examples.dropped},
                 "max_length": self.max_length, "truncated": predicted[1].truncated}
 
 
@@ -138,20 +148,35 @@ def score(predicted: Sequence[str], gold: Sequence[str], task: ClassificationTas
     stands beside it.
     """
     names = sorted({*gold, *predicted})
-    counted = {"predicted_labels": {name: sum(p == name for p in predicted) for name in names},
-               "gold_labels": {name: sum(g == name for g in gold) for name in names}}
+    counted: dict[str, Any] = {
+        "predicted_labels": {name: sum(p == name for p in predicted) for name in names},
+        "gold_labels": {name: sum(g == name for g in gold) for name in names}}
     correct = sum(p == g for p, g in zip(predicted, gold, strict=True))
     count = len(gold)
     metric = get_metric(task.metric)
+    order = {name: index for index, name in enumerate(task.labels)}
+    matrix = confusion(np.array([order[name] for name in gold]), np.array([order[name] for name in predicted]), len(order))
+    if task.further:
+        counted["further"] = {name: get_metric(name)(matrix) for name in task.further}
     if metric is accuracy:
         share = correct / count
         return {"score": share, "n": count, "correct": correct, "standard_error": standard_error(share, count),
                 "interval_95": list(wilson_interval(share, count)), **counted}
-    order = {name: index for index, name in enumerate(task.labels)}
-    matrix = confusion(np.array([order[name] for name in gold]), np.array([order[name] for name in predicted]), len(order))
     estimate = bootstrap_counts(matrix, metric)
     return {"score": estimate.value, "n": count, "standard_error": estimate.error, "interval_95": [estimate.low, estimate.high],
             "accuracy": correct / count, "confusion": matrix.tolist(), **counted}
+
+
+def by_category(predicted: Sequence[str], gold: Sequence[str], groups: Mapping[str, Sequence[int]],
+                task: ClassificationTask) -> dict[str, dict[str, Any]]:
+    """The task's metric on the examples of each category by itself, and how many they are."""
+    order = {name: index for index, name in enumerate(task.labels)}
+    found = {}
+    for name, numbers in groups.items():
+        right, said = (np.array([order[names[n]] for n in numbers]) for names in (gold, predicted))
+        matrix = confusion(right, said, len(order))
+        found[name] = {"score": get_metric(task.metric)(matrix), "n": len(numbers)}
+    return found
 
 
 def example_scores(task: ClassificationTask, file: Path, examples: Loaded) -> NDArray[np.float64]:
@@ -166,13 +191,16 @@ def example_scores(task: ClassificationTask, file: Path, examples: Loaded) -> ND
 
 
 def table(records: Sequence[dict[str, Any]]) -> str:
-    """The scores as text: language, split, score ± standard error, n, and for accuracy chance."""
+    """The scores as text: language, split, score ± standard error, further metrics, n, and for accuracy chance."""
     chance = records[0]["metric"] == "accuracy"
-    rows = [["language", "split", str(records[0]["metric"]), "n", *(["chance"] if chance else [])]]
+    further = list(records[0].get("further", {}))
+    rows = [["language", "split", str(records[0]["metric"]), *further, "n", *(["chance"] if chance else [])]]
     for record in records:
         rows.append([record["language"], record["split"], f"{record['score']:.3f} ± {record['standard_error']:.3f}",
-                     f"{record['n']:,}", *([f"{record['chance']:.3f}"] if chance else [])])
+                     *(f"{record['further'][name]:.3f}" for name in further), f"{record['n']:,}",
+                     *([f"{record['chance']:.3f}"] if chance else [])])
     if len(records) > 1:
         mean = sum(record["score"] for record in records) / len(records)
-        rows.append([f"mean of {len(records)}", records[0]["split"], f"{mean:.3f}", "", *([""] if chance else [])])
+        rows.append([f"mean of {len(records)}", records[0]["split"], f"{mean:.3f}", *[""] * len(further), "",
+                     *([""] if chance else [])])
     return aligned(rows, left=3)

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the hub's `facebook/xnli`, whose files hold these indices."""
+THREE_WAY = ("xnli", "mnli", "snli", "anli")
+"""Tasks with these labels: a body that was trained on one does the others too."""
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 SPLITS = ("train", "dev", "test", "dev_matched", "dev_mismatched")
 NO_GOLD = ("-", "-1", -1)
@@ -269,4 +271,4 @@ def read(data: str, split: str, language: str, files: Sequence[str] = ()) -> Loa
 
 
 XNLI = register(ClassificationTask(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS, reader=read,
-                     available=available))
+                     available=available, bodies_of=THREE_WAY))

@@ -29,12 +29,14 @@ class Example:
         text_a: premise, or the only text.
         text_b: hypothesis; None for tasks on one text.
         label: index into the task's labels; None where the file has none.
+        value: of a regression, in the file's unit; None where the task has labels or the file no value.
     """
 
     id: str
     text_a: str
     text_b: str | None
     label: int | None
+    value: float | None = None
 
 
 @dataclass
@@ -44,11 +46,13 @@ class Loaded:
     Attributes:
         files: what was read.
         dropped: rows left out because their annotators did not agree on a label.
+        groups: name of a category -> numbers of the examples that belong to it, where the file says so.
     """
 
     examples: list[Example]
     files: list[str] = field(default_factory=list)
     dropped: int = 0
+    groups: dict[str, list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -57,7 +61,8 @@ class Loaded:
         """Hash of texts and labels in order: the same data has the same hash in every file format."""
         digest = hashlib.sha256()
         for item in self.examples:
-            digest.update(f"{item.text_a}\0{item.text_b}\0{item.label}\n".encode())
+            gold = item.label if item.value is None else item.value
+            digest.update(f"{item.text_a}\0{item.text_b}\0{gold}\n".encode())
         return digest.hexdigest()
 
 
@@ -76,6 +81,9 @@ class ClassificationTask(Definition):
         reader: makes the examples from files, see `Reader`.
         available: names the languages that a folder holds, see `Available`.
         metric: one of `tasks.classification.metrics.METRICS`.
+        further: of the same, recorded beside it.
+        bodies_of: other tasks whose bodies do this one without training for it.
+        read_as: their labels that this task calls otherwise -> its own; several may be read as one.
     """
 
     labels: tuple[str, ...]
@@ -83,6 +91,9 @@ class ClassificationTask(Definition):
     available: Available
     heads: tuple[str, ...] = ("classification", "linear")
     metric: str = "accuracy"
+    further: tuple[str, ...] = ()
+    bodies_of: tuple[str, ...] = ()
+    read_as: tuple[tuple[str, str], ...] = ()
     criterion: str = "modular_classification"
     trainer = "tasks.trainer.classification"
 
@@ -100,6 +111,10 @@ class ClassificationTask(Definition):
         loaded = self.reader(str(data), split, self.check(split, language), [str(file) for file in files])
         check_labels(loaded, self, split)
         return loaded
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
+        """As `read`, of a split whose labels were never published."""
+        return self.reader(str(data), split, self.check(split, language), [str(file) for file in files])
 
     def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
         """The error for a language whose file is not there, see `missing_data`."""

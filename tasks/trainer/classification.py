@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 class ExampleDataset(ItemDataset):
-    """Encoded examples of one split with their labels [N]."""
+    """Encoded examples of one split with their labels, or the values of a regression [N]."""
 
-    def __init__(self, encoded: Encoded, labels: list[int], seed: int, shuffle: bool):
+    def __init__(self, encoded: Encoded, labels: list[int] | list[float], seed: int, shuffle: bool):
         super().__init__(encoded.sizes, seed, shuffle)
         self.encoded = encoded
-        self.labels = np.array(labels, dtype=np.int64)
+        self.labels = np.array(labels)
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
         if not samples:
