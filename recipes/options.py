@@ -21,7 +21,7 @@ class _Noted(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
-        value = True if self.nargs == 0 else values
+        value = not (option_string or "").startswith("--no-") if self.nargs == 0 else values
         given: frozenset[str] = getattr(namespace, GIVEN, frozenset())
         if isinstance(self.default, list):
             value = [*(getattr(namespace, self.dest) if self.dest in given else []), value]
@@ -40,15 +40,17 @@ def help_of(one: Declared) -> str:
 def add_option(add: Callable[..., Any], one: Declared, *flags: str) -> None:
     """One option. Its value is checked with all others, so that one message shows all mistakes."""
     more: dict[str, Any] = {}
+    flags = flags or (option(one.name),)
     if one.kind is bool:
         more = {"nargs": 0, "default": one.default}
+        flags = (*flags, f"--no-{flags[0][2:]}")  # unsets what a recipe sets
     elif one.kind is tuple:
         more = {"default": [] if one.required else list(one.default)}
     else:
         more = {"type": one.kind, "default": None if one.required else one.default}
     if one.kind is not bool and one.about.unit in METAVARS:
         more["metavar"] = METAVARS[one.about.unit]
-    add(*(flags or (option(one.name),)), dest=one.name, action=_Noted, help=help_of(one), **more)
+    add(*flags, dest=one.name, action=_Noted, help=help_of(one), **more)
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type, flags: dict[str, str] | None = None,

@@ -15,10 +15,10 @@ from typing import Any
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
+from pretrain.base.opening import read_lines
 from pretrain.base.records import parse_json
 from tasks.classification.task import ClassificationTask, Example, Loaded
 from tasks.definition import only_file, register
-from tasks.lines import lines
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
     """Rows of a tsv file by column name. Quotes are ordinary characters."""
     columns: list[str] = []
     form: _Format | None = None
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if not line:
             continue
         cells = line.split("\t")
@@ -101,7 +101,7 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
     """Rows of a jsonl file."""
     form: _Format | None = None
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if not line:
             continue
         try:
@@ -149,7 +149,7 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
     """
     path = require_file(path, "a file of inference pairs (.tsv or .jsonl, also .gz)")
     named = ".jsonl" in path.suffixes[-2:] or ".json" in path.suffixes[-2:]
-    is_json = named or next((line for _, line in lines(path) if line.strip()), "").startswith('{"')
+    is_json = named or next((line for _, line in read_lines(path) if line.strip()), "").startswith('{"')
     rows = _jsonl_rows(path) if is_json else _tsv_rows(path)
     examples: list[Example] = []
     seen = dropped = quoted = 0

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, require_folder
+from pretrain.base.opening import read_lines
 from tasks.definition import PLACEHOLDER_ROWS, missing_data, only_file
-from tasks.lines import lines
 
 if TYPE_CHECKING:
     from tasks.tagging.task import TaggingTask
@@ -94,7 +94,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """
     path = require_file(path, "a file of labels, one a line")
     labels: list[str] = []
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         label = line.strip()
         if not label:
             continue
@@ -115,7 +115,7 @@ Row = tuple[int, str, str] | None
 
 
 def _tsv_rows(path: Path) -> Iterator[Row]:
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if not line.strip():
             yield None
             continue
@@ -129,7 +129,7 @@ def _tsv_rows(path: Path) -> Iterator[Row]:
 
 def _column_rows(path: Path) -> Iterator[Row]:
     width = 0
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         cells = re.split(r"[ \t]+", line.strip(" \t"))  # not str.split: a word may be or hold a no-break space
         if cells == [""]:
             yield None
@@ -145,7 +145,7 @@ def _column_rows(path: Path) -> Iterator[Row]:
 
 def _conllu_rows(path: Path) -> Iterator[Row]:
     """Syntactic words: rows of several words (`3-4`) and empty nodes (`5.1`) carry no tag of their own."""
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if not line.strip():
             yield None
             continue

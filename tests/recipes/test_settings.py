@@ -164,3 +164,14 @@ def test_texts_and_files_of_a_recipe_count(tmp_path):
     assert settings_from(FinetuneSettings, build_parser("finetune").parse_args(words)).train_files == ("a", "b")
     words += ["--train-file", "c", "--train-file", "d"]
     assert settings_from(FinetuneSettings, build_parser("finetune").parse_args(words)).train_files == ("c", "d")
+
+
+def test_an_option_unsets_what_a_recipe_sets(tmp_path):
+    from recipes.options import settings_from
+
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("body: b\ndata: d\noutput: o\ntask: xnli\ncompile: true\n")
+    words = ["finetune", "--recipe", str(recipe)]
+    settings = [settings_from(settings_of("finetune"), build_parser("finetune").parse_args([*words, *more])) for more in
+                ([], ["--no-compile"], ["--no-compile", "--compile"])]
+    assert [one.compile for one in settings] == [True, False, True]

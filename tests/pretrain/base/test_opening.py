@@ -16,7 +16,7 @@ import zstandard
 from adapt.text.corpus import Corpus
 from pretrain.base.errors import UserError
 from pretrain.base.opening import LIMIT, TextInput
-from tasks.lines import lines
+from pretrain.base.opening import read_lines as lines
 
 PACK = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zstandard.ZstdCompressor().compress}
 ONE, TWO = (b"".join(b"%s line %d of some text\n" % (name, n) for n in range(4000)) for name in (b"first", b"second"))
