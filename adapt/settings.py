@@ -41,7 +41,8 @@ class AdaptSettings:
     rtd_warmup: int = like(PretrainRecipe, "rtd_warmup", -1, allowed=OR_A_TENTH,
                            help="then lambda rises linearly over so many updates; -1: a tenth of the run")
     updates: int = like(PretrainRecipe, "updates", help="most updates to run")
-    lr: float = like(PretrainRecipe, "lr")
+    lr: float = like(PretrainRecipe, "lr", help="peak learning rate; auto: found by a short test on the text, see "
+                     "docs/adaptation.md", allowed=Range(0, 100, above=True, also=(0,)), named=(("auto", 0.0),))
     warmup: int = like(PretrainRecipe, "warmup", -1, allowed=OR_A_TENTH, help="updates of warm-up; -1: a tenth of the run")
     batch_size: int = like(PretrainRecipe, "batch_size")
     update_freq: int = like(PretrainRecipe, "update_freq")
@@ -59,6 +60,9 @@ class AdaptSettings:
                                help="updates between validations (and checkpoints to resume from)")
     save_embeddings_at: str = setting("", "also save the embedding at these updates: 100,300,1000", CHEN_TABLE, "updates", POINTS,
                                       part="adapt", unset=True)
+    budgets: str = setting("", "instead of --updates: a run of its own for each of these numbers of updates, 30,60,120,300, each "
+                           "from the same start and with its learning rate brought down to 0 in the end", unit="updates",
+                           allowed=POINTS, part="adapt", unset=True)
     precision: str = like(PretrainRecipe, "precision")
     compile: bool = like(PretrainRecipe, "compile")
     seed: int = like(PretrainRecipe, "seed", help="seed of draws, masks and order")
@@ -70,6 +74,22 @@ class AdaptSettings:
     @property
     def tokens_per_update(self) -> int:
         return self.batch_size * self.update_freq * self.tokens_per_sample * self.processes * self.nodes
+
+
+def check_budgets(settings: AdaptSettings) -> None:
+    """Refuses settings that do not go with several budgets."""
+    if not settings.budgets:
+        return
+    least = Range(2, LONG)
+    if short := [one for one in points(settings.budgets) if not least.holds(one)]:
+        raise UserError(f"--budgets {settings.budgets}: got {short[0]}, expected {least.text(int)}")
+    if settings.updates not in (max(points(settings.budgets)), AdaptSettings.updates):
+        raise UserError(f"--updates {settings.updates} with --budgets {settings.budgets}: the budgets say how long the runs are; "
+                        "leave --updates out")
+    for name, value in (("--save-embeddings-at", settings.save_embeddings_at), ("--patience", settings.patience)):
+        if value:
+            raise UserError(f"{name} {value} with --budgets {settings.budgets}: every budget is a run to its end whose embedding "
+                            "is kept; leave one of them out")
 
 
 def check_points(text: str, updates: int) -> None:

@@ -8,11 +8,13 @@ Artetxe et al. 2020; docs/design-notes.md.
 from copy import deepcopy
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, List
 
 import torch
+from fairseq.logging import metrics
 from fairseq.models import register_model
 from fairseq.tasks import register_task
+from omegaconf import II
 
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import embedding_of, locate, parse_resources
@@ -20,6 +22,7 @@ from adapt.initialise import Request, initialise, initialise_pair
 from adapt.objective import resolve
 from adapt.settings import AdaptSettings, check_points
 from adapt.text.tokenizer import Tokenizer
+from adapt.trainer.annealing import Annealing, held_out
 from pretrain.artefacts.body import ELECTRA, Body, load_body
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_object
@@ -33,7 +36,11 @@ from pretrain.trainer.task import BlockTask, BlockTaskConfig, unwrap
 
 @of_settings(AdaptSettings, "adapt")
 class ModularAdaptConfig(BlockTaskConfig):
-    embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at writes"})
+    embeddings_dir: str = field(default="", metadata={"help": "where --save-embeddings-at and --budgets write"})
+    lr_file: str = field(default="", metadata={"help": "where the rate is kept that a run with --lr 0 finds for itself"})
+    run_warmup: int = field(default=-1, metadata={"help": "updates of warm-up with --budgets or --lr 0; -1: a tenth of a run"})
+    lr: List[float] = II("optimization.lr")
+    clip_norm: float = II("optimization.clip_norm")
 
 
 @register_task("modular_adapt", dataclass=ModularAdaptConfig)
@@ -64,8 +71,14 @@ class ModularAdaptTask(BlockTask):
         self.language = read_object(data / "prepare.json", "the record of prepared data").language()
         self.save_at = set(points(cfg.save_embeddings_at))
         check_points(cfg.save_embeddings_at, cfg.max_update or LONG + 1)
-        if self.save_at and not cfg.embeddings_dir:
-            raise UserError("--save-embeddings-at needs --embeddings-dir: where to write them")
+        lengths = tuple(sorted(points(cfg.budgets)))
+        if (self.save_at or lengths) and not cfg.embeddings_dir:
+            raise UserError("--save-embeddings-at and --budgets need --embeddings-dir: where to write them")
+        if lengths and sum(lengths) != cfg.max_update:
+            raise UserError(f"--budgets {cfg.budgets}: are {sum(lengths)} updates together, and --max-update is {cfg.max_update}")
+        self.annealing: Annealing | None = None
+        if lengths or not cfg.lr[0]:
+            self.annealing = Annealing(lengths or (cfg.max_update,), cfg.lr[0], cfg.run_warmup, cfg.lr_file, cfg.clip_norm)
 
     def initial_embedding(self) -> Embedding:
         """The new language's embedding before its first update."""
@@ -79,7 +92,10 @@ class ModularAdaptTask(BlockTask):
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         self._check_line(cfg, "arch", "modular_frozen_pair", "modular_frozen_body")
-        return super().build_model(cfg, from_checkpoint)
+        model = super().build_model(cfg, from_checkpoint)
+        if self.annealing is not None:
+            self.annealing.remember(model)
+        return model
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         self._check_line(cfg, "criterion", "modular_replaced_token", "modular_masked_lm")
@@ -101,12 +117,27 @@ class ModularAdaptTask(BlockTask):
         if update_num in self.save_at:
             self._save(unwrap(model), update_num)
             self.save_at.discard(update_num)
+        if self.annealing is not None:
+            self._anneal(self.annealing, unwrap(model), criterion, optimizer, update_num, sample)
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
-    def _save(self, model: Any, updates: int) -> None:
+    def _anneal(self, annealing: Annealing, model: Any, criterion: Any, optimizer: Any, updates: int, sample: Any) -> None:
+        """Sets the rate of the next update; where a run has ended before it, keeps its embedding and puts the start back."""
+        ended = annealing.begin_update(self, model, criterion, optimizer, updates, sample)
+        if ended is None:
+            return
+        with metrics.aggregate(new_root=True) as found:
+            logged = held_out(self, model, criterion, len(sample["tokens"]), sample["tokens"].device)
+            criterion.__class__.reduce_metrics(logged)
+        figures = {f"held_out_{name}": value for name, value in found.get_smoothed_values().items()
+                   if name in ("loss", "mlm_loss", "rtd_loss", "rtd_auc")}
+        self._save(model, annealing.lengths[ended], **figures)
+        annealing.restart(model, optimizer)
+
+    def _save(self, model: Any, updates: int, **figures: float) -> None:
         if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
             return
-        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed}
+        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed, **figures}
         if self.body.backbone == ELECTRA:
             made["objective"] = self.objective.name
         embedding = Embedding.of_state(model.state_dict(), self.body.backbone, self.tokenizer, self.language,

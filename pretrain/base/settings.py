@@ -78,6 +78,7 @@ class Setting:
         trainer: its name there; empty: the same.
         trainer_default: its default in a bare `fairseq-train` line, where that is another one.
         unset: whether the value 0 or "" says nothing, so that the trainer is not told it.
+        named: words that stand for a number outside the range, such as auto for 0.
     """
 
     help: str
@@ -88,6 +89,7 @@ class Setting:
     trainer: str = ""
     trainer_default: Any = None
     unset: bool = False
+    named: tuple[tuple[str, float], ...] = ()
 
 
 def setting(default: Any, help: str, source: str = OURS, unit: str = "", allowed: Range | Form | tuple[str, ...] | None = None,
@@ -132,9 +134,10 @@ class Declared:
     @property
     def expected(self) -> str:
         """What values it may have, in words."""
-        allowed = self.about.allowed
+        allowed, named = self.about.allowed, dict(self.about.named)
         if isinstance(allowed, Range):
-            return allowed.text(self.kind)
+            besides = tuple(one for one in allowed.also if one not in named.values())
+            return replace(allowed, also=besides).text(self.kind) + "".join(f", or {word}" for word in named)
         if isinstance(allowed, Form):
             return allowed.expected
         if allowed:
@@ -149,6 +152,8 @@ class Declared:
         """
         if value is None and self.optional:
             return None
+        if isinstance(value, str):
+            value = dict(self.about.named).get(value, value)
         if self.kind is tuple:
             return tuple(str(item) for item in (value if isinstance(value, list | tuple) else [value]))
         words = {"true": True, "false": False}

@@ -86,7 +86,8 @@ class ModularAdamW(FairseqOptimizer):
         self._optimizer = torch.optim.AdamW(
             groups, lr=cfg.lr[0], betas=ast.literal_eval(cfg.adam_betas), eps=cfg.adam_eps, fused=True
         )
-        self.schedule: Polynomial | None = None
+        self.schedule: Any = None
+        """The curve of the rate, with `at(updates)`: the scheduler's own, unless the task has put another in its place."""
         self.scaler = DynamicLossScaler() if cfg.precision == "fp16" else None
 
     @property
@@ -180,12 +181,11 @@ class ModularPolynomial(FairseqLRScheduler):
     def __init__(self, cfg: Any, optimizer: FairseqOptimizer):
         super().__init__(cfg, optimizer)
         check_config(ModularPolynomialConfig, cfg)
-        self.schedule = Polynomial(
+        optimizer.schedule = Polynomial(
             cfg.lr[0], cfg.warmup_updates, int(cfg.total_num_update or cfg.max_update), cfg.power, cfg.end_learning_rate
         )
-        optimizer.schedule = self.schedule
         self.step_update(0)
 
     def step_update(self, num_updates: int) -> float:
-        self.optimizer.set_lr(self.schedule.at(num_updates))
+        self.optimizer.set_lr(self.optimizer.schedule.at(num_updates))
         return self.optimizer.get_lr()

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from adapt.artefacts.embedding import Embedding
     from adapt.language import adapt, stage
     from adapt.settings import AdaptSettings
     from pretrain.base.settings import points
@@ -35,6 +36,11 @@ def run(args: argparse.Namespace) -> int:
     made = embedding.made
     print(f"{settings.output}: {embedding.language}, {embedding.weight.size(0):,} rows, held-out loss "
           f"{made['held_out_loss_bits']} bits after {made['updates']:,} updates ({made['tokens_seen']:,} tokens)")
+    if search := made.get("lr_search"):
+        print(f"learning rate {made['lr']:.3g}: {search['why']}")
+    for point in sorted(points(settings.budgets)):
+        one = Embedding.load(Path(settings.output) / "at" / f"{point:06d}").made
+        print(f"  budget {point:>6,} updates: held-out loss {one['held_out_loss_bits']} bits at a rate of {one['lr']:.3g}")
     for point in points(settings.save_embeddings_at):
         if not (Path(settings.output) / "at" / f"{point:06d}").is_dir():
             print(f"relexify: warning: no embedding was saved at {point:,} updates: the run had ended", file=sys.stderr)

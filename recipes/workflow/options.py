@@ -37,6 +37,7 @@ ELSEWHERE = {
     "texts": "`text`",
     "initialiser": "`initialisers`",
     "save_embeddings_at": "`budgets`",
+    "budgets": "`budgets` of the recipe",
     "tokens": "`budgets`",
 }
 """Options that a recipe says elsewhere."""
@@ -71,9 +72,12 @@ def options_of(stage: str) -> dict[str, Option]:
     found = {}
     for action in parser._actions:  # argparse has no public way to list them
         if action.option_strings:
+            one = known.get(action.dest)
             kind: Any = bool if action.nargs == 0 else action.type if isinstance(action.type, type) else str
+            if one and one.about.named:
+                kind = one.kind
             found[action.dest] = Option(action.dest, action.option_strings[0], kind, action.default,
-                                        tuple(action.choices or ()), isinstance(action.default, list), known.get(action.dest))
+                                        tuple(action.choices or ()), isinstance(action.default, list), one)
     return found
 
 

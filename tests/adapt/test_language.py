@@ -39,7 +39,8 @@ def task_for(journey: Path, **changes: Any) -> ModularAdaptTask:
     values = {"data": str(journey / "data" / "qab"), "tokens_per_sample": 32, "mask_prob": 0.15, "mask_policy": "bert",
               "epoch_blocks": 0, "forget_scope": "embedding", "seed": 5, "max_update": 24, "body": str(journey / "en"),
               "source_embedding": "", "initialiser": "random", "special_rows": "copy", "resources": "", "train_also": "",
-              "save_embeddings_at": "", "embeddings_dir": "", "objective": "", "disentangle": False, **changes}
+              "save_embeddings_at": "", "embeddings_dir": "", "objective": "", "disentangle": False, "budgets": "",
+              "lr": [1e-2], **changes}
     return ModularAdaptTask(SimpleNamespace(**values))
 
 
