@@ -16,10 +16,10 @@ from typing import Any
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
+from pretrain.base.opening import read_lines
 from pretrain.base.records import parse_json
 from tasks.classification.task import Example, Loaded
 from tasks.definition import missing_data, only_file
-from tasks.lines import lines
 
 logger = logging.getLogger(__name__)
 
@@ -235,7 +235,7 @@ def _rows(path: Path, table: Table) -> Iterator[tuple[str, Mapping[str, Any]]]:
     columns: list[str] = list(table.headless)
     known = {*table.first, *table.second, *table.gold}
     objects: bool | None = None
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if not line.strip():
             continue
         where = f"{path}:{number}"
