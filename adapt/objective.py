@@ -55,7 +55,7 @@ def resolve(name: str, disentangle: bool, body: Body, place: str) -> Objective:
                         "it descends from, and work with all its task bodies")
     if body.made.get("head") == DRAWN:
         raise UserError(f"{place}: its LM head was drawn when it was imported and never trained, so no embedding can be learned "
-                        "against it; import a model that has one (…ForMaskedLM)")
+                        f"against it; train it first: relexify pretrain RECIPE from={place} head_only_updates=N …")
     if name and name not in OBJECTIVES:
         raise unknown("objective", name, OBJECTIVES)
     if body.backbone != ELECTRA:

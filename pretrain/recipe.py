@@ -16,8 +16,10 @@ from pretrain.schedule import Polynomial
 from pretrain.settings import ELECTRA_ONLY, PretrainRecipe
 from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
+from pretrain.start import NEW, Start
 
-LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias")
+LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias", "from_body", "from_embedding",
+         "head_only_updates", "segments")
 """Settings that came later: a record says nothing of them where they have their defaults."""
 
 
@@ -40,8 +42,24 @@ def check(recipe: PretrainRecipe) -> list[str]:
         raise UserError(f"max_positions={recipe.max_positions}: expected at least the {recipe.tokens_per_sample} tokens of a "
                         "block (tokens_per_sample), or 0")
     require_folder(recipe.data, "prepared text (see `relexify prepare`)")
+    _check_start(recipe)
     Polynomial(recipe.lr, recipe.warmup, recipe.updates)
     return forgetting(recipe).warnings(recipe.updates, recipe.warmup)
+
+
+def _check_start(recipe: PretrainRecipe) -> None:
+    """Refuses settings of a start that there is not, and resets while only the heads learn."""
+    if not recipe.from_body:
+        for name in ("from_embedding", "head_only_updates"):
+            if value := getattr(recipe, name):
+                raise UserError(f"{name}={value}: only a training that goes on from a body (from=…) has it; leave it out")
+    if recipe.head_only_updates > recipe.updates:
+        raise UserError(f"head_only_updates={recipe.head_only_updates}: more than the {recipe.updates} updates of the run; "
+                        "lower it")
+    first = max(forgetting(recipe).first, recipe.forget_every)
+    if recipe.forget_every and first < recipe.head_only_updates:
+        raise UserError(f"head_only_updates={recipe.head_only_updates}: the embedding would be reset after {first} updates, "
+                        f"while only the heads learn; set forget_start={recipe.head_only_updates} or later")
 
 
 def recorded(recipe: PretrainRecipe) -> dict[str, Any]:
@@ -54,6 +72,9 @@ def recorded(recipe: PretrainRecipe) -> dict[str, Any]:
     for name in LATER:
         if settings[name] == default_of(PretrainRecipe, name):
             settings.pop(name)
+    if recipe.from_body:
+        settings["from"] = settings.pop("from_body")
+        settings["arch"] = recipe.arch.partition("_")[0]  # the size is the body's
     return settings
 
 
@@ -67,11 +88,16 @@ def data_hash(folder: str | Path) -> str:
     return sha256_file(require_file(Path(folder) / "train.bin", "binarised training text (see `relexify prepare`)"))
 
 
-def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) -> Stage:
-    """The training stage of a recipe."""
+def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False, start: Start | None = None) -> Stage:
+    """The training stage of a recipe.
+
+    Args:
+        start: what it goes on from (`from=`), whose shape the recipe has (`pretrain.start.shaped`).
+    """
     check(recipe)
     electra, scaled = recipe.arch.startswith("electra"), recipe.embedding_lr_scale != 1
-    parts = ["shape", "blocks", "training", "focal", "adam", *(["pair", "game"] if electra else []),
+    parts = ["shape", "blocks", "training", "focal", "adam", *(["start", "head"] if start else []),
+             *(["pair", "game"] if electra else []),
              *(["forgetting"] if recipe.forget_every else []),
              *(["scope"] if recipe.forget_every or scaled else []), *(["scale"] if scaled else [])]
     options: dict[str, Any] = {
@@ -79,6 +105,7 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
         "arch": "modular_" + recipe.arch,
         "criterion": "modular_masked_lm" if not electra else "modular_replaced_token",
         **trainer_options(recipe, *parts),
+        **_of_start(recipe, start),
         "max_positions": recipe.max_positions or recipe.tokens_per_sample,
         "tensorboard_logdir": tensorboard_folder(recipe.tensorboard),
     }
@@ -90,12 +117,24 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False) 
     for place in ("output", "threads", "tensorboard"):
         settings.pop(place)
     settings["data"] = data_hash(recipe.data)
+    if start is not None:
+        settings.update({"from": start.body.fingerprint, "from_embedding": start.lexicon.fingerprint if start.lexicon else NEW})
     return Stage("pretrain", Path(recipe.output), command_line("pretrain", recipe.data, options), recipe.updates,
                  settings, threads=recipe.threads, overwrite=overwrite, quiet=quiet, processes=recipe.processes,
                  nodes=recipe.nodes, kind="a body with an embedding")
 
 
-def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
+def _of_start(recipe: PretrainRecipe, start: Start | None) -> dict[str, Any]:
+    """Options that only a training which goes on from a body has."""
+    if start is None:
+        return {}
+    several = recipe.processes * recipe.nodes > 1
+    return {"norm_eps": start.body.config.norm_eps, "relative_distance": start.body.config.relative_distance,
+            # torch's wrapper waits for the gradients of what does not learn at first
+            "find_unused_parameters": bool(recipe.head_only_updates) and several}
+
+
+def provenance(recipe: PretrainRecipe, start: Start | None = None) -> dict[str, Any]:
     """What `body.json` says about how the body was made."""
     prepared = read_object(Path(recipe.data) / "prepare.json", "the record of prepared data")
     return {
@@ -107,4 +146,5 @@ def provenance(recipe: PretrainRecipe) -> dict[str, Any]:
         "forgetting": forgetting(recipe).to_dict(),
         "data_sha256": data_hash(recipe.data),
         "environment": environment(training=True),
+        **({"from": start.record()} if start else {}),
     }

@@ -37,6 +37,12 @@ class PretrainRecipe:
 
     data: str = setting(MISSING, "folder written by `relexify prepare`", unit="folder")
     output: str = setting(MISSING, "where the run's `body` and `embedding` will stand", unit="folder")
+    from_body: str = setting("", "a body to go on from, with its shape: an output of pretrain or import, or a folder of a body; "
+                             "empty: begin with drawn weights", unit="folder", part="start", unset=True, key="from")
+    from_embedding: str = setting("", "the embedding to go on with; empty: the one beside that body; new: rows drawn anew",
+                                  unit="folder", part="start", unset=True)
+    head_only_updates: int = setting(0, "of a body to go on from, only the heads learn for so many updates",
+                                     unit="updates", allowed=MAYBE_UPDATES, part="head", unset=True)
     arch: str = setting("roberta_tiny", "family and size of the body", LIU + "; " + CLARK_TABLE, allowed=choices.ARCHES)
     layers: int = setting(0, "number of layers; 0: as the size has it", LIU, "layers", Range(0, 1000), part="shape",
                           trainer="encoder_layers", trainer_default=12, unset=True)
@@ -50,6 +56,9 @@ class PretrainRecipe:
                                    "dimensions", Range(0, 65_536), part="shape", trainer="token_embed_dim", unset=True)
     relative_buckets: int = setting(0, "buckets of the relative-position bias; 0: off", "Raffel et al. 2020, §2.1", "buckets",
                                     Range(4, 4096, also=(0,)), part="shape", unset=True)
+    segments: int = setting(0, "2: another vector for the tokens after a drawn </s> of a block, as for a pair's second text; "
+                            "0: 1, or as the body to go on from", "Devlin et al. 2019, §3.1", "vectors", Range(1, 2, also=(0,)),
+                            part="shape", trainer_default=1, unset=True)
     tokens_per_sample: int = setting(128, "length of a block, <s> included", CHEN_TABLE, "tokens", Range(4, 1_000_000),
                                      part="blocks", trainer_default=512)
     max_positions: int = setting(0, "longest input of the body; 0: as tokens_per_sample", LIU, "tokens", Range(0, 1_000_000),

@@ -31,7 +31,8 @@ def encoder_shape(values: Mapping[str, Any]) -> EncoderConfig:
         UserError: a shape that cannot be, or one too large for any machine.
     """
     names = ("layers", "width", "heads", "ffn", "max_positions", "relative_buckets", *(name for name in PLAIN if name in values))
-    shape = EncoderConfig(**{name: values[name] for name in names}, embedding_width=values["embedding_width"] or values["width"])
+    shape = EncoderConfig(**{name: values[name] for name in names}, embedding_width=values["embedding_width"] or values["width"],
+                          segments=values.get("segments") or 1)
     count = shape.layers * (4 * shape.width**2 + 2 * shape.width * shape.ffn) + shape.max_positions * shape.embedding_width
     if count > MOST_PARAMETERS:
         raise UserError(f"layers={shape.layers}, width={shape.width}, ffn={shape.ffn}, max_positions={shape.max_positions}: a "

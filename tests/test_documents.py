@@ -8,11 +8,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from pretrain.base.settings import declared
 from pretrain.recipe import PretrainRecipe
 from recipes.cli import EXAMPLE, VERBS, build_parser
 
@@ -55,7 +55,7 @@ def parsed(command: str) -> list[str]:
         return [] if stop.code == 0 else [f"{command}: refused by its parser"]
     if args.verb != "pretrain":
         return []
-    known = {field.name for field in fields(PretrainRecipe)}
+    known = {one.key for one in declared(PretrainRecipe).values()}
     return [f"{command}: no setting {word}" for word in words[2:] if "=" in word and word.partition("=")[0] not in known]
 
 

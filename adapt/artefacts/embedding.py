@@ -12,21 +12,17 @@ from torch import Tensor
 
 from adapt.artefacts.card import model_card
 from adapt.text.tokenizer import Tokenizer
+from pretrain.artefacts import lexicon
 from pretrain.artefacts.body import ELECTRA
+from pretrain.artefacts.lexicon import under
 from pretrain.artefacts.pair import sort_tensors
 from pretrain.artefacts.tensors import check_floats, fingerprint, load_tensors, save_tensors
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder, read_record, require_folder, write_json
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, MaskedLM
 
-FORMAT = "relexify-embedding"
-VERSION = 1
-EXTRA = "extra."
-"""Prefix of the extras' names in `embedding.safetensors`."""
-FOREIGN = "foreign_rows"
-"""Name there of the map to the rows of the model that an embedding was imported from."""
-GENERATOR = "generator."
-"""Prefix there of what only the generator of an ELECTRA pair uses."""
+FORMAT, VERSION = lexicon.FORMAT, lexicon.VERSION
+EXTRA, FOREIGN, GENERATOR = lexicon.EXTRA, lexicon.FOREIGN, lexicon.GENERATOR
 
 
 @dataclass
@@ -147,8 +143,4 @@ class Embedding:
                 raise UserError(f"{path}: {what} {got[:12]}, embedding.json says {expected[:12]}; the files were changed or "
                                 "mixed up: copy the folder again")
         return cls(tensors["weight"], tensors["bias"], tokenizer, language, lineage, made,
-                   _under(tensors, EXTRA), _under(tensors, GENERATOR), tensors.get(FOREIGN))
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+                   under(tensors, EXTRA), under(tensors, GENERATOR), tensors.get(FOREIGN))

@@ -18,6 +18,7 @@ from pretrain.base.records import Record
 from pretrain.forgetting import Forgetting
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, VOCABULARY_INDEXED
 from pretrain.shapes import encoder_shape, of_trainer, pair_shape
+from pretrain.start import read_start
 
 
 def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, made: dict[str, Any] | None = None,
@@ -54,6 +55,8 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     folder = Path(data or task_config["data"])
     language = read_object(folder / "prepare.json", "the record of the data that the run was trained on").language()
     record = dict(made or {"seed": task_config.get("seed"), "forgetting": forgetting.to_dict()})
+    if made is None and model_config.get("from_body"):
+        record["from"] = read_start(model_config.text("from_body"), model_config.text("from_embedding"), folder).record()
     record.update(updates=updates, updates_since_reset=since)
     if curve:  # of a pair, the losses of the generator and of the discriminator
         record["held_out_loss_bits"] = curve[-1].get("mlm_loss" if electra else "loss")
@@ -63,6 +66,8 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         model_config.integer(name, 1)
     for name in ("token_embed_dim", "relative_buckets", "relative_distance"):
         model_config.integer(name)
+    if "segments" in model_config:
+        model_config.integer("segments", 1, 2)
     if electra:
         for name in ("generator", "tying", "hardness_head"):
             model_config.text(name)

@@ -154,11 +154,13 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
         except ValueError as error:
             mistakes.append(str(error))
     given.update({name: Value(value, option(name)) for name, value in (options or {}).items()})
-    for key in [key for key in given if key not in known]:
-        mistakes.append(f"{given.pop(key).origin}: unknown key {key!r}{nearest(key, known)}")
+    names = {one.key: name for name, one in known.items()}
+    for key in [key for key in given if key not in names]:
+        mistakes.append(f"{given.pop(key).origin}: unknown key {key!r}{nearest(key, names)}")
+    given = {names[key]: value for key, value in given.items()}
     values = {name: Value(one.default) for name, one in known.items()}
     for name, one in _filled(kind, given, mistakes).items():
-        place = one.origin if one.origin == option(name) else f"{one.origin}: {name}"
+        place = one.origin if one.origin == option(name) else f"{one.origin}: {known[name].key}"
         try:
             values[name] = Value(known[name].convert(one.value), one.origin)
         except ValueError as error:

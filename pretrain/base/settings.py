@@ -79,6 +79,7 @@ class Setting:
         trainer_default: its default in a bare `fairseq-train` line, where that is another one.
         unset: whether the value 0 or "" says nothing, so that the trainer is not told it.
         named: words that stand for a number outside the range, such as auto for 0.
+        key: its name in recipes and on the command line, where that is a word which Python keeps for itself.
     """
 
     help: str
@@ -90,6 +91,7 @@ class Setting:
     trainer_default: Any = None
     unset: bool = False
     named: tuple[tuple[str, float], ...] = ()
+    key: str = ""
 
 
 def setting(default: Any, help: str, source: str = OURS, unit: str = "", allowed: Range | Form | tuple[str, ...] | None = None,
@@ -121,6 +123,11 @@ class Declared:
     @property
     def required(self) -> bool:
         return self.default is MISSING
+
+    @property
+    def key(self) -> str:
+        """Its name in a recipe."""
+        return self.about.key or self.name
 
     @property
     def trainer_name(self) -> str:
@@ -243,7 +250,7 @@ def problems(settings: Any, spell: Callable[[str], str] = str) -> list[str]:
     found = []
     for one in declared(type(settings)).values():
         if text := one.problem(getattr(settings, one.name)):
-            found.append(f"{spell(one.name)}: {text}")
+            found.append(f"{spell(one.key)}: {text}")
     return found
 
 

@@ -154,14 +154,15 @@ class Generator(MaskedLM):
         super().__init__(config, vocabulary_size, dropout, precision)
         self.hardness_head = LMHead(config, vocabulary_size) if hardness != "none" else None
 
-    def both(self, tokens_BT: Tensor, positions: Tensor, full: bool, detach: bool = False) -> tuple[Tensor, Tensor | None]:
+    def both(self, tokens_BT: Tensor, positions: Tensor, full: bool, detach: bool = False,
+             segments_BT: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """fp32 logits [N, V] of the language model and of the hardness head at `positions`, from one pass.
 
         Args:
             detach: the hardness head's gradient ends at its own layers: neither encoder nor token table feel it.
         """
         with autocast(tokens_BT.device, self.precision):
-            states, table = self.states(tokens_BT, positions, full), self.encoder.embed_tokens.weight
+            states, table = self.states(tokens_BT, positions, full, segments_BT), self.encoder.embed_tokens.weight
             logits = self.lm_head(states, table).float()
             if self.hardness_head is None:
                 return logits, None
@@ -252,7 +253,8 @@ class Electra(Discriminator):
         return groups
 
     def forward(self, tokens_BT: Tensor, masked: Masked | None = None, sampling: Sampling | None = None,  # type: ignore[override]
-                generator: torch.Generator | None = None, full: bool = False, detect: bool = True) -> Any:
+                generator: torch.Generator | None = None, full: bool = False, detect: bool = True,
+                segments_BT: Tensor | None = None) -> Any:
         """One pass of the pair, or the discriminator's logits [B, T] where `masked` is None.
 
         No gradient passes from the discriminator to the generator: what lies between them are sampled ids. Everything
@@ -265,20 +267,21 @@ class Electra(Discriminator):
             generator: source of the draws, on the device of the tokens.
             full: nothing is padded.
             detect: without, nothing is sampled and the discriminator rests.
+            segments_BT: see `Encoder.forward`.
 
         Returns:
             A `PairOutput`, or without `detect` the generator's logits [N, V].
         """
         if masked is None:
-            return self.detect(tokens_BT, full)
+            return self.detect(tokens_BT, full, segments_BT)
         sampling = sampling or Sampling()
         mlm_NV = hardness_NV = None
         mask_id = len(self.prior_V) - 1
         if self.generator is not None:
             rows = masked.positions.view(len(tokens_BT), -1)
             if not detect:
-                return self.generator(masked.tokens, rows, full)
-            mlm_NV, hardness_NV = self.generator.both(masked.tokens, rows, full, sampling.detach_hardness)
+                return self.generator(masked.tokens, rows, full, segments_BT)
+            mlm_NV, hardness_NV = self.generator.both(masked.tokens, rows, full, sampling.detach_hardness, segments_BT)
         with torch.no_grad():
             logits_NV = self.prior_V.expand(len(masked.positions), -1) if mlm_NV is None else mlm_NV
             log_p_NV = log_probs(logits_NV, masked.targets, mask_id, sampling)
@@ -290,8 +293,8 @@ class Electra(Discriminator):
             corrupted_BT, labels_BT = corrupt(tokens_BT, masked, drawn.ids)
         if hardness_NV is not None and self.config.hardness == "dist":  # a distribution over what may be sampled
             hardness_NV = hardness_NV.masked_fill(log_p_NV.isneginf(), -math.inf)
-        return PairOutput(mlm_NV, hardness_NV, drawn, labels_BT, self.detect(corrupted_BT, full), masked.positions,
-                          self.config.hardness)
+        return PairOutput(mlm_NV, hardness_NV, drawn, labels_BT, self.detect(corrupted_BT, full, segments_BT),
+                          masked.positions, self.config.hardness)
 
 
 def aliases(model: nn.Module) -> dict[str, str]:

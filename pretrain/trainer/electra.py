@@ -15,7 +15,7 @@ from pretrain.settings import PretrainRecipe
 from pretrain.shapes import of_trainer, pair_shape
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_network
-from pretrain.trainer.roberta import ModularRobertaConfig, TrainingModelConfig, check_precision, register_sizes
+from pretrain.trainer.roberta import ModularRobertaConfig, TrainingModelConfig, check_precision, register_sizes, started
 
 
 @of_settings(PretrainRecipe, "pair")
@@ -60,7 +60,7 @@ class FairseqElectra(Electra, BaseFairseqModel):
     def build_model(cls, cfg: Any, task: Any) -> "FairseqElectra":
         check_config(ModularElectraConfig, cfg)
         prior_V = unigram(task.vocabulary.counts) if cfg.generator == "unigram" else torch.zeros(len(task.vocabulary))
-        return cls(pair_shape(of_trainer(cfg)), len(task.vocabulary), cfg, prior_V)
+        return started(cls(pair_shape(of_trainer(cfg)), len(task.vocabulary), cfg, prior_V), cfg, task.cfg.data)
 
 
 register_sizes("modular_electra")

@@ -105,7 +105,7 @@ class ModularReplacedToken(FairseqCriterion):
         if training and not weight and getattr(unwrap(model), "networks_frozen", False):
             return self.generator_alone(model(tokens_BT, masked, full=sample["full"], detect=False), masked.targets, sample)
         output: PairOutput = model(tokens_BT, masked, self.sampling(hard), task.draws(sample, training, REPLACEMENTS),
-                                   sample["full"])
+                                   sample["full"], segments_BT=task.segments(sample, training))
 
         real_N, flat = masked.targets.ne(PAD), masked.positions
         each_BT = F.binary_cross_entropy_with_logits(output.rtd_BT, output.labels_BT.float(), reduction="none")

@@ -86,7 +86,7 @@ class ModularMaskedLM(FairseqCriterion):
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, Any, dict[str, Any]]:
         masked = self.task.mask(sample, model.training)
         positions = masked.positions.view(len(masked.tokens), -1)  # as many in each row
-        logits = model(masked.tokens, positions, full=sample["full"])
+        logits = model(masked.tokens, positions, full=sample["full"], segments_BT=self.task.segments(sample, model.training))
         loss, count, correct = focal_score(logits, masked.targets, self.focal_gamma if model.training else 0.0)
         logging = {
             "loss": loss.detach(),

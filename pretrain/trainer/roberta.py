@@ -16,6 +16,7 @@ from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.masked_lm import MaskedLM
 from pretrain.settings import PretrainRecipe
 from pretrain.shapes import encoder_shape, of_trainer
+from pretrain.start import NEW, read_start
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark
 
@@ -27,9 +28,19 @@ class TrainingModelConfig(FairseqDataclass):
     activation_dropout: float = field(default=0.0, metadata={"help": "dropout inside the feed-forward layers"})
 
 
-@of_settings(PretrainRecipe, "shape")
+@of_settings(PretrainRecipe, "shape", "start")
 class ModularRobertaConfig(TrainingModelConfig):
+    norm_eps: float = field(default=1e-5, metadata={"help": "epsilon of every LayerNorm"})
     relative_distance: int = field(default=128, metadata={"help": "distance at which the last bucket begins"})
+
+
+def started(model: Any, cfg: Any, data: str) -> Any:
+    """The model with the weights that the training goes on from, where it does."""
+    if cfg.from_body:
+        if not cfg.from_embedding:
+            raise UserError(f"--from-embedding is missing: the embedding to train on with the body {cfg.from_body}, or {NEW}")
+        read_start(cfg.from_body, cfg.from_embedding, data).load(model)
+    return model
 
 
 def check_precision(precision: str) -> None:
@@ -63,12 +74,12 @@ class FairseqMaskedLM(MaskedLM, BaseFairseqModel):
 
 @register_model("modular_roberta", dataclass=ModularRobertaConfig)
 class ModularRoberta(FairseqMaskedLM):
-    """RoBERTa on the project's encoder, trained from scratch."""
+    """RoBERTa on the project's encoder, trained from scratch or from a body."""
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "ModularRoberta":
         check_config(ModularRobertaConfig, cfg)
-        return cls(encoder_shape(of_trainer(cfg)), len(task.vocabulary), cfg)
+        return started(cls(encoder_shape(of_trainer(cfg)), len(task.vocabulary), cfg), cfg, task.cfg.data)
 
 
 def register_sizes(model: str) -> None:

@@ -27,10 +27,15 @@ from pretrain.data import Blocks, MappedTokens
 from pretrain.forgetting import Forgetting
 from pretrain.masking import Masked, generator_for, mask_tokens
 from pretrain.schedule import embedding_rate
+from pretrain.segments import draw_segments
 from pretrain.settings import PretrainRecipe
 from pretrain.trainer.config import check_config, of_settings
 
 logger = logging.getLogger(__name__)
+HEADS = {"lm_head", "hardness_head", "rtd_head"}
+"""Parts of a model that `--head-only-updates` lets learn first."""
+SEGMENTS = 0x_5E_65
+"""Purpose of the draws that cut blocks into segments."""
 
 
 @of_settings(PretrainRecipe, "blocks")
@@ -42,7 +47,7 @@ class BlockTaskConfig(FairseqDataclass):
     max_update: int = II("optimization.max_update")
 
 
-@of_settings(PretrainRecipe, "forgetting", "scope")
+@of_settings(PretrainRecipe, "forgetting", "scope", "head")
 class ModularMLMConfig(BlockTaskConfig):
     """Settings of pre-training."""
 
@@ -143,6 +148,10 @@ class BlockTask(FairseqTask):
         update = self.update if training else -1
         return generator_for(sample["tokens"].device, self.cfg.seed, update, sample["key"], *purpose)
 
+    def segments(self, sample: dict[str, Any], training: bool) -> torch.Tensor | None:
+        """The segment of each token [B, T]; None where the text is read as one."""
+        return None
+
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
         self.update = update_num
@@ -197,9 +206,20 @@ class ModularMLMTask(BlockTask):
         if cfg.forget_every and not cfg.max_update:
             raise UserError("forgetting needs --max-update: an episode is a fraction of the schedule")
         self.forgetting.warnings(cfg.max_update or 1, 0)  # refuses settings that would never forget
+        self.two_segments = False
         self._begun: int | None = None
         self._checked = False
         self._lr_embedding: float | None = None
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        model = super().build_model(cfg, from_checkpoint)
+        self.two_segments = model.encoder.config.segments > 1
+        return model
+
+    def segments(self, sample: dict[str, Any], training: bool) -> torch.Tensor | None:
+        if not self.two_segments:
+            return None
+        return draw_segments(sample["tokens"], self.draws(sample, training, SEGMENTS))
 
     def train_step(self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                    ignore_grad: bool = False) -> Any:
@@ -210,6 +230,9 @@ class ModularMLMTask(BlockTask):
         """What happens between `updates` completed updates and the next one; harmless when called again."""
         if isinstance(optimizer, AMPOptimizer):
             raise UserError("--amp is refused: use --precision fp16 or bf16 (autocast inside the model)")
+        if self.cfg.head_only_updates:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(updates >= self.cfg.head_only_updates or bool(HEADS.intersection(name.split("."))))
         if not self.forgetting.every:
             if set(getattr(optimizer, "scales", [1.0])) != {1.0}:
                 self._lr_embedding = optimizer.embedding_lr

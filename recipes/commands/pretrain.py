@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 EXAMPLE = """example:
   relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en updates=4000 seed=2
+  relexify pretrain recipes/pretrain/continue-standard.yaml from=models/bert data=data/en output=runs/en
 
 `relexify config pretrain [RECIPE.yaml]` prints every setting with its help, range and source.
 """
@@ -23,22 +25,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from adapt.artefacts.resources import embedding_of, locate
     from adapt.artefacts.split import split
     from pretrain.base.config import load_recipe
     from pretrain.recipe import check, provenance, stage
     from pretrain.settings import PretrainRecipe
+    from pretrain.start import NEW, read_start, shaped
     from pretrain.training_log import read_curve, read_training
 
     recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)
+    start = None
+    if recipe.from_body:
+        beside = recipe.from_embedding
+        if beside != NEW:
+            beside = str(embedding_of(recipe.from_body, beside, f"from_embedding=FOLDER, or draw rows with from_embedding={NEW}"))
+        recipe = replace(recipe, from_body=str(locate(recipe.from_body, "body")), from_embedding=beside)
+        start = read_start(recipe.from_body, beside, recipe.data)
+        recipe = shaped(recipe, start)
     for warning in check(recipe):
         print(f"relexify: warning: {warning}", file=sys.stderr)
-    training = stage(recipe, args.overwrite, args.quiet)
+    training = stage(recipe, args.overwrite, args.quiet, start)
     if args.print_command:
         print(training.printed())
         return 0
     with training.claimed():
         folder = training.run()
-        body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe), read_curve(folder),
+        body = split(folder / "checkpoint_last.pt", recipe.output, recipe.data, provenance(recipe, start), read_curve(folder),
                      overwrite=args.overwrite, training=read_training(folder))
     print(f"{Path(recipe.output) / 'body'}: body {body.fingerprint[:12]}, "
           f"{sum(t.numel() for t in body.tensors.values()):,} parameters; checkpoints and log stay in {folder}")

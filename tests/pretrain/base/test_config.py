@@ -53,7 +53,8 @@ def test_every_recipe_is_valid_and_says_how_to_run_it(path, prepared, tmp_path):
     assert all(line.startswith("#") for line in head.splitlines())
     for word in ("Precondition:", "Command:", "Override:"):
         assert word in head, f"{path.name} lacks {word}"
-    loaded = load_recipe(PretrainRecipe, path, [f"data={prepared}", f"output={tmp_path / 'o'}"])
+    words = ["from=models/mine"] if "from=" in head else []
+    loaded = load_recipe(PretrainRecipe, path, [f"data={prepared}", f"output={tmp_path / 'o'}", *words])
     check(loaded)
     assert stage(loaded).printed().startswith(("fairseq-train ", "torchrun "))
 

@@ -24,8 +24,8 @@ from tests.training import by_update, recorded, state, train, two_ranks
 
 def task(prepared: Path, **changes: Any) -> ModularMLMTask:
     values = {"data": str(prepared), "tokens_per_sample": 32, "mask_prob": 0.15, "mask_policy": "bert", "epoch_blocks": 0,
-              "forget_scope": "embedding", "seed": 5, "max_update": 50, "forget_every": 10, "forget_start": 0,
-              "forget_until": 0, "forget_reset": "normal", "forget_bias": "", "forget_warmup": 0.0, **changes}
+              "forget_scope": "embedding", "head_only_updates": 0, "seed": 5, "max_update": 50, "forget_every": 10,
+              "forget_start": 0, "forget_until": 0, "forget_reset": "normal", "forget_bias": "", "forget_warmup": 0.0, **changes}
     return ModularMLMTask(SimpleNamespace(**values))
 
 
