@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.options import add_options, settings_from
+
+if TYPE_CHECKING:
+    from adapt.artefacts.embedding import Embedding
+    from adapt.settings import AdaptSettings
 
 EXAMPLE = """example:
   relexify adapt --body runs/en --data data/sw --output runs/sw --updates 2000 --patience 5
@@ -44,7 +49,27 @@ def run(args: argparse.Namespace) -> int:
     for point in points(settings.save_embeddings_at):
         if not (Path(settings.output) / "at" / f"{point:06d}").is_dir():
             print(f"relexify: warning: no embedding was saved at {point:,} updates: the run had ended", file=sys.stderr)
+    _warn_of_relabelling(settings, embedding)
     if "objective" in made:
         print(f"objective {made['objective']}: held-out masked-language-model loss {made['held_out_mlm_loss']} bits, "
               f"replaced-token AUC {made['held_out_rtd_auc']}")
     return 0
+
+
+def _warn_of_relabelling(settings: AdaptSettings, embedding: Embedding) -> None:
+    """Says so where the loss fell and yet the pieces that both languages share mean something else."""
+    import math
+
+    from adapt.artefacts.embedding import Embedding
+    from adapt.artefacts.resources import embedding_of
+    from adapt.probe.alignment import looks_relabelled
+
+    loss = embedding.made.get("held_out_mlm_loss", embedding.made["held_out_loss_bits"])
+    if loss is None:
+        return
+    base = Embedding.load(embedding_of(settings.body, settings.source_embedding, "--source-embedding"))
+    if found := looks_relabelled(base, embedding, math.log2(len(embedding.tokenizer.vocabulary)) - loss):
+        print("relexify: warning: this embedding looks relabelled: its loss fell, but of "
+              f"{found.words} words that are spelled alike in both languages only {found.share:.0%} are nearest to themselves "
+              f"(median rank {found.median_rank:.0f}). It may model the text well and transfer nothing; try another "
+              "--initialiser, --seed or a lower --lr, and see `relexify inspect --dictionary`", file=sys.stderr)

@@ -8,6 +8,7 @@ import pytest
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import sha256_file
+from recipes.cli import main
 from recipes.commands.inspect import describe
 
 PREPARED = Path(__file__).resolve().parents[2] / "fixtures" / "artefacts" / "prepared-qab"
@@ -68,3 +69,40 @@ def test_seeds_lead_to_no_other_folder(tmp_path):
     (tmp_path / "seeds.json").write_text(json.dumps({"format": "relexify-seeds", "version": 1, "median": run, "runs": [run]}))
     with pytest.raises(UserError, match=r"seeds\.json: .*'folder' is '\.\./elsewhere'"):
         describe(tmp_path)
+
+
+ARTEFACTS = PREPARED.parent
+
+
+def dictionary(tmp_path):
+    """Words of the fixtures' languages that are one piece each, paired in the order of their rows."""
+    from adapt.artefacts.embedding import Embedding
+
+    words = {}
+    for name, folder in (("new", ARTEFACTS / "qab"), ("base", ARTEFACTS / "roberta" / "embedding")):
+        spelled = Embedding.load(folder).tokenizer.spellings
+        words[name] = [piece[1:] for piece in spelled if piece.startswith("▁") and len(piece) > 3][:10]
+    path = tmp_path / "d.txt"
+    path.write_text("".join(f"{a}\t{b}\n" for a, b in zip(words["new"], words["base"], strict=True)), encoding="utf-8")
+    return path
+
+
+def test_a_dictionary_tells_how_many_words_are_nearest_to_their_translation(tmp_path, capsys):
+    words = ["inspect", str(ARTEFACTS / "qab"), "--dictionary", str(dictionary(tmp_path)), "--base", str(ARTEFACTS / "roberta")]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "words: 10" in shown and "by chance: 0.1" in shown and "median rank of the best translation: " in shown
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--dictionary", "d.txt"], "--dictionary and --base go together"),
+    (["--dictionary", "none.txt", "--base", str(ARTEFACTS / "roberta")], "none.txt"),
+    (["--dictionary", "odd.txt", "--base", str(ARTEFACTS / "roberta")], "no line has two words that are one piece each"),
+    (["--dictionary", "d.txt", "--base", str(ARTEFACTS / "electra")], "rows can only be compared")])
+def test_mistakes_with_a_dictionary_are_one_line(tmp_path, monkeypatch, capsys, words, message):
+    dictionary(tmp_path)
+    (tmp_path / "odd.txt").write_text("qqqqqqqq wwwwwwww\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", str(ARTEFACTS / "qab"), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -28,6 +28,6 @@ def test_translations_are_found_and_a_relabelling_is_told_apart():
     same = dict(zip(concepts, concepts, strict=True))
     turned = dict(zip(concepts, concepts[1:] + concepts[:1], strict=True))
     base = filled(embedding(world, "qaa"), world, same)
-    share, rank, words = aligned(world, base, filled(embedding(world, "qab"), world, same))
-    assert (share, rank) == (1.0, 1.0) and words > 100
-    assert aligned(world, base, filled(embedding(world, "qab"), world, turned))[0] < 0.1
+    found = aligned(world, base, filled(embedding(world, "qab"), world, same))
+    assert (found.share, found.median_rank) == (1.0, 1.0) and found.words > 100
+    assert aligned(world, base, filled(embedding(world, "qab"), world, turned)).share < 0.1
