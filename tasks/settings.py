@@ -46,9 +46,10 @@ class FinetuneSettings:
     update_freq: int = like(PretrainRecipe, "update_freq")
     max_length: int = setting(0, "longest input; 0: all positions of the body, at most 384 for question answering", DEVLIN_QA,
                               "tokens", Range(0, 1_000_000), part="task", unset=True)
-    head: str = setting("", "classification (RoBERTa's, two layers) or linear (ELECTRA's, one layer); for questions span (start "
-                        "and end) or joint_span (end given start, and answerability); tagging has one of its own; default: the "
-                        "task's own", "Liu et al. 2019; " + CLARK_TABLE, "name", part="task", unset=True)
+    head: str = setting("", "classification (RoBERTa's, two layers), linear (ELECTRA's, one layer) or san (steps of reasoning "
+                        "over a pair, MT-DNN's); for questions span (start and end) or joint_span (end given start, and "
+                        "answerability); tagging has one of its own; default: the task's own",
+                        "Liu et al. 2019; " + CLARK_TABLE, "name", part="task", unset=True)
     labels: str = setting("", "for --task conll: file with one label a line, in the order that the head shall have", unit="file",
                           part="task", unset=True)
     stride: int = setting(0, "question answering: context tokens from window to window; 0: 128, less in short windows", DEVLIN_QA,

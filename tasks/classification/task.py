@@ -89,7 +89,7 @@ class ClassificationTask(Definition):
     labels: tuple[str, ...]
     reader: Reader
     available: Available
-    heads: tuple[str, ...] = ("classification", "linear")
+    heads: tuple[str, ...] = ("classification", "linear", "san")
     metric: str = "accuracy"
     further: tuple[str, ...] = ()
     bodies_of: tuple[str, ...] = ()

@@ -38,6 +38,9 @@ def head_of(body: Body) -> Head:
         name, (suffix, pipeline) = ("classifier", TOKENS) if kind == "tagging" else ("qa_outputs", SPANS)
         tensors = {f"{name}.{part}": own[f"out_proj.{part}"] for part in ("weight", "bias")}
         return Head(suffix, pipeline, dict.fromkeys((ROBERTA, ELECTRA, MPNET), tensors), labels, "one layer")
+    if kind == "san":
+        raise UserError(f"this task body has a 'san' head ({record['name']}), which reasons in several steps; transformers has "
+                        "no such head, so nothing was written; finetune with --head classification or linear to export")
     raise UserError(f"this task body has a {kind!r} head ({record['name']}), which chooses the end of a span given its start; "
                     "transformers' models choose both independently, so nothing was written; finetune with --head span to export")
 

@@ -20,6 +20,7 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
 from pretrain.masked_lm import MaskedLM
 from tasks.encoding import segments_of
+from tasks.heads.san import SANHead
 from tasks.heads.span import JointSpanHead, SpanHead, SpanOutput, SpanSearch
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class LinearHead(TokenHead):
         return super().forward(states_BTD[:, 0])
 
 
-HEADS: dict[str, type[ClassificationHead | LinearHead | SpanHead | JointSpanHead | TokenHead]] = {
-    "classification": ClassificationHead, "linear": LinearHead, "span": SpanHead, "joint_span": JointSpanHead,
+HEADS: dict[str, type[ClassificationHead | LinearHead | SANHead | SpanHead | JointSpanHead | TokenHead]] = {
+    "classification": ClassificationHead, "linear": LinearHead, "san": SANHead, "span": SpanHead, "joint_span": JointSpanHead,
     "tagging": TokenHead,
 }
 """Head kinds that a task may declare."""
@@ -103,11 +104,11 @@ class TaskModel(MaskedLM):
         self.head_dropout = (dropout or Dropout()).hidden
         self.heads = nn.ModuleDict()
 
-    def add_head(self, task: str, kind: str, classes: int) -> None:
-        """A new head for `task` with `classes` outputs."""
+    def add_head(self, task: str, kind: str, classes: int, dropout: float | None = None) -> None:
+        """A new head for `task` with `classes` outputs; its dropout is the body's where None."""
         if kind not in HEADS:
             raise unknown("head", kind, HEADS)
-        self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout)
+        self.heads[task] = HEADS[kind](self.encoder.config.width, classes, self.head_dropout if dropout is None else dropout)
 
     def forward(self, tokens_BT: Tensor, positions: Tensor | None = None, full: bool = False,
                 segments_BT: Tensor | None = None, task: str | None = None, **spans: Any) -> Any:
@@ -128,8 +129,10 @@ class TaskModel(MaskedLM):
             if self.heads[task].first_only:  # the last layer is computed for `<s>` alone
                 batch, time = tokens_BT.shape
                 rows_BQ = torch.arange(0, batch * time, time, device=tokens_BT.device)[:, None]
-            logits = self.heads[task](self.encoder(
-                tokens_BT, full=full, rows_BQ=rows_BQ, segments_BT=segments_of(tokens_BT, self.encoder.config)))
+            states = self.encoder(tokens_BT, full=full, rows_BQ=rows_BQ,
+                                  segments_BT=segments_of(tokens_BT, self.encoder.config))
+            head = self.heads[task]
+            logits = head(states, tokens_BT) if getattr(head, "reads_tokens", False) else head(states)
         return logits.float()
 
     def spans(self, tokens_BT: Tensor, task: str, full: bool = False, targets: Tensor | None = None,

@@ -25,7 +25,7 @@ from .conftest import WORDS, make_embedding, settings_for
 from .electra_tools import electra_body
 from .qa.qa_world import write_questions
 
-KINDS = [("xnli", "classification"), ("xnli", "linear"), ("squad", "span"), ("squad2", "joint_span")]
+KINDS = [("xnli", "classification"), ("xnli", "linear"), ("xnli", "san"), ("squad", "span"), ("squad2", "joint_span")]
 TOKENS = torch.tensor([[0, 9, 8, 2, 2, 11, 2], [0, 4, 5, 2, 2, 7, 2]])
 
 

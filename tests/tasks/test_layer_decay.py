@@ -64,7 +64,7 @@ def expected(name: str, variant: str, decay: float) -> float:
     return float(decay**exponent)
 
 
-@pytest.mark.parametrize("head", ["classification", "linear", "joint_span"])
+@pytest.mark.parametrize("head", ["classification", "linear", "san", "joint_span"])
 @pytest.mark.parametrize("variant", ["paper", "official"])
 @pytest.mark.parametrize("backbone", ["roberta", "electra"])
 def test_every_parameter_learns_at_the_rate_of_its_depth(backbone: str, variant: str, head: str) -> None:

@@ -32,11 +32,12 @@ from tests.tasks.conftest import pairs
 from tests.tasks.qa.qa_tools import question, tokenizer
 from tests.tasks.tagging.tagging_world import sentences
 
-LABELS = {"classification": ("entailment", "neutral", "contradiction"), "linear": ("no", "yes"), "span": (), "joint_span": (),
+LABELS = {"classification": ("entailment", "neutral", "contradiction"), "linear": ("no", "yes"), "san": ("no", "yes"), "span": (),
+          "joint_span": (),
           "tagging": ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")}
 SUFFIX = {"classification": "ForSequenceClassification", "linear": "ForSequenceClassification", "span": "ForQuestionAnswering",
           "tagging": "ForTokenClassification"}
-NAMES = {"classification": "xnli", "linear": "xnli", "span": "squad", "joint_span": "squad", "tagging": "panx"}
+NAMES = {"classification": "xnli", "linear": "xnli", "san": "xnli", "span": "squad", "joint_span": "squad", "tagging": "panx"}
 
 
 def task_body(kind: str, backbone: str = ROBERTA, labels: tuple[str, ...] | None = None, **changes: int) -> Body:
@@ -134,6 +135,7 @@ def test_tensors_that_an_embedding_brings_take_the_bodys_place(tmp_path: Path) -
 
 @pytest.mark.parametrize("kind, backbone, changes, labels, said", [
     ("joint_span", ROBERTA, {}, None, "'joint_span' head.*given its start.*--head span"),
+    ("san", ROBERTA, {}, None, "'san' head.*several steps.*--head classification or linear"),
     ("classification", ELECTRA, {"embedding_width": 8}, None, "Electra has another classification head.*tanh.*8 and 16"),
     ("linear", ROBERTA, {"relative_buckets": 32}, None, "MPNet has another classification head than this body's .one layer"),
     ("classification", ROBERTA, {"segments": 2}, None, "Roberta has one segment, this body tells two apart"),
