@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
     "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
     "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
+    "diff": ("recipes.commands.diff", "what differs between two artefacts: record, tensors, tokenizer, rows"),
     "import": ("recipes.commands.import_model", "a BERT, RoBERTa, XLM-R, MPNet, ELECTRA … that you have -> body and embedding"),
     "import-fairseq": ("recipes.commands.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
     "import-huggingface": ("recipes.commands.import_huggingface",

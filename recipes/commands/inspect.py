@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   relexify inspect runs/sw
   relexify inspect runs/sw --dictionary sw-en.txt --base runs/en
+  relexify inspect runs/en runs/sw --neighbours water --in sw
 """
 
 
@@ -19,14 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dictionary", metavar="FILE", help="lines of a word of the embedding's language and its translation in "
                         "the base language: says how many words are nearest to their translation")
     parser.add_argument("--base", metavar="DIR", help="with --dictionary: the base language's embedding, or its run")
+    parser.add_argument("--neighbours", metavar="WORD", help="instead: the pieces nearest to a word of the first embedding's "
+                        "language, in each of the embeddings")
+    parser.add_argument("--in", dest="within", metavar="CODE", help="only those in this language")
+    parser.add_argument("--count", type=int, default=10, metavar="N", help="how many (default 10)")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints what stands at each path, or what lies near a word."""
     from pretrain.base.errors import UserError
 
     if bool(args.dictionary) != bool(args.base):
         raise UserError("--dictionary and --base go together: a dictionary file, and the embedding of the language that it "
                         "translates into")
+    if args.neighbours is not None:
+        return _neighbours(args)
+    if args.within is not None:
+        raise UserError(f"--in {args.within}: says where neighbours are looked for; name a word with --neighbours")
     for path in args.path:
         for title, record in [*describe(Path(path)), *([_alignment(path, args)] if args.dictionary else [])]:
             _show(title, record, args.json)
@@ -51,6 +61,40 @@ def _alignment(path: str, args: argparse.Namespace) -> tuple[str, dict[str, Any]
     return (f"{path}: alignment with {args.base}", {
         "words": found.words, "nearest base word is a translation": round(found.share, 4),
         "by chance": round(found.chance, 4), "median rank of the best translation": found.median_rank})
+def _neighbours(args: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from adapt.artefacts.embedding import Embedding
+    from adapt.artefacts.resources import embedding_of
+    from adapt.probe.neighbours import neighbours, word_rows, word_vector
+    from pretrain.base.errors import UserError, unknown
+
+    if args.count < 1:
+        raise UserError(f"--count {args.count}: expected at least 1")
+    embeddings = [Embedding.load(embedding_of(path)) for path in args.path]
+    first = embeddings[0]
+    for path, other in zip(args.path, embeddings, strict=True):
+        if other.lineage != first.lineage:
+            raise UserError(f"{path}: learned against lineage {other.lineage[:12]}, {args.path[0]} against {first.lineage[:12]}; "
+                            "the angle between rows of two bodies says nothing: name embeddings of one body")
+    languages = [each.language for each in embeddings]
+    if args.within is not None and args.within not in languages:
+        raise unknown("language of --in", args.within, languages)
+    rows = word_rows(first, args.neighbours)
+    vector = word_vector(first, rows)[None]
+    pieces = [first.tokenizer.spellings[row] for row in rows]
+    if not args.json:
+        print(f"{args.neighbours} ({first.language}): {' '.join(pieces)}")
+    for number, each in enumerate(embeddings):
+        if args.within in (None, each.language):
+            (nearest,) = neighbours(each, vector, args.count, [rows] if number == 0 else ())
+            if args.json:
+                print(json.dumps({"word": args.neighbours, "pieces": pieces, "language": each.language,
+                                  "neighbours": [asdict(one) for one in nearest]}, ensure_ascii=False))
+            else:
+                print(f"  {each.language}: " + "  ".join(f"{one.piece} {one.cosine:.3f}" for one in nearest))
+    return 0
 
 
 def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
