@@ -1,7 +1,7 @@
 """What a task is: a declaration that carries its family, and the registry of all tasks.
 
-A family is a folder: `classification`, `qa`, `tagging`. A task is one file there that registers a definition, and its import in
-`load_all` (tasks/registry.py); docs/tasks.md shows one of each, also from outside this repository.
+A family is a folder: `classification`, `choice`, `qa`, `tagging`. A task is one file there that registers a definition, and its
+import in `load_all` (tasks/registry.py); docs/tasks.md shows one of each, also from outside this repository.
 """
 
 from __future__ import annotations

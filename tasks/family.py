@@ -110,13 +110,11 @@ class Evaluation(Protocol):
 
 
 class Predictor(Protocol):
-    """What a task body says of inputs without gold.
+    """What a task body says of inputs without gold."""
 
-    Attributes:
-        columns: the sets of keys that a row may have, in the order of a table's columns.
-    """
-
-    columns: ClassVar[tuple[tuple[str, ...], ...]]
+    @property
+    def columns(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of keys that a row may have, in the order of a table's columns."""
 
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
                 max_tokens: int) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ def load_all() -> dict[str, Definition]:
     Raises:
         UserError: a file or package of the user's that does not import.
     """
+    from tasks.choice import swag  # noqa: F401
+    from tasks.choice.arct import tasks  # noqa: F401
     from tasks.classification import anli, nli, pawsx, scitail, snli  # noqa: F401
     from tasks.classification.glue import ax, cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli  # noqa: F401
     from tasks.qa import mlqa, squad, tydiqa, xquad  # noqa: F401

@@ -69,6 +69,7 @@ def task_network(body: Body, embedding: Embedding, head: Head) -> Network:
     state[EMBEDDING_WEIGHT] = embedding.weight
     tensors = {**encoder_tensors(family, state, lm_head=False), **head.tensors[family]}
     config = model_config(family, head.suffix, body.config, len(embedding.weight), head.labels)
+    config.update(head.config.get(family, {}))
     return Network("", config, tensors, head.pipeline, body.config.max_positions)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.classification.columns import HUB, Table
+from tasks.classification.columns import Table
 from tasks.classification.nli import LABELS, THREE_WAY
 from tasks.classification.task import ClassificationTask, Loaded
 from tasks.definition import register
+from tasks.files import HUB
 
 ROUNDS = ("r1", "r2", "r3")
 WORDS = {word: index for index, name in enumerate(LABELS) for word in (name, name[0], str(index))}

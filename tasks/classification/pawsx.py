@@ -6,9 +6,10 @@ are parts of the dev set of PAWS-Wiki: never train on that.
 
 from __future__ import annotations
 
-from tasks.classification.columns import SPLITS, Table, labels_as
+from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
+from tasks.files import SPLITS
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 LABELS = ("different", "paraphrase")

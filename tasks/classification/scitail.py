@@ -5,10 +5,11 @@ Bodies of three-way inference do it too: what contradicts does not entail. The o
 
 from __future__ import annotations
 
-from tasks.classification.columns import SPLITS, Table, labels_as
+from tasks.classification.columns import Table, labels_as
 from tasks.classification.nli import THREE_WAY
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
+from tasks.files import SPLITS
 
 LABELS = ("entails", "neutral")
 TABLE = Table("scitail", ("premise", "sentence1"), ("hypothesis", "sentence2"), ("label", "gold_label"),

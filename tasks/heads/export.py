@@ -3,6 +3,7 @@
 transformers has one head for tags and spans, a linear layer, as we have. For one label a text RoBERTa and MPNet have ours
 (`classification`: dense, tanh, out_proj); ELECTRA has gelu in the place of tanh. The head of ELECTRA's own fine-tuning code
 (`linear`: out_proj alone) is written through that gelu without loss: gelu(x) - gelu(-x) = x for every x.
+For multiple choice all three have two layers with tanh, and ELECTRA, whose config names the activation, one layer too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tasks.heads.model import task_of
 
 SEQUENCE = ("ForSequenceClassification", "text-classification")
 TOKENS = ("ForTokenClassification", "token-classification")
+CHOICES = ("ForMultipleChoice", "multiple-choice")
 SPANS = ("ForQuestionAnswering", "question-answering")
 
 
@@ -29,6 +31,8 @@ def head_of(body: Body) -> Head:
     """
     record = task_of(body)
     kind, labels, own = record["head"], tuple(record["labels"]), _tensors(body)
+    if record.get("candidates"):
+        return _choice_head(kind, own)
     if kind == "classification":
         tensors = {f"classifier.{name}": tensor for name, tensor in own.items()}
         return Head(*SEQUENCE, {ROBERTA: tensors, MPNET: tensors}, labels, "tanh between two layers")
@@ -43,6 +47,19 @@ def head_of(body: Body) -> Head:
                         "no such head, so nothing was written; finetune with --head classification or linear to export")
     raise UserError(f"this task body has a {kind!r} head ({record['name']}), which chooses the end of a span given its start; "
                     "transformers' models choose both independently, so nothing was written; finetune with --head span to export")
+
+
+def _choice_head(kind: str, own: dict[str, Tensor]) -> Head:
+    """One output for each candidate: a pooler and a linear layer; in ELECTRA a summary whose activation its config names."""
+    linear = {f"classifier.{part}": own[f"out_proj.{part}"] for part in ("weight", "bias")}
+    if kind == "linear":
+        plain = {"summary_type": "first", "summary_use_proj": False, "summary_activation": "linear"}
+        return Head(*CHOICES, {ELECTRA: linear}, (), "one layer", {ELECTRA: plain})
+    places = {ROBERTA: "roberta.pooler.dense", MPNET: "mpnet.pooler.dense", ELECTRA: "sequence_summary.summary"}
+    tensors = {family: {**linear, **{f"{place}.{part}": own[f"dense.{part}"] for part in ("weight", "bias")}}
+               for family, place in places.items()}
+    summary = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "tanh"}
+    return Head(*CHOICES, tensors, (), "tanh between two layers", {ELECTRA: summary})
 
 
 def fairseq_head_of(body: Body) -> tuple[dict[str, Tensor], tuple[str, ...]]:

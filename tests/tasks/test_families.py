@@ -9,7 +9,8 @@ from pathlib import Path
 from tasks.registry import load_all
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = {"ClassificationTask": "tasks/classification", "QATask": "tasks/qa", "TaggingTask": "tasks/tagging"}
+FAMILIES = {"ClassificationTask": "tasks/classification", "ChoiceTask": "tasks/choice", "RegressionTask": "tasks/classification",
+            "QATask": "tasks/qa", "TaggingTask": "tasks/tagging"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:

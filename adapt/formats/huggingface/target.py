@@ -13,7 +13,7 @@ pre-trained; where several fit, a body goes out under its own name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
@@ -41,6 +41,7 @@ class Head:
         tensors: of each family that computes the same head: name -> tensor.
         labels: names in the order of the outputs; empty where outputs have none (spans).
         kind: what this project calls the head, for messages.
+        config: of each family what its `config.json` says of the head.
     """
 
     suffix: str
@@ -48,6 +49,7 @@ class Head:
     tensors: Mapping[str, Mapping[str, Tensor]]
     labels: tuple[str, ...]
     kind: str
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def obstacle(family: str, shape: EncoderConfig) -> str:

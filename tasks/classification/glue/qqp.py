@@ -5,9 +5,10 @@ A few rows of the official training file are cut short; they are left out and co
 
 from __future__ import annotations
 
-from tasks.classification.columns import SPLITS, Table, labels_as
+from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
+from tasks.files import SPLITS
 
 LABELS = ("not_duplicate", "duplicate")
 TABLE = Table("qqp", ("question1",), ("question2",), ("is_duplicate", "label"), words=labels_as(LABELS), folder="QQP", hub="qqp",

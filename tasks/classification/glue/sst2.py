@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.classification.columns import SPLITS, Table, labels_as
+from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
+from tasks.files import SPLITS
 
 LABELS = ("negative", "positive")
 TABLE = Table("sst2", ("sentence",), words=labels_as(LABELS), folder="SST-2", hub="sst2")

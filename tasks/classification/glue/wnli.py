@@ -5,9 +5,10 @@ Its dev set shares sentences with the training set under the other label, so tha
 
 from __future__ import annotations
 
-from tasks.classification.columns import SPLITS, Table, labels_as
+from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
+from tasks.files import SPLITS
 
 LABELS = ("not_entailment", "entailment")
 TABLE = Table("wnli", ("sentence1",), ("sentence2",), words=labels_as(LABELS), folder="WNLI", hub="wnli")
