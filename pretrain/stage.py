@@ -33,6 +33,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import COMMITTING, atomic_folder, cleaning, read_json, refuse_existing, training_folder, write_json
 from pretrain.base.leash import PARENT, leashed
 from pretrain.base.locks import claimed, sweep_files
+from pretrain.base.notices import logged_warning, warn
 from pretrain.training_log import parse_log_line
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -282,7 +283,7 @@ class Stage:
                             "checkpoint of this folder over it, or delete the folder to start anew")
 
     def _follow(self, child: subprocess.Popen[bytes], log: Path, tail: deque[str]) -> list[str]:
-        """Shows what the log says until the training ends; returns the last lines of its standard error."""
+        """Shows what the log says, warnings included, until the training ends; returns the last lines of its standard error."""
         from tqdm import tqdm
 
         said: deque[str] = deque(maxlen=100)
@@ -303,10 +304,14 @@ class Stage:
                         self._show(bar, begun)
                         begun = ""
                 if ended:
+                    self._show(bar, begun)  # a last line without an end
                     return list(said)
                 time.sleep(0.05)
 
     def _show(self, bar: Any, line: str) -> None:
+        if (text := logged_warning(line)) is not None:
+            warn(text)
+            return
         tag, stats = parse_log_line(line)
         updates = stats.get("num_updates", stats.get("valid_num_updates"))
         if updates is None:

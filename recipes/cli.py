@@ -15,6 +15,7 @@ from types import FrameType
 
 from pretrain.base.disk import one_line
 from pretrain.base.errors import UserError
+from pretrain.base.notices import shown
 
 VERBS: dict[str, tuple[str, str]] = {
     "prepare": ("recipes.commands.prepare", "text -> tokenizer and binarised blocks"),
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tasks.registry import tasks_from
 
             tasks_from(args.tasks_from)
-        with ends_cleanly():
+        with shown(), ends_cleanly():
             return int(args.run(args) or 0)
     except UserError as error:
         print(f"relexify: error: {error}", file=sys.stderr)

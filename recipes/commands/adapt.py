@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pretrain.base.notices import warn
 from recipes.options import add_options, settings_from
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  budget {point:>6,} updates: held-out loss {one['held_out_loss_bits']} bits at a rate of {one['lr']:.3g}")
     for point in points(settings.save_embeddings_at):
         if not (Path(settings.output) / "at" / f"{point:06d}").is_dir():
-            print(f"relexify: warning: no embedding was saved at {point:,} updates: the run had ended", file=sys.stderr)
+            warn(f"no embedding was saved at {point:,} updates: the run had ended")
     _warn_of_relabelling(settings, embedding)
     if "objective" in made:
         print(f"objective {made['objective']}: held-out masked-language-model loss {made['held_out_mlm_loss']} bits, "
@@ -69,7 +69,6 @@ def _warn_of_relabelling(settings: AdaptSettings, embedding: Embedding) -> None:
         return
     base = Embedding.load(embedding_of(settings.body, settings.source_embedding, "--source-embedding"))
     if found := looks_relabelled(base, embedding, math.log2(len(embedding.tokenizer.vocabulary)) - loss):
-        print("relexify: warning: this embedding looks relabelled: its loss fell, but of "
-              f"{found.words} words that are spelled alike in both languages only {found.share:.0%} are nearest to themselves "
-              f"(median rank {found.median_rank:.0f}). It may model the text well and transfer nothing; try another "
-              "--initialiser, --seed or a lower --lr, and see `relexify inspect --dictionary`", file=sys.stderr)
+        warn(f"this embedding looks relabelled: its loss fell, but of {found.words} words that are spelled alike in both languages "
+             f"only {found.share:.0%} are nearest to themselves (median rank {found.median_rank:.0f}). It may model the text well "
+             "and transfer nothing; try another --initialiser, --seed or a lower --lr, and see `relexify inspect --dictionary`")

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from adapt.text.settings import DEFAULT_VALID_FRACTION, PrepareSettings
+from pretrain.base.notices import warn
 from pretrain.base.settings import declared
 from recipes.options import GIVEN, add_option, add_options, settings_from
 
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     train, valid = (record["splits"][name]["tokens"] for name in ("train", "valid"))
     held, asked = valid / max(1, train + valid), given.valid_fraction or DEFAULT_VALID_FRACTION
     if given.valid_documents is None and held > max(0.05, 3 * asked):
-        print(f"warning: {100 * held:.0f} % of the tokens are held out, {100 * asked:g} % of the documents were asked for: the "
-              "text has few documents, or very long ones (a single blank line makes a text of lines two documents); --documents "
-              "line makes each line one", file=sys.stderr)
+        warn(f"{100 * held:.0f} % of the tokens are held out, {100 * asked:g} % of the documents were asked for: the "
+             "text has few documents, or very long ones (a single blank line makes a text of lines two documents); --documents "
+             "line makes each line one")
     print(f"{given.output}: {record['language']}, vocabulary {vocabulary['size']:,} (special tokens included)")
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
+
+from pretrain.base.notices import warn
 
 EXAMPLE = """example:
   relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en updates=4000 seed=2
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         start = read_start(recipe.from_body, beside, recipe.data)
         recipe = shaped(recipe, start)
     for warning in check(recipe):
-        print(f"relexify: warning: {warning}", file=sys.stderr)
+        warn(warning)
     training = stage(recipe, args.overwrite, args.quiet, start)
     if args.print_command:
         print(training.printed())

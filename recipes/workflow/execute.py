@@ -20,6 +20,7 @@ from pretrain.base.environment import available_cores
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_file, write_json
 from pretrain.base.locks import exclusive, sweep_all, sweep_files
+from pretrain.base.notices import PREFIX, warn
 from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.plan import Job, Plan
@@ -52,7 +53,7 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
     if shared is not None:
         arguments += ["--resources", f"gpu={len(shared)}"]
     for text in plan.recipe.warnings:
-        print(f"relexify: warning: {text}", file=sys.stderr)
+        warn(text)
     for folder in (root, plan.store):
         check_place(folder)
         make_folder(folder)
@@ -65,6 +66,8 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
         code = _run_engine(root, arguments, lock, len(pending), profile == LOCAL, quiet) if pending else 0
         failed = [name for name in pending if (root / ".failed" / name).exists()]
         left = [name for name in pending if not plan.jobs[name].done]
+    for text, names in warnings_of(root, pending).items():
+        warn(text + (f" ({names[0]}" + (f" and {len(names) - 1:,} more cells)" if len(names) > 1 else ")")))
     for name in failed:
         log = root / "logs" / f"{name}.log"
         print(f"failed: {name}: {last_line(log)} (log: {log})", file=sys.stderr)
@@ -261,6 +264,22 @@ def finish(plan: Plan, root: Path) -> None:
         with atomic_file(root / "paper-tables.txt") as file:
             file.write_text(text + "\n", encoding="utf-8")
         print(text)
+
+
+def warnings_of(root: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """What the commands of these cells have warned of, each as they ran last: text -> cells."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        with suppress(FileNotFoundError), open(root / "logs" / f"{name}.log", encoding="utf-8", errors="replace") as log:
+            said: list[str] = []
+            for line in log:
+                if line.startswith("$ relexify "):
+                    said = []
+                elif line.startswith(PREFIX):
+                    said.append(line.removeprefix(PREFIX).strip())
+            for text in said:
+                found.setdefault(text, []).append(name)
+    return found
 
 
 def last_line(log: Path) -> str:

@@ -25,7 +25,7 @@ from tasks.definition import Z_95
 from tasks.family import LONGEST_ANSWER, EvaluationOptions
 from tasks.heads.model import TaskModel
 from tasks.qa.data import Question, Questions
-from tasks.qa.features import Windows, WindowSettings, encode_questions
+from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
 from tasks.qa.model import qa_record, untrained
 from tasks.qa.predict import N_BEST, Prediction, merge, predict_windows
 from tasks.qa.predictions import read_predictions, write_predictions
@@ -98,9 +98,7 @@ class QATraining:
         if not kept.any():
             raise UserError(f"{', '.join(train.files)}: no question has its answer in its context; nothing can be learned")
         if windows.unplaced:
-            first = train.questions[windows.unplaced[0]].id
-            logger.warning(f"{', '.join(train.files)}: {len(windows.unplaced):,} of {len(train):,} questions are left out of the "
-                           f"training: none of their answers stands in the context (first: id {first})")
+            logger.warning(left_out(train.files, train.questions, windows))
         lengths = np.diff(windows.targets, axis=1)[windows.targets[:, 0] > 0] + 1
         # how long a usual answer is: what the first-span baseline guesses
         self.answer_tokens = int(np.median(lengths)) if len(lengths) else 1

@@ -172,6 +172,14 @@ def encode_questions(tokenizer: Tokenizer, questions: Sequence[Question], settin
     return windows
 
 
+def left_out(files: Sequence[str], questions: Sequence[Question], windows: Windows, training: bool = True) -> str:
+    """What a warning says of questions whose answer stands nowhere in the context."""
+    count, first = len(windows.unplaced), questions[windows.unplaced[0]].id
+    fate = "are left out of the training" if training else "are scored all the same"
+    return (f"{', '.join(files)}: {count:,} of {len(questions):,} questions {fate}: none of their answers stands in the context "
+            f"(first: id {first})")
+
+
 def answer_tokens(item: Question, context: TokenizedText) -> tuple[int, int] | None:
     """First and last token of the first answer that stands in the context; None without one."""
     for answer in item.answers:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.family import LONGEST_ANSWER
 from tasks.heads.span import SpanSearch
 from tasks.qa.data import Question
-from tasks.qa.features import Windows, WindowSettings, encode_questions
+from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
 from tasks.qa.predict import merge
 from tasks.qa.scores import score_answer
 from tasks.trainer.data import ItemDataset
@@ -84,9 +84,7 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ItemDataset
                 f"{len(windows):,} windows of at most {settings.max_length} tokens, step {settings.stride}; "
                 f"{windows.cut_questions:,} questions cut to {settings.max_question} tokens")
     if windows.unplaced:
-        first = loaded.questions[windows.unplaced[0]].id
-        logger.warning(f"{len(windows.unplaced):,} questions have an answer that stands nowhere in their context (first: "
-                       f"{first}); " + ("they are left out of training" if training else "they are scored all the same"))
+        logger.warning(left_out(loaded.files, loaded.questions, windows, training))
     if training:
         return WindowDataset(windows, task.cfg.seed)
     return QuestionDataset(windows, loaded.questions, task.cfg.seed)

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from pretrain.base.errors import UserError
+from pretrain.base.notices import shown
 from pretrain.stage import Stage, command_line, tensorboard_folder
 from pretrain.training_log import parse_log_line, read_curve, read_training
 
@@ -69,6 +70,31 @@ def test_users_mistake_in_the_training_process_stays_one_line(tmp_path):
 def test_crash_of_the_training_process_names_its_log(tmp_path):
     with pytest.raises(RuntimeError, match=r"ended with code [12]; the log is .*train.log"):
         stage(tmp_path, "--no-such-option").run()
+
+
+TALKATIVE = """import sys
+said = "2026-01-01 00:00:00 | %s | somewhere | %s"
+for text in ("3 samples have invalid sizes and will be skipped", "3 samples have invalid sizes and will be skipped", "a, b | c"):
+    print(said % ("WARNING", text), flush=True)
+print(said % ("INFO", "nothing to worry about"), flush=True)
+print(said % ("ERROR", "half of it"), end="", flush=True)
+"""
+
+
+@pytest.mark.cold
+def test_every_warning_of_the_training_reaches_the_user_once_and_the_log(tmp_path, monkeypatch, capfd):
+    """A stand-in for fairseq's command says them; the last line has no end."""
+    (tmp_path / "stand-in" / "fairseq_cli").mkdir(parents=True)
+    (tmp_path / "stand-in" / "fairseq_cli" / "__init__.py").touch()
+    (tmp_path / "stand-in" / "fairseq_cli" / "train.py").write_text(TALKATIVE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+    one = stage(tmp_path)
+    with shown():
+        one.run()
+    assert capfd.readouterr().err.splitlines() == [
+        "relexify: warning: 3 samples have invalid sizes and will be skipped", "relexify: warning: a, b | c",
+        "relexify: warning: half of it"]
+    assert (one.folder / "train.log").read_text().count("3 samples have invalid sizes") == 2
 
 
 def test_other_settings_are_refused_before_anything_runs(tmp_path):

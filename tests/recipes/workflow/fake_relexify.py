@@ -1,6 +1,7 @@
 """Stands in for the relexify command in tests of the workflow: writes the record of a stage at once.
 
 FAKE_FAIL: a word of the output's name; that command fails. FAKE_SLOW: a word; that command waits for the file FAKE_GO.
+FAKE_WARN: every command warns of that.
 FAKE_LOG: one line when a command begins and one when it ends. The record holds the command's words and the GPUs that it sees.
 """
 
@@ -24,6 +25,8 @@ def note(text: str) -> None:
 
 
 note("begin")
+if os.environ.get("FAKE_WARN"):
+    print(f"relexify: warning: {os.environ['FAKE_WARN']}")
 if os.environ.get("FAKE_SLOW") and os.environ["FAKE_SLOW"] in output.name:
     while not Path(os.environ["FAKE_GO"]).exists():
         time.sleep(0.02)

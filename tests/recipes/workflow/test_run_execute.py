@@ -137,6 +137,18 @@ def test_after_kill_9_nothing_is_left_and_the_same_command_goes_on(how, tmp_path
     assert slow in again and len(again) <= 2  # what was running, nothing else
 
 
+def test_warnings_of_the_cells_are_shown_once_with_the_cells_that_have_them(tmp_path, log, monkeypatch, capfd):
+    monkeypatch.setenv("FAKE_WARN", "28 of 97 questions are left out")
+    made, root = small(tmp_path), tmp_path / "run"
+    assert execute(made, root, cores=2, quiet=True, only=["prepare"]) == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert len(lines) == 1 and lines[0].startswith("relexify: warning: 28 of 97 questions are left out (prepare/")
+    assert lines[0].endswith(" and 2 more cells)")
+    monkeypatch.delenv("FAKE_WARN")
+    assert execute(made, root, cores=2, quiet=True, only=["prepare"]) == 0  # nothing runs: nothing is said again
+    assert "warning" not in capfd.readouterr().err
+
+
 def processes(root: Path) -> list[str]:
     found = []
     for place in Path("/proc").iterdir():

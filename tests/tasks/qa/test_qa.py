@@ -16,6 +16,7 @@ import torch
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from recipes.cli import main
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune, plan
 from tasks.heads.model import task_model
@@ -27,7 +28,7 @@ from tasks.settings import FinetuneSettings
 from tests.killing import ROOT, kill_finetune_at
 
 from ..conftest import settings_for
-from .qa_world import write_questions
+from .qa_world import question_files, write_questions
 
 
 def qa_task(name: str) -> QATask:
@@ -235,3 +236,20 @@ def test_unanswerable_dev_questions_need_the_right_task(world: Path, questions: 
     settings = qa_settings(world, questions, tmp_path / "out")
     with pytest.raises(UserError, match="squad2"):
         plan(replace(settings, dev_files=(str(questions / "two" / "dev-qaa.json"),)))
+
+
+@pytest.mark.slow
+def test_questions_that_are_left_out_are_said_once_and_stand_in_the_log(world, tmp_path, capfd):
+    """The command counts them, its training process does so too: one line for the user."""
+    pytest.importorskip("fairseq")
+    content = question_files(40, 1, "qaa")
+    for paragraph in content["data"][0]["paragraphs"][:7]:
+        paragraph["qas"][0]["answers"] = [{"text": "absent", "answer_start": 0}]
+    (tmp_path / "train-qaa.json").write_text(json.dumps(content))
+    (tmp_path / "dev-qaa.json").write_text(json.dumps(question_files(10, 2, "qaa")))
+    words = ["finetune", "--body", world / "body", "--embedding", world / "qaa", "--task", "squad", "--data", tmp_path,
+             "--output", tmp_path / "out", "--updates", 4, "--validate-every", 2, "--threads", 1, "--keep-checkpoints", "--quiet"]
+    assert main(list(map(str, words))) == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if "left out" in line]
+    assert len(lines) == 1 and lines[0].startswith("relexify: warning: ") and "7 of 40 questions are left out" in lines[0]
+    assert "7 of 40 questions are left out" in (tmp_path / "out.training" / "train.log").read_text()

@@ -1,0 +1,62 @@
+"""Every command of README's quick start runs, in order, in a folder that held nothing but the reader's own files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.adapt.artefacts.hub_server import TOKEN, hub
+from tests.journeys.commands import LEAN, Reader, lean, section
+from tests.journeys.inputs import write_models, write_tasks, write_texts
+from tests.killing import ROOT
+
+for package in ("fairseq", "transformers", "snakemake", "huggingface_hub"):
+    pytest.importorskip(package)
+
+README = ROOT / "README.md"
+PATHS = ("Quick start",)
+"""Headings whose commands are one journey, each from an empty folder."""
+ELSEWHERE = ("The same stages from the shell",)
+"""Headings whose commands are lines of fairseq-train, beside what makes them artefacts."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heading", PATHS)
+def test_the_commands_of_a_path_run_in_order(heading: str, tmp_path: Path) -> None:
+    folder = tmp_path / "relexify"
+    folder.mkdir()
+    write_texts(folder)
+    write_tasks(folder)
+    write_models(folder)
+    with hub() as (address, store):
+        reader = Reader(folder, {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub"), "HF_TOKEN": TOKEN,
+                                 "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"})
+        reader.sit_down()
+        for command in section(README, heading):
+            done = reader.types(command)
+            assert done.returncode == 0, f"{lean(command)}\n{done.stderr[-3000:]}"
+            if output := re.search(r"(?:--output |output=)(\S+)", command):
+                assert (folder / output[1]).exists(), command
+        assert not [command for command in section(README, heading) if " push " in command] or store.commits
+
+
+@pytest.mark.invariant
+@pytest.mark.parametrize("heading", PATHS)
+def test_a_path_has_its_commands_and_every_change_is_of_one_of_them(heading: str) -> None:
+    found = section(README, heading)
+    assert len(found) > 5 and all(command.startswith("relexify ") and "#" not in command for command in found)
+
+
+@pytest.mark.invariant
+def test_what_makes_commands_lean_is_of_commands_that_are_there() -> None:
+    every = [command for heading in PATHS for command in section(README, heading)]
+    assert [pattern for pattern, _ in LEAN if not any(re.match(pattern, command) for command in every)] == []
+
+
+@pytest.mark.invariant
+def test_every_section_with_commands_is_a_path() -> None:
+    """A new heading with commands of relexify in README is run too."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", README.read_text(encoding="utf-8"), flags=re.S), flags=re.M)
+    assert [heading for heading in headings if section(README, heading) and heading not in (*PATHS, *ELSEWHERE)] == []
