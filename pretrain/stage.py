@@ -101,6 +101,13 @@ class Stage:
     kind: str = ""
     lock_wait: float = 10.0
 
+    def __post_init__(self) -> None:
+        """Refuses what fairseq's configuration would take for a reference or an escape, in paths above all."""
+        for word in (*self.command[1:], str(self.folder)):
+            if "${" in word or "\\'" in word or word.endswith("\\"):
+                raise UserError(f"{word}: fairseq takes ${{, a backslash at the end and one before a quote for its own; rename "
+                                "that folder, or lead a link of another name to it")
+
     @property
     def ranks(self) -> int:
         """Training processes in all."""
@@ -368,6 +375,7 @@ def common_options(*, updates: int, batch_size: int | None, lr: float, warmup: i
         "required_batch_size_multiple": 1,
         "validate_interval": 10**9,
         "save_interval": 10**9,
+        "ignore_unused_valid_subsets": True,  # else fairseq looks for others in what a colon leaves of the path of the data
         "validate_interval_updates": validate_every,
         "save_interval_updates": validate_every,
         "keep_interval_updates": 1,

@@ -19,7 +19,7 @@ import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
-LONG = ("recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/qa/test_qa.py",
+LONG = ("journeys/test_readme.py", "recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/qa/test_qa.py",
         "pretrain/trainer/test_electra_training.py", "pretrain/trainer/test_task.py", "recipes/workflow/test_run_execute.py",
         "adapt/test_pair_adaptation.py", "tasks/test_electra_tasks.py", "tasks/tagging/test_tagging.py",
         "recipes/world/test_world_qa.py", "tasks/test_finetune.py", "tasks/test_layer_decay.py", "tasks/test_seeds.py",

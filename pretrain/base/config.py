@@ -142,6 +142,7 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
         UserError: every unknown key, wrong type and value out of range of file, words and options, a line each.
     """
     known = declared(kind)
+    names = {one.key: name for name, one in known.items()}
     mistakes: list[str] = []
     given: dict[str, Value] = {}
     if path is not None:
@@ -149,12 +150,17 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
         given.update({str(key): Value(value, f"{path}:{lines.get(str(key), 1)}") for key, value in content.items()})
     for word in words:
         try:
-            key, value = parse_word(word)
-            given[key] = Value(value, WORDS)
+            key, _, text = word.partition("=")
+            plain = key in names and known[names[key]].kind is str and text.lower() not in ("", "~", "null")
+            if plain and text[0] not in "\"'":  # a path is no YAML: `a: b`, `{x}/data` and `#1` are names of folders
+                refuse_resolvers(word, WORDS)
+                given[key] = Value(text, WORDS)
+            else:
+                key, value = parse_word(word)
+                given[key] = Value(value, WORDS)
         except ValueError as error:
             mistakes.append(str(error))
     given.update({name: Value(value, option(name)) for name, value in (options or {}).items()})
-    names = {one.key: name for name, one in known.items()}
     for key in [key for key in given if key not in names]:
         mistakes.append(f"{given.pop(key).origin}: unknown key {key!r}{nearest(key, names)}")
     given = {names[key]: value for key, value in given.items()}

@@ -127,6 +127,10 @@ class BlockTask(FairseqTask):
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
         return cls(cfg)
 
+    def has_sharded_data(self, split: str) -> bool:
+        """Never: a colon in the path of the data is a character like any other."""
+        return False
+
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         path = Path(self.cfg.data) / split
         mapped = MappedTokens(path)

@@ -59,6 +59,10 @@ class ModularFinetuneTask(FairseqTask):
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
         return cls(cfg)
 
+    def has_sharded_data(self, split: str) -> bool:
+        """Never: a colon in the path of the data is a character like any other."""
+        return False
+
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         training = split == "train"
         name = "train" if training else self.cfg.dev_split

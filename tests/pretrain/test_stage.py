@@ -67,6 +67,14 @@ def test_users_mistake_in_the_training_process_stays_one_line(tmp_path):
         stage(tmp_path, *words[1:]).run()
 
 
+@pytest.mark.parametrize("name", ["${HOME}", "${oc.env:HOME}", "data\\", "a\\'b"])
+def test_what_fairseq_takes_for_syntax_is_refused_before_anything_else(name, tmp_path):
+    with pytest.raises(UserError, match="rename that folder"):
+        stage(tmp_path, name)
+    with pytest.raises(UserError, match="rename that folder"):
+        Stage("test", tmp_path / "${x}" / "out", ["fairseq-train", "x"], 10, {})
+
+
 def test_crash_of_the_training_process_names_its_log(tmp_path):
     with pytest.raises(RuntimeError, match=r"ended with code [12]; the log is .*train.log"):
         stage(tmp_path, "--no-such-option").run()

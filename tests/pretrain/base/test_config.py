@@ -31,6 +31,16 @@ def test_all_mistakes_are_shown_at_once_with_the_nearest_key(tmp_path):
     assert "updates: got 'many'" in text and "unknown key 'learning'" in text and "'nonsense' is not of the form" in text
 
 
+@pytest.mark.parametrize("name", ["a:b", "a: b/data", "{x}/data", "#1", "[1]", "it's", "1e3", "x=y", "- x", "*all", "ü ß"])
+def test_a_path_is_taken_as_it_is_whatever_yaml_would_make_of_it(name, tmp_path):
+    assert recipe(tmp_path, "", f"data={name}").data == name
+
+
+def test_a_path_in_quotes_is_without_them_and_a_reference_stays_one(tmp_path):
+    assert recipe(tmp_path, "", "data='a: b'").data == "a: b"
+    assert recipe(tmp_path, "", "data=${output}/x").data == "o/x"
+
+
 def test_missing_values_are_named(tmp_path):
     (tmp_path / "r.yaml").write_text("lr: 0.1\n")
     with pytest.raises(UserError, match="missing: data, output"):

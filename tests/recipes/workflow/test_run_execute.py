@@ -137,6 +137,17 @@ def test_after_kill_9_nothing_is_left_and_the_same_command_goes_on(how, tmp_path
     assert slow in again and len(again) <= 2  # what was running, nothing else
 
 
+@pytest.mark.parametrize("name", ["a: b {x} #1", "{", "it's {{\"so\"}}", "ü -P $HOME %s [1] *"])
+def test_a_project_below_a_folder_with_an_odd_name(name, tmp_path, log, monkeypatch):
+    """Braces, colons, quotes and the like mean something to Snakemake, to fairseq or to a shell; not to a run."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    made = make_plan(load(small_recipe(Path.cwd())), Path("store"))
+    assert execute(made, Path("run"), cores=2, quiet=True, only=["prepare"]) == 0
+    assert len(begun(log)) == 3 and all((Path("run") / f"{name}").is_symlink() for name in begun(log))
+    assert not made.pending(["prepare"])
+
+
 def test_warnings_of_the_cells_are_shown_once_with_the_cells_that_have_them(tmp_path, log, monkeypatch, capfd):
     monkeypatch.setenv("FAKE_WARN", "28 of 97 questions are left out")
     made, root = small(tmp_path), tmp_path / "run"
