@@ -13,7 +13,7 @@ from typing import Any
 
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import locate, parse_resources
-from adapt.initialise import load_all
+from adapt.initialise import check_resources
 from adapt.objective import criterion_options, mask_policy, resolve, weight
 from adapt.schedule import scaled, warmup_of
 from adapt.settings import AdaptSettings, check_budgets, check_points
@@ -21,8 +21,8 @@ from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import ELECTRA, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
-from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import read_json, read_object, training_folder, write_json
+from pretrain.base.errors import UserError
+from pretrain.base.files import read_json, read_object, sha256_file, training_folder, write_json
 from pretrain.base.settings import check, option, points, trainer_options
 from pretrain.recipe import data_hash
 from pretrain.schedule import Polynomial
@@ -31,6 +31,11 @@ from pretrain.training_log import read_curve
 
 LR_FILE = "lr.json"
 """In the training folder: what `--lr auto` found."""
+
+
+def resource_hashes(settings: AdaptSettings) -> dict[str, str]:
+    """What the initialiser's files hold: name -> sha256; their paths say nothing elsewhere."""
+    return {name: sha256_file(path) for name, path in parse_resources(settings.resources).items()}
 
 
 def lengths(settings: AdaptSettings) -> tuple[int, ...]:
@@ -48,9 +53,7 @@ def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Sta
     check(settings, option)
     check_points(settings.save_embeddings_at, settings.updates)
     check_budgets(settings)
-    if settings.initialiser not in load_all():
-        raise unknown("initialiser", settings.initialiser, load_all())
-    parse_resources(settings.resources)
+    check_resources(settings.initialiser, parse_resources(settings.resources))
     runs = lengths(settings)
     for length in runs:
         Polynomial(settings.lr, warmup_of(length, settings.warmup), length)
@@ -85,6 +88,8 @@ def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Sta
             identity.pop(name)
     if not settings.budgets:
         identity.pop("budgets")
+    if resources := resource_hashes(settings):
+        identity["resources"] = resources
     identity["objective"] = objective.name
     identity["body"] = body.fingerprint
     identity["data"] = data_hash(settings.data)
@@ -160,6 +165,7 @@ def _made(settings: AdaptSettings, body: Body, updates: int, planned: int, held_
         "tokens_seen": updates * settings.tokens_per_update, "lr": rate, "warmup": settings.warmup,
         "held_out_loss_bits": held_out.get("loss"),
         "data_sha256": data_hash(settings.data), "environment": environment(training=True),
+        **({"resources": resource_hashes(settings)} if settings.resources else {}),
         **({"lr_search": search} if search else {}), **({"budgets": settings.budgets} if settings.budgets else {}),
     }
     if body.backbone == ELECTRA:

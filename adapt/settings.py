@@ -24,7 +24,8 @@ class AdaptSettings:
     output: str = setting(MISSING, "where the embedding will stand", unit="folder")
     source_embedding: str = setting("", "embedding of the source language; default: the one beside the body", CHEN, "folder",
                                     part="adapt", unset=True)
-    initialiser: str = setting("random", "how the new rows begin: random, mean, gaussian or overlap", "Artetxe et al. 2020",
+    initialiser: str = setting("random", "how the new rows begin: random, mean, gaussian, script, frequency, overlap, "
+                               "subword-mean, lexicon, focus, wechsel or ofa, see docs/initialisers.md", "Artetxe et al. 2020",
                                "name", part="adapt")
     special_rows: str = setting("copy", "copy the rows of <s> </s> <unk> <mask> from the source, or draw them too", CHEN,
                                 allowed=SPECIAL_ROWS, part="adapt")

@@ -70,7 +70,8 @@ def parse_resources(text: str) -> dict[str, Path]:
         name, mark, value = item.partition("=")
         if not mark or not name or not value:
             raise UserError(f"--resources: expected name=path, got {item!r}")
-        if not Path(value).exists():
-            raise UserError(f"--resources {name}: {value} does not exist; check the path")
+        if not Path(value).is_file():
+            what = "is no file" if Path(value).exists() else "does not exist"
+            raise UserError(f"--resources {name}: {value} {what}; check the path")
         resources[name] = Path(value)
     return resources

@@ -2,12 +2,14 @@
 
 To add one: a file here with a function `(request: Request) -> tuple[Tensor, Tensor]` under `@register("name")`, and
 its import in `load_all`. It returns the weight [V, E] and the output bias [V]; it draws from `request.generator()`
-alone, so that it is deterministic though every global generator is disturbed, and it never reaches the network.
+alone, so that it is deterministic though every global generator is disturbed, and it never reaches the network. The local
+files that it reads are named where it is registered: one that nobody would read is refused before anything is trained.
+docs/initialisers.md says what each of them does, from which paper, and how they compare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from torch import Tensor
 from adapt.artefacts.embedding import Embedding
 from adapt.settings import SPECIAL_ROWS
 from adapt.text.tokenizer import Tokenizer
-from pretrain.base.errors import UserError, unknown
+from pretrain.base.errors import UserError, nearest, unknown
 from pretrain.base.vocabulary import PAD, SPECIALS
 from pretrain.masking import generator_for
 
@@ -52,15 +54,23 @@ class Request:
 
 Initialiser = Callable[[Request], tuple[Tensor, Tensor]]
 REGISTRY: dict[str, Initialiser] = {}
+RESOURCES: dict[str, dict[str, bool]] = {}
+"""Initialiser -> the resources that it reads, and whether it cannot do without."""
 
 
-def register(name: str) -> Callable[[Initialiser], Initialiser]:
-    """Makes an initialiser known by `name`; a name can be taken once."""
+def register(name: str, needs: Iterable[str] = (), reads: Iterable[str] = ()) -> Callable[[Initialiser], Initialiser]:
+    """Makes an initialiser known by `name`; a name can be taken once.
+
+    Args:
+        needs: names of the resources without which it cannot work.
+        reads: names of those that it reads where they are given.
+    """
 
     def add(function: Initialiser) -> Initialiser:
         if name in REGISTRY:
             raise ValueError(f"initialiser {name!r} is registered twice")
         REGISTRY[name] = function
+        RESOURCES[name] = {**dict.fromkeys(reads, False), **dict.fromkeys(needs, True)}
         return function
 
     return add
@@ -68,9 +78,36 @@ def register(name: str) -> Callable[[Initialiser], Initialiser]:
 
 def load_all() -> dict[str, Initialiser]:
     """Imports the files of this folder and returns the registry."""
-    from adapt.initialise import distribution, overlap  # noqa: F401
+    from adapt.initialise import (  # noqa: F401
+        distribution,
+        focus,
+        frequency,
+        lexicon,
+        ofa,
+        overlap,
+        script,
+        subword_mean,
+        wechsel,
+    )
 
     return REGISTRY
+
+
+def check_resources(name: str, given: Iterable[str]) -> None:
+    """That an initialiser is known, reads every resource that is given, and gets those that it needs.
+
+    Raises:
+        UserError: with what is wrong.
+    """
+    registry = load_all()
+    if name not in registry:
+        raise unknown("initialiser", name, registry)
+    known, there = RESOURCES[name], set(given)
+    for resource in sorted(there - set(known)):
+        reads = f"it reads {', '.join(sorted(known))}" if known else "it reads none"
+        raise UserError(f"--resources {resource}: the initialiser {name!r} does not read it ({reads}){nearest(resource, known)}")
+    if absent := [resource for resource, needed in known.items() if needed and resource not in there]:
+        raise UserError(f"the initialiser {name!r} needs --resources " + ",".join(f"{resource}=FILE" for resource in absent))
 
 
 def initialise(name: str, request: Request, special_rows: str = "copy") -> tuple[Tensor, Tensor]:
@@ -83,11 +120,10 @@ def initialise(name: str, request: Request, special_rows: str = "copy") -> tuple
             initialiser, as the reference does.
 
     Raises:
-        UserError: unknown name, or a result that is not finite.
+        UserError: unknown name, resources that it does not read or lacks, or a result that is not finite.
     """
+    check_resources(name, request.resources)
     registry = load_all()
-    if name not in registry:
-        raise unknown("initialiser", name, registry)
     if special_rows not in SPECIAL_ROWS:
         raise unknown("choice for --special-rows", special_rows, SPECIAL_ROWS)
     weight, bias = registry[name](request)

@@ -19,6 +19,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import cleaning
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
+from recipes.workflow.initialisers import resources_for
 from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings
 
 RECORDS = {"prepare": "prepare.json", "pretrain": "body/body.json", "adapt": "embedding.json", "finetune": "body.json",
@@ -216,6 +217,9 @@ class Planner:
         last = max(points)
         data = self._prepare(code, budget.text)
         given = {**r.adapt, "updates": last}
+        if given.get("resources"):
+            given["resources"] = resources_for(str(given["resources"]), initialiser, code)
+        given = {name: value for name, value in given.items() if name != "resources" or value}
         at = sorted(set(points) - {last})
         key = {"body": body.key, "source": body.embedding.key, "data": data.id, "initialiser": initialiser, "seed": seed,
                "at": at, "settings": options.deciding("adapt", given)}

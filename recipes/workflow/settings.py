@@ -12,6 +12,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.settings import declared
 from pretrain.settings import PretrainRecipe
 from recipes.workflow import options
+from recipes.workflow.initialisers import check as check_resources
 from recipes.workflow.reading import Source, read
 
 STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
@@ -135,6 +136,7 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     _known("initialisers", initialisers, _initialisers(), source)
     arms, warnings = _arms(source, content)
     adapt = options.check(source, "adapt", "adapt", source.table("adapt", content.get("adapt")), ("data",))
+    check_resources(source, initialisers, adapt)
     budgets = _budgets(source, content, adapt)
     tasks = _tasks(source, content, list(languages), seeds)
     finals = source.names("finally", content.get("finally", ["report"] if tasks else [])) if content.get("finally") != [] else []

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from adapt.artefacts.resources import parse_resources
-from adapt.initialise import Request, initialise, load_all, register, special_pairs
+from adapt.initialise import Request, check_resources, initialise, load_all, register, special_pairs
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD, SPECIALS
 
 NAMES = ("random", "mean", "gaussian", "overlap")
+EVERY = (*NAMES, "script", "frequency", "subword-mean", "lexicon", "focus", "wechsel", "ofa")
+RESOURCES = {"lexicon": ("dictionary",), "wechsel": ("dictionary", "source_text"), "ofa": ("source_text",)}
 
 
 @pytest.fixture
@@ -20,18 +22,30 @@ def request_(journey: Path, source) -> Request:
     return Request(source, Tokenizer.load(journey / "data" / "qab"), journey / "data" / "qab", seed=3)
 
 
-def test_the_four_initialisers_are_registered():
-    assert set(NAMES) <= set(load_all())
+@pytest.fixture
+def resourceful(request, request_, journey, tmp_path) -> Request:
+    """The request with the files that the initialiser `name` reads."""
+    def words(language):
+        return list(dict.fromkeys((journey / f"{language}.txt").read_text().split()))
+
+    dictionary = tmp_path / "qaa-qab.txt"
+    dictionary.write_text("".join(f"{one} {other}\n" for one, other in zip(words("qaa"), words("qab"), strict=False)))
+    files = {"dictionary": dictionary, "source_text": journey / "qaa.txt"}
+    return replace(request_, resources={name: files[name] for name in RESOURCES.get(request.getfixturevalue("name"), ())})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_seed_same_table_though_every_global_generator_is_disturbed(name, request_):
-    first = initialise(name, request_)
+def test_the_initialisers_are_registered():
+    assert set(EVERY) <= set(load_all())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_same_seed_same_table_though_every_global_generator_is_disturbed(name, resourceful):
+    first = initialise(name, resourceful)
     torch.manual_seed(77)
     random.seed(77)
     np.random.seed(77)
     torch.rand(5)
-    second = initialise(name, request_)
+    second = initialise(name, resourceful)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
@@ -40,20 +54,20 @@ def test_another_seed_gives_another_table(name, request_):
     assert not torch.equal(initialise(name, request_)[0], initialise(name, replace(request_, seed=4))[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_shapes_follow_the_target_tokenizer_and_the_source_width(name, request_):
-    weight, bias = initialise(name, request_)
-    assert weight.shape == (len(request_.tokenizer.vocabulary), request_.source.width)
+@pytest.mark.parametrize("name", EVERY)
+def test_shapes_follow_the_target_tokenizer_and_the_source_width(name, resourceful):
+    weight, bias = initialise(name, resourceful)
+    assert weight.shape == (len(resourceful.tokenizer.vocabulary), resourceful.source.width)
     assert bias.shape == weight.shape[:1]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_special_rows_are_copied_by_default(name, request_):
-    weight, bias = initialise(name, request_)
-    for old, new in special_pairs(request_.source.tokenizer, request_.tokenizer):
+@pytest.mark.parametrize("name", EVERY)
+def test_special_rows_are_copied_by_default(name, resourceful):
+    weight, bias = initialise(name, resourceful)
+    for old, new in special_pairs(resourceful.source.tokenizer, resourceful.tokenizer):
         if new != PAD:
-            assert torch.equal(weight[new], request_.source.weight[old])
-            assert bias[new] == request_.source.bias[old]
+            assert torch.equal(weight[new], resourceful.source.weight[old])
+            assert bias[new] == resourceful.source.bias[old]
 
 
 @pytest.mark.parametrize("name", ["random", "mean", "gaussian"])
@@ -133,3 +147,16 @@ def test_resources_must_exist():
 def test_resources_need_names():
     with pytest.raises(UserError, match="expected name=path"):
         parse_resources("/some/file")
+
+
+@pytest.mark.parametrize(("name", "given", "message"), [
+    ("random", ["dictionary"], "--resources dictionary: the initialiser 'random' does not read it (it reads none)"),
+    ("lexicon", ["dictionary", "vectors"], "resources vectors: the initialiser 'lexicon' does not read it (it reads dictionary)"),
+    ("wechsel", ["source_vector"], "did you mean 'source_vectors'"),
+    ("lexicon", [], "the initialiser 'lexicon' needs --resources dictionary=FILE"),
+    ("lexikon", [], "unknown initialiser 'lexikon', did you mean 'lexicon'"),
+])
+def test_every_resource_is_read_and_those_needed_are_there(name, given, message):
+    with pytest.raises(UserError) as caught:
+        check_resources(name, given)
+    assert message in str(caught.value)

@@ -166,3 +166,17 @@ def test_the_graph_has_every_job_and_every_need(tmp_path):
     text = (tmp_path / "run.dot").read_text()
     assert text.count("->") == sum(len(job.needs) for job in made.jobs.values())
     assert all(f'"{name}"' in text for name in made.jobs)
+
+
+def test_an_initialiser_gets_the_files_that_it_reads_for_its_language(tmp_path):
+    for code in ("bg", "sw"):
+        (tmp_path / f"en-{code}.txt").write_text(f"one {code}")
+    made = plan(tmp_path, seeds=[1], initialisers=["random", "lexicon"],
+                adapt={"lr": 1e-3, "resources": f"dictionary={tmp_path}/en-{{language}}.txt"})
+    said = {}
+    for job in (job for job in made.jobs.values() if job.stage == "adapt" and "standard" in job.id):
+        words = list(map(str, job.words))
+        cell = words[words.index("--initialiser") + 1], job.id.removeprefix("adapt/").partition("-")[0]
+        said[cell] = [word for word in words if word.startswith("dictionary=")]
+    assert said == {("random", "bg"): [], ("random", "sw"): [], ("lexicon", "bg"): [f"dictionary={tmp_path}/en-bg.txt"],
+                    ("lexicon", "sw"): [f"dictionary={tmp_path}/en-sw.txt"]}

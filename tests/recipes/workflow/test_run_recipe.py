@@ -85,6 +85,8 @@ tasks:
     ({"tasks": {"xnli": {"data": "d", "languages": ["bg", "fr"]}}}, "unknown 'fr'"),
     ({"tasks": {"xnli": {"data": "d", "split": "tset"}}}, "got 'tset'"),
     ({"tasks": {"xnli": {"data": "d", "seeds": ["a"]}}}, "tasks.xnli.seeds: got 'a', expected whole numbers"),
+    ({"adapt": {"resources": "dictionary=d.txt"}}, "adapt.resources: dictionary is read by none of the initialisers random"),
+    ({"initialisers": ["lexicon"]}, "adapt.resources: the initialiser 'lexicon' needs --resources dictionary=FILE"),
     ({"resources": {"adapt": {"threads": 0}}}, "resources.adapt.threads: got 0"),
     ({"languages": {"en": {"text": "a", "model_type": "word"}}}, "expected one of unigram, bpe"),
     ({"pretrain": {"seed": 4}}, "pretrain.seed: is not set here: see `seeds`"),

@@ -1,0 +1,60 @@
+"""What initialisers read of the prepared text of the new language."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.initialise import Request
+from pretrain.base.errors import UserError
+from pretrain.data import MappedTokens
+
+WORD = re.compile(r"\w+(?:[’'\-]\w+)*")
+
+
+def prepared(request: Request) -> MappedTokens:
+    """The training text in pieces.
+
+    Raises:
+        UserError: there is no prepared text.
+    """
+    if request.data is None:
+        raise UserError("this initialiser reads the prepared text of the new language: name it with --data")
+    return MappedTokens(request.data / "train")
+
+
+def piece_counts(request: Request) -> NDArray[np.int64]:
+    """How often each piece occurs in the prepared text [V]."""
+    return np.bincount(prepared(request).tokens, minlength=request.shape[0]).astype(np.int64)
+
+
+def lines(request: Request) -> Iterator[str]:
+    """The prepared text again as text, an item at a time."""
+    text = prepared(request)
+    return (request.tokenizer.decode(text[item]) for item in range(len(text)))
+
+
+def words_of(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The words of each text: letters, digits and what joins them, as they are written."""
+    return (WORD.findall(text) for text in texts)
+
+
+def numbered(sequences: Iterable[list[str]], most: int, fewest: int,
+             ) -> tuple[list[str], NDArray[np.int64], list[NDArray[np.int64]]]:
+    """(words by descending count, their counts, the sequences as numbers of words, -1 for a word that is not among them).
+
+    Args:
+        most: how many words are kept.
+        fewest: how often a word must occur.
+    """
+    kept = [list(words) for words in sequences]
+    counts = Counter(chain.from_iterable(kept))
+    common = [(word, count) for word, count in counts.most_common(most) if count >= fewest]
+    place = {word: number for number, (word, _) in enumerate(common)}
+    return ([word for word, _ in common], np.array([count for _, count in common], dtype=np.int64),
+            [np.array([place.get(word, -1) for word in words], dtype=np.int64) for words in kept])

@@ -1,0 +1,166 @@
+"""Mixtures of the source's rows: weights by hand, and each initialiser against what its rows must be."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.initialise import Request, initialise
+from adapt.initialise.frequency import frequency
+from adapt.initialise.mixtures import identical, softmax_of_nearest, sparsemax
+from adapt.initialise.script import group_of
+from adapt.text.tokenizer import WORD_BOUNDARY, Tokenizer, train_tokenizer
+from pretrain.base.errors import UserError
+from pretrain.base.vocabulary import SPECIALS
+
+FIRST = len(SPECIALS)
+
+
+@pytest.fixture
+def request_(journey, source) -> Request:
+    return Request(source, Tokenizer.load(journey / "data" / "qab"), journey / "data" / "qab", seed=3)
+
+
+def same(made, expected):
+    assert torch.allclose(made, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_sparsemax_by_hand():
+    # Two of (.9, .5, -1) stay: their sum less 1, halved, is .2.
+    assert sparsemax(np.array([[0.9, 0.5, -1.0], [0.2, 0.2, 0.2], [3.0, 0.0, 0.0]])) == pytest.approx(
+        np.array([[0.7, 0.3, 0.0], [1 / 3] * 3, [1.0, 0.0, 0.0]]), rel=1e-9)
+
+
+def test_softmax_of_the_nearest_by_hand():
+    weights = softmax_of_nearest(np.array([[0.5, 0.1, 0.4]]), neighbours=2, temperature=0.1)
+    assert weights == pytest.approx(np.array([[1 / (1 + np.exp(-1)), 0.0, 1 / (1 + np.exp(1))]]), rel=1e-9)
+
+
+def test_more_neighbours_than_there_are_pieces_are_all_of_them():
+    assert softmax_of_nearest(np.zeros((1, 3)), neighbours=10, temperature=0.1) == pytest.approx(np.full((1, 3), 1 / 3), rel=1e-9)
+
+
+# script
+
+def test_the_group_of_a_piece():
+    assert [group_of(piece) for piece in ("▁ab", "ж7", "▁7", "!", "▁")] == [
+        ("LATIN", True), ("CYRILLIC", False), ("", True), ("", False), ("", True)]
+
+
+def test_script_draws_each_group_from_its_own_rows(request_):
+    begins = torch.tensor([piece.startswith(WORD_BOUNDARY) for piece in request_.source.tokenizer.spellings])
+    with torch.no_grad():
+        request_.source.weight[begins] = 5 + 0.01 * request_.source.weight[begins]
+        request_.source.weight[~begins] = -5 + 0.01 * request_.source.weight[~begins]
+    weight, _ = initialise("script", request_)
+    for row, piece in enumerate(request_.tokenizer.spellings[FIRST:-1], FIRST):
+        assert (weight[row] > 4).all() if piece.startswith(WORD_BOUNDARY) else (weight[row] < -4).all()
+
+
+def test_script_prefers_rows_of_the_same_script(request_, journey, source):
+    tokenizer = Tokenizer(train_tokenizer((journey / "qaa.txt").read_text().splitlines(), 45))
+    latin = torch.tensor([group_of(piece)[0] == "LATIN" for piece in source.tokenizer.spellings])
+    with torch.no_grad():
+        source.weight[latin] = 5 + 0.01 * source.weight[latin]
+    weight, _ = initialise("script", replace(request_, tokenizer=tokenizer))
+    written = [row for row, piece in enumerate(tokenizer.spellings[:-1]) if row >= FIRST and group_of(piece)[0] == "LATIN"]
+    assert len(written) > 10 and (weight[written] > 4).all()
+
+
+# subword-mean
+
+def test_subword_mean_is_the_mean_over_the_sources_pieces(request_, journey, source):
+    words = list(dict.fromkeys((journey / "qaa.txt").read_text().split()))[:40]
+    compounds = [one + other for one, other in pairwise(words)]
+    tokenizer = Tokenizer(train_tokenizer([" ".join(compounds)] * 50, 130))
+    request = replace(request_, tokenizer=tokenizer)
+    weight, bias = initialise("subword-mean", request)
+    shared = identical(request)
+    checked = {True: 0, False: 0}
+    for row, piece in enumerate(tokenizer.spellings[:-1]):
+        ids = source.tokenizer.encode(piece.removeprefix(WORD_BOUNDARY))
+        begins = piece.startswith(WORD_BOUNDARY)
+        if row >= FIRST and row not in shared and (begins or ids[0] == source.tokenizer.boundary):
+            ids = ids if begins else ids[1:]  # a boundary that the piece inside a word has not
+            same(weight[row], source.weight[ids].mean(0))
+            same(bias[row], source.bias[ids].mean())
+            checked[begins] += 1
+        elif row in shared:
+            assert torch.equal(weight[row], source.weight[shared[row]])
+    assert checked[True] and checked[False] > 1
+
+
+def test_subword_mean_draws_what_the_source_cannot_write(request_):
+    made, drawn = initialise("subword-mean", request_)[0], initialise("gaussian", request_)[0]
+    shared = identical(request_)
+    others = [row for row in range(FIRST, len(made) - 1) if row not in shared
+              and request_.tokenizer.spellings[row].strip(WORD_BOUNDARY)]
+    assert others and torch.equal(made[others], drawn[others])
+
+
+# frequency
+
+def test_frequency_matches_ranks(request_, source):
+    from pretrain.data import MappedTokens
+
+    weight, bias = frequency(request_)
+    counts = np.bincount(MappedTokens(request_.data / "train").tokens, minlength=len(weight))
+    ours = sorted(range(FIRST, len(weight) - 1), key=lambda row: (-counts[row], row))
+    theirs = sorted(range(FIRST, len(source.bias) - 1), key=lambda row: (-float(source.bias[row]), row))
+    for row, old in list(zip(ours, theirs, strict=False))[:30]:
+        assert torch.equal(weight[row], source.weight[old]) and bias[row] == source.bias[old]
+
+
+def test_frequency_needs_prepared_text(request_):
+    with pytest.raises(UserError, match="reads the prepared text"):
+        initialise("frequency", replace(request_, data=None))
+
+
+# lexicon
+
+def test_lexicon_is_the_mean_of_translations_by_words(request_, journey, source, tmp_path):
+    words = [list(dict.fromkeys((journey / f"{code}.txt").read_text().split()))[:20] for code in ("qaa", "qab")]
+    dictionary = tmp_path / "d.tsv"
+    lines = [f"{one}\t{other}\n" for one, other in zip(*words, strict=True)]
+    dictionary.write_text("".join(lines) + f"{words[0][3]}\t{words[1][4]}\n")
+    weight, _ = initialise("lexicon", replace(request_, resources={"dictionary": dictionary}))
+    boundary = request_.tokenizer.boundary
+    sums, shares = {}, {}
+    for number, word in enumerate(words[1]):
+        ids = request_.tokenizer.encode(word)
+        translations = [words[0][number], *([words[0][3]] if number == 4 else [])]
+        mean = torch.stack([source.weight[source.tokenizer.encode(other)].mean(0) for other in translations]).mean(0)
+        for row in ids:
+            if row != boundary and min(ids) >= FIRST:
+                sums[row] = sums.get(row, 0) + mean / len(ids)
+                shares[row] = shares.get(row, 0) + 1 / len(ids)
+    assert len(sums) > 20
+    for row, total in sums.items():
+        same(weight[row], total / shares[row])
+
+
+# focus
+
+def test_focus_mixes_shared_rows_by_the_sparsemax_of_cosines(request_, source, tmp_path):
+    shared = {row: old for row, old in identical(request_).items() if FIRST <= row < request_.shape[0] - 1}
+    spellings = request_.tokenizer.spellings
+    (one, first), (other, second) = list(shared.items())[:2]
+    new = next(row for row in range(FIRST, request_.shape[0] - 1) if row not in shared)
+    vectors = tmp_path / "v.vec"
+    # cosines with the new piece: 1 and .6, so sparsemax (1.6 - 1) / 2 = .3 lower: .7 and .3
+    vectors.write_text(f"3 2\n{spellings[one]} 2 0\n{spellings[other]} 0.6 0.8\n{spellings[new]} 1 0\n")
+    weight, bias = initialise("focus", replace(request_, resources={"vectors": vectors}))
+    same(weight[new], 0.7 * source.weight[first] + 0.3 * source.weight[second])
+    same(bias[new], 0.7 * source.bias[first] + 0.3 * source.bias[second])
+    assert torch.equal(weight[one], source.weight[first])
+
+
+def test_focus_draws_pieces_without_a_vector(request_, tmp_path):
+    vectors = tmp_path / "v.vec"
+    vectors.write_text("nothing 1 0\n")
+    shared = identical(request_)
+    weight = initialise("focus", replace(request_, resources={"vectors": vectors}))[0]
+    others = [row for row in range(FIRST, len(weight) - 1) if row not in shared]
+    assert torch.equal(weight[others], initialise("gaussian", request_)[0][others])
