@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import chain
 
 from torch import Tensor
 
 from adapt.initialise import Request, register
 from adapt.initialise.mixtures import identical, mix, normalised, sparse
-from adapt.text.dictionary import read_dictionary
+from adapt.text.dictionary import translations
 from pretrain.base.vocabulary import SPECIALS
 
 
@@ -20,16 +21,13 @@ def lexicon(request: Request) -> tuple[Tensor, Tensor]:
     write alike are copied where the dictionary says nothing of them; all others are drawn as `gaussian` draws. Only words of
     one part are used, see `adapt.text.dictionary`.
     """
-    pairs = read_dictionary(request.resources["dictionary"])
-    translations: dict[str, list[str]] = defaultdict(list)
-    for source_word, target_word in pairs:
-        translations[target_word].append(source_word)
-    words = list(translations)
-    sources = list(dict.fromkeys(word for word, _ in pairs))
+    known = translations(request.resources["dictionary"])
+    words = list(known)
+    sources = list(dict.fromkeys(chain.from_iterable(known.values())))
     theirs = dict(zip(sources, request.source.tokenizer.encode_words(sources), strict=True))
     weights: dict[tuple[int, int], float] = defaultdict(float)
     for word, ids in zip(words, request.tokenizer.encode_words(words), strict=True):
-        usable = [theirs[other] for other in translations[word] if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
+        usable = [theirs[other] for other in known[word] if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
         if not ids or min(ids) < len(SPECIALS) or not usable:
             continue
         share: Counter[int] = Counter()

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch.nn.functional import normalize
 
 from adapt.artefacts.embedding import Embedding
 from adapt.text.tokenizer import WORD_BOUNDARY
-from pretrain.base.errors import UserError
-from pretrain.base.opening import read_lines
 from pretrain.base.vocabulary import SPECIALS
 
 
@@ -69,27 +66,6 @@ def _words(one: Embedding) -> dict[str, int]:
     spelled = one.tokenizer.spellings
     return {spelled[row].removeprefix(WORD_BOUNDARY): row for row in reversed(ordinary)
             if spelled[row].startswith(WORD_BOUNDARY) and spelled[row] != WORD_BOUNDARY}
-
-
-def read_dictionary(path: str | Path) -> dict[str, list[str]]:
-    """A bilingual dictionary: a word of the new language, a tab or spaces, a word of the base language, on each line; a word may
-    stand on several. Empty lines are skipped.
-
-    Raises:
-        UserError: a line of another form, or no line at all.
-    """
-    found: dict[str, list[str]] = {}
-    for number, line in read_lines(Path(path)):
-        if not line.strip():
-            continue
-        words = line.split("\t") if "\t" in line else line.split()
-        if len(words) != 2 or not all(word.strip() for word in words):
-            raise UserError(f"{path}:{number}: got {line.strip()[:60]!r}, expected two words with a tab or a space between them: "
-                            "one of the new language and its translation in the base language")
-        found.setdefault(words[0].strip(), []).append(words[1].strip())
-    if not found:
-        raise UserError(f"{path}: is empty, expected a dictionary: a word of the new language and its translation on each line")
-    return found
 
 
 LEAST_SHARED = 20

@@ -1,4 +1,4 @@
-"""Bilingual dictionaries as files of word pairs."""
+"""Bilingual dictionaries as files of word pairs: the base language's word first, then that of the new language."""
 
 from __future__ import annotations
 
@@ -38,3 +38,11 @@ def read_dictionary(path: str | Path) -> list[tuple[str, str]]:
     if not pairs:
         raise UserError(f"{path}: no pair of single words; expected lines of a source word, a tab and its translations")
     return list(pairs)
+
+
+def translations(path: str | Path) -> dict[str, list[str]]:
+    """Word of the new language -> its words in the base language, from a dictionary file."""
+    found: dict[str, list[str]] = {}
+    for source, target in read_dictionary(path):
+        found.setdefault(target, []).append(source)
+    return found

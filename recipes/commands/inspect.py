@@ -8,7 +8,7 @@ from typing import Any
 
 EXAMPLE = """examples:
   relexify inspect runs/sw
-  relexify inspect runs/sw --dictionary sw-en.txt --base runs/en
+  relexify inspect runs/sw --dictionary en-sw.txt --base runs/en
   relexify inspect runs/en runs/sw --neighbours water --in sw
 """
 
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("path", nargs="+", help="body, embedding, model, prepared text, results or checkpoint")
     parser.add_argument("--json", action="store_true", help="print the record as JSON")
-    parser.add_argument("--dictionary", metavar="FILE", help="lines of a word of the embedding's language and its translation in "
-                        "the base language: says how many words are nearest to their translation")
+    parser.add_argument("--dictionary", metavar="FILE", help="lines of a word of the base language and its translation in the "
+                        "embedding's: says how many words are nearest to their translation")
     parser.add_argument("--base", metavar="DIR", help="with --dictionary: the base language's embedding, or its run")
     parser.add_argument("--neighbours", metavar="WORD", help="instead: the pieces nearest to a word of the first embedding's "
                         "language, in each of the embeddings")
@@ -47,17 +47,18 @@ def _alignment(path: str, args: argparse.Namespace) -> tuple[str, dict[str, Any]
     """How many words of an embedding are nearest to their translation."""
     from adapt.artefacts.embedding import Embedding
     from adapt.artefacts.resources import embedding_of, locate
-    from adapt.probe.alignment import alignment, read_dictionary
+    from adapt.probe.alignment import alignment
+    from adapt.text.dictionary import translations
     from pretrain.base.errors import UserError
 
     new, base = Embedding.load(locate(path, "embedding")), Embedding.load(embedding_of(args.base, option="--base"))
     if new.lineage != base.lineage:
         raise UserError(f"{path} has lineage {new.lineage[:12]}, {args.base} has {base.lineage[:12]}: rows can only be compared "
                         "where both embeddings were learned against the same body")
-    found = alignment(base, new, read_dictionary(args.dictionary))
+    found = alignment(base, new, translations(args.dictionary))
     if not found.words:
         raise UserError(f"{args.dictionary}: no line has two words that are one piece each in {path} and {args.base}; expected "
-                        f"words of {new.language} and their translations in {base.language}, in this order")
+                        f"words of {base.language} and their translations in {new.language}, in this order")
     return (f"{path}: alignment with {args.base}", {
         "words": found.words, "nearest base word is a translation": round(found.share, 4),
         "by chance": round(found.chance, 4), "median rank of the best translation": found.median_rank})

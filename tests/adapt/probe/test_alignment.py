@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 from adapt.artefacts.embedding import Embedding
-from adapt.probe.alignment import LEAST_SHARED, alignment, looks_relabelled, read_dictionary
+from adapt.probe.alignment import LEAST_SHARED, alignment, looks_relabelled
 from adapt.text.tokenizer import Tokenizer, train_tokenizer
-from pretrain.base.errors import UserError
 
 WORDS = {"base": ["sun", "moon", "star", "sea"], "new": ["zor", "lum", "vek", "mar"]}
 
@@ -44,19 +42,6 @@ def test_share_and_rank_by_hand():
 def test_words_that_are_no_piece_are_not_judged():
     one = filled(WORDS["base"], [[1, 0, 0, 0]] * 4)
     assert alignment(one, one, {"sunmoon": ["sun"]}).words == 0
-
-
-def test_a_dictionary_is_read_with_tabs_or_spaces(tmp_path):
-    path = tmp_path / "d.txt"
-    path.write_text("zor\tsun\nlum moon\n\nlum\tstar\n", encoding="utf-8")
-    assert read_dictionary(path) == {"zor": ["sun"], "lum": ["moon", "star"]}
-
-
-@pytest.mark.parametrize(("text", "message"), [("zor\n", r"d.txt:1: got 'zor', expected two words"), ("", "is empty")])
-def test_what_is_no_dictionary_is_refused(tmp_path, text, message):
-    (tmp_path / "d.txt").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=message):
-        read_dictionary(tmp_path / "d.txt")
 
 
 def test_an_embedding_whose_shared_words_have_other_neighbours_looks_relabelled():

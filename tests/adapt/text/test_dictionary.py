@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapt.text.dictionary import read_dictionary
+from adapt.text.dictionary import read_dictionary, translations
 from pretrain.base.errors import UserError
 
 
@@ -29,3 +29,9 @@ def test_a_line_of_neither_form_is_named(tmp_path):
 def test_a_dictionary_of_phrases_alone_is_refused(tmp_path):
     with pytest.raises(UserError, match="no pair of single words"):
         pairs(tmp_path, "to go\tgehen\n")
+
+
+def test_translations_are_asked_by_the_new_languages_word(tmp_path):
+    path = tmp_path / "d.txt"
+    path.write_text("house Haus\nhome Haus\ncat Katze\n")
+    assert translations(path) == {"Haus": ["house", "home"], "Katze": ["cat"]}

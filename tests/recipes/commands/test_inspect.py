@@ -83,7 +83,7 @@ def dictionary(tmp_path):
         spelled = Embedding.load(folder).tokenizer.spellings
         words[name] = [piece[1:] for piece in spelled if piece.startswith("▁") and len(piece) > 3][:10]
     path = tmp_path / "d.txt"
-    path.write_text("".join(f"{a}\t{b}\n" for a, b in zip(words["new"], words["base"], strict=True)), encoding="utf-8")
+    path.write_text("".join(f"{b}\t{a}\n" for a, b in zip(words["new"], words["base"], strict=True)), encoding="utf-8")
     return path
 
 
