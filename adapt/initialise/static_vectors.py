@@ -32,6 +32,8 @@ WINDOW = 5
 """Neighbours on each side that count as the surroundings of a word."""
 FEWEST, MOST = 5, 50_000
 """How often a word or piece must occur to get a vector, and how many words get one."""
+LENGTH = 2_000_000
+"""Words of a text from which vectors of words are made; what follows is not read."""
 SMOOTHING = 0.75
 """Exponent of the surroundings' counts: rare words do not get too high an information."""
 
@@ -153,7 +155,7 @@ def _words(file: Path | None, text: Path | None, request: Request) -> tuple[list
         words, vectors = read_vectors(file)
         return words, vectors, 1 / np.arange(1, len(words) + 1)
     texts = lines(request) if text is None else (line for _, line in read_lines(text))
-    words, counts, sequences = numbered(words_of(texts), MOST, FEWEST)
+    words, counts, sequences = numbered(words_of(texts), MOST, FEWEST, LENGTH)
     if not words:
         raise UserError(f"{text or request.data}: no word occurs {FEWEST} times; static vectors need more text")
     return words, vectors_from(sequences, len(words)), counts.astype(np.float64)

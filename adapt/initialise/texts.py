@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,17 +42,26 @@ def words_of(texts: Iterable[str]) -> Iterator[list[str]]:
     return (WORD.findall(text) for text in texts)
 
 
-def numbered(sequences: Iterable[list[str]], most: int, fewest: int,
+def numbered(sequences: Iterable[list[str]], most: int, fewest: int, length: int,
              ) -> tuple[list[str], NDArray[np.int64], list[NDArray[np.int64]]]:
     """(words by descending count, their counts, the sequences as numbers of words, -1 for a word that is not among them).
 
     Args:
         most: how many words are kept.
         fewest: how often a word must occur.
+        length: words after which no further sequence is read.
     """
-    kept = [list(words) for words in sequences]
-    counts = Counter(chain.from_iterable(kept))
-    common = [(word, count) for word, count in counts.most_common(most) if count >= fewest]
-    place = {word: number for number, (word, _) in enumerate(common)}
-    return ([word for word, _ in common], np.array([count for _, count in common], dtype=np.int64),
-            [np.array([place.get(word, -1) for word in words], dtype=np.int64) for words in kept])
+    first: dict[str, int] = {}
+    kept: list[NDArray[np.int64]] = []
+    read = 0
+    for words in sequences:
+        kept.append(np.array([first.setdefault(word, len(first)) for word in words], dtype=np.int64))
+        if (read := read + len(words)) >= length:
+            break
+    counts = np.bincount(np.concatenate([*kept, np.empty(0, dtype=np.int64)]), minlength=len(first))
+    order = np.argsort(-counts, kind="stable")[:most]
+    order = order[counts[order] >= fewest]
+    place = np.full(len(first), -1, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    names = list(first)
+    return [names[number] for number in order], counts[order], [place[words] for words in kept]

@@ -9,6 +9,7 @@ import torch
 from adapt.initialise import Request, initialise
 from adapt.initialise.mixtures import identical
 from adapt.initialise.static_vectors import FEWEST, aligned_piece_vectors, of_pieces, read_vectors, vectors_from
+from adapt.initialise.texts import numbered, words_of
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import SPECIALS
@@ -61,6 +62,13 @@ def test_the_same_text_gives_the_same_vectors_by_either_decomposition():
         sequences = [draw.integers(0, size, 20) for _ in range(300)]
         first, second = vectors_from(sequences, size), vectors_from(sequences, size)
         assert first.shape == (size, min(100, size - 1)) and np.array_equal(first, second)
+
+
+def test_words_are_numbered_by_frequency_and_rare_ones_left_out():
+    text = words_of(["b a, b!", "c a b-d's", "never read"])
+    words, counts, sequences = numbered(text, most=2, fewest=2, length=6)
+    assert words == ["b", "a"] and counts.tolist() == [2, 2]
+    assert [each.tolist() for each in sequences] == [[0, 1, 0], [-1, 1, -1]]
 
 
 def test_surroundings_end_with_the_sequence():
