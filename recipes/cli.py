@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("recipes.commands.evaluate", "zero-shot scores of a task body in many languages"),
     "score-predictions": ("recipes.commands.score_predictions",
                           "scores any system's predictions in the official JSON layout"),
+    "arct": ("recipes.commands.arct", "the argument reasoning data: adversarial set, validation, cues, runs over seeds"),
     "submit-glue": ("recipes.commands.submit_glue", "predictions of GLUE's test sets in the layout that its site takes"),
     "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
     "run": ("recipes.commands.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
