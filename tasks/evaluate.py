@@ -20,7 +20,8 @@ from pretrain.artefacts.body import Body
 from pretrain.artefacts.tensors import fingerprint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import atomic_folder, read_object, refuse_existing, write_json
+from pretrain.base.files import atomic_folder, read_object, write_json
+from pretrain.base.outputs import makes
 from pretrain.choices import PRECISIONS
 from tasks.definition import Definition, Examples
 from tasks.family import EvaluationOptions
@@ -113,6 +114,7 @@ def in_turn(body: Body, cells: Sequence[EvaluationCell], device: torch.device,
         loaded = {path: embedding for path, embedding in loaded.items() if path in later}
 
 
+@makes("scores")
 def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Definition, data: str | Path, split: str,
              output: str | Path, *, device: str = "auto", max_tokens: int = MAX_TOKENS, precision: str = "fp32",
              overwrite: bool = False, quiet: bool = False, **options: Any) -> list[dict[str, Any]]:
@@ -132,7 +134,6 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     Raises:
         UserError: existing output, wrong artefact, missing or stripped data, options that the task has no use for.
     """
-    refuse_existing(output, overwrite)
     definition = get_task(task) if isinstance(task, str) else task
     target = evaluation_device(device, precision, max_tokens)
     family = definition.evaluation(Body.load(locate(body, "body")), str(body), EvaluationOptions(**options))

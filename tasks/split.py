@@ -9,7 +9,8 @@ from adapt.artefacts.split_adapted import recorded, task_of
 from pretrain.artefacts.body import HEADS, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, refuse_existing
+from pretrain.base.files import atomic_folder
+from pretrain.base.outputs import makes
 from tasks.finetune import export, plan
 from tasks.settings import FinetuneSettings
 
@@ -56,6 +57,7 @@ def settings_of(config: dict[str, Any], checkpoint: str | Path, output: str | Pa
         precision=model.get("precision", "fp32"), seed=int(common.get("seed") or 1), cpu=bool(common.get("cpu")))
 
 
+@makes("a task body")
 def split_finetuned(checkpoint: str | Path, output: str | Path, data: str | Path | None = None, body: str | Path | None = None,
                     embedding: str | Path | None = None, overwrite: bool = False) -> Body:
     """Writes the task body in a checkpoint of `fairseq-train … --user-dir tasks`, scored on its development split.
@@ -68,7 +70,6 @@ def split_finetuned(checkpoint: str | Path, output: str | Path, data: str | Path
     Raises:
         UserError: no such checkpoint, or files that are not those of the run.
     """
-    refuse_existing(output, overwrite)
     state = load_checkpoint(checkpoint)
     if task_of(state) != TASK:
         raise UserError(f"{checkpoint}: not a checkpoint of task adaptation; expected one that `relexify finetune` or "

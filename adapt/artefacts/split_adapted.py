@@ -11,7 +11,8 @@ from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
-from pretrain.base.files import read_json, refuse_existing, sha256_file
+from pretrain.base.files import read_json, sha256_file
+from pretrain.base.outputs import makes
 
 TASK = "modular_adapt"
 """The fairseq task whose checkpoints these are."""
@@ -36,6 +37,7 @@ def recorded(task: dict[str, Any], name: str, given: str | Path | None, checkpoi
     return path
 
 
+@makes("an embedding")
 def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path | None = None,
                   body: str | Path | None = None, overwrite: bool = False) -> Embedding:
     """Writes the embedding in a checkpoint of `fairseq-train … --user-dir adapt --task modular_adapt`.
@@ -47,7 +49,6 @@ def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path |
     Raises:
         UserError: no such checkpoint, or files that are not those of the run.
     """
-    refuse_existing(output, overwrite)
     state = load_checkpoint(checkpoint)
     config = state.get("cfg") or {}
     task = config.get("task") or {}

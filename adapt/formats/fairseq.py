@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.files import atomic_folder, refuse_existing, require_file, sha256_file
+from pretrain.base.files import atomic_folder, require_file, sha256_file
+from pretrain.base.outputs import makes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,6 +165,7 @@ def take_rows(weight: Tensor, bias: Tensor, rows: Mapping[str, int], tokenizer: 
     return new_weight, new_bias, len(absent)
 
 
+@makes("a body with an embedding")
 def import_checkpoint(model_pt: str | Path, dict_txt: str | Path | None, sentencepiece_model: str | Path | None,
                       language: str | None, output: str | Path, *, heads: int | None = None, body_only: bool = False,
                       missing: str = "error", overwrite: bool = False) -> dict[str, Any]:
@@ -185,7 +187,6 @@ def import_checkpoint(model_pt: str | Path, dict_txt: str | Path | None, sentenc
     """
     from pretrain.base.checkpoints import load_checkpoint
 
-    refuse_existing(output, overwrite)
     model_pt = Path(model_pt)
     if not body_only and (dict_txt is None or sentencepiece_model is None):
         absent = "--dict" if dict_txt is None else "--sentencepiece"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, refuse_existing
+from pretrain.base.files import atomic_folder
+from pretrain.base.outputs import makes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,6 +62,7 @@ def settings(shape: EncoderConfig, labels: Sequence[str]) -> dict[str, Any]:
             "common": {"seed": 1, "fp16": False}}
 
 
+@makes("a fairseq model")
 def export(body: Body, embedding: Embedding, output: str | Path, *, head: Mapping[str, Tensor] | None = None,
            labels: Sequence[str] = (), overwrite: bool = False) -> None:
     """Writes the folder, whole or not at all.
@@ -80,7 +82,6 @@ def export(body: Body, embedding: Embedding, output: str | Path, *, head: Mappin
     from pretrain.encoder import EncoderConfig as Shape
     from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS, MaskedLM
 
-    refuse_existing(output, overwrite)
     check_compatible(body, embedding)
     assert isinstance(body.config, Shape)
     if reason := obstacle(body.config):

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, refuse_existing, require_file
+from pretrain.base.files import atomic_folder, require_file
+from pretrain.base.outputs import makes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,6 +115,7 @@ def networks(body: Body, embedding: Embedding) -> list[Network]:
     return found
 
 
+@makes("Hugging Face models")
 def export(body: Body, embedding: Embedding, output: str | Path, *, head: Head | None = None, tokenizer: bool = True,
            check_text: str | None = None, license_name: str = "", overwrite: bool = False) -> list[str]:
     """Writes the model folders under `output`, all or none.
@@ -130,7 +132,6 @@ def export(body: Body, embedding: Embedding, output: str | Path, *, head: Head |
     Raises:
         UserError: something that Hugging Face's models or tokenizers cannot compute as ours do.
     """
-    refuse_existing(output, overwrite)
     texts: list[str] = []
     if check_text is not None:
         texts = require_file(check_text, "a text file").read_text(encoding="utf-8", errors="replace").split("\n")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, refuse_existing
+from pretrain.base.files import atomic_folder
+from pretrain.base.outputs import makes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -163,6 +164,7 @@ def embedding_of(network: Network, generating: Network | None, body: Body, langu
                      {**body.made, "rows_drawn": drawn}, generator=generator)
 
 
+@makes("a body with an embedding")
 def import_electra(discriminator: str, generator: str | None, output: str | Path, *, language: str | None = None,
                    tokenizer: str | None = None, body_only: bool = False, overwrite: bool = False) -> dict[str, Any]:
     """Writes `OUTPUT/body` and, unless `body_only`, `OUTPUT/embedding`; both or none.
@@ -179,7 +181,6 @@ def import_electra(discriminator: str, generator: str | None, output: str | Path
     Raises:
         UserError: a file that is missing, damaged, foreign, or does not belong to the others.
     """
-    refuse_existing(output, overwrite)
     if not body_only and language is None:
         raise UserError("--language is missing: the embedding module's language, such as en; or --body-only for none")
     network = read_network(discriminator, "discriminator")

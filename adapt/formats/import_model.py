@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from pretrain.base.files import atomic_folder, read_json, refuse_existing
+from pretrain.base.files import atomic_folder, read_json
+from pretrain.base.outputs import makes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,7 @@ FAIRSEQ = ("model.pt", "checkpoint_best.pt", "checkpoint_last.pt")
 SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
+@makes("a body with an embedding")
 def import_model(model: str, output: str | Path, *, language: str | None = None, tokenizer: str | None = None,
                  dictionary: str | None = None, generator: str | None = None, heads: int | None = None,
                  keep_layers: int | None = None, text: str | None = None, body_only: bool = False,
@@ -51,7 +53,6 @@ def import_model(model: str, output: str | Path, *, language: str | None = None,
     Raises:
         UserError: a file that is missing, damaged, foreign, or does not belong to the others; nothing is written.
     """
-    refuse_existing(output, overwrite)
     if not body_only and language is None:
         raise UserError("--language is missing: the embedding module's language, such as en, or mul for a multilingual one; or "
                         "--body-only for none")

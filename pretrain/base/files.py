@@ -88,7 +88,7 @@ def atomic_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
                 sync(place)
             sync(temporary)
             kind = kind_of(temporary)
-            refuse_existing(path, overwrite, kind.name if kind else "")
+            refuse_existing(path, overwrite, kind.name if kind else "what this command writes")
             replace_folder(temporary, path)
         finally:
             _unfinished.remove(temporary.absolute())

@@ -43,9 +43,13 @@ def _body(task: bool) -> Callable[[Path], bool]:
     return holds
 
 
+_exported = _has("config.json", "relexify.model")
+"""What transformers opens, with the tokenizer that an export puts beside it: a model from elsewhere has none."""
+
+
 def _models(folder: Path) -> bool:
     inside = list(folder.iterdir())
-    return bool(inside) and all((place / "config.json").is_file() for place in inside)
+    return _exported(folder) or (bool(inside) and all(_exported(place) for place in inside))
 
 
 KINDS = (
@@ -64,7 +68,12 @@ KINDS = (
     Kind("a report", _has("report.html"), ("report.html", "report.md")),
     Kind("a world", _has("world.json"), ("world.json", "text/", "nli/", "qa/")),
     Kind("an analysis of sampling", _has("summary.json"), ("summary.json", "summary.md", "*.csv", "analysis.png")),
-    Kind("Hugging Face models", _models, ("*/",)),
+    Kind("Hugging Face models", _models,
+         ("*/", "config.json", "model.safetensors", "relexify.model", "relexify.safetensors", "tokenizer.json",
+          "tokenizer_config.json", "special_tokens_map.json", "README.md")),
+    Kind("a fairseq model", _has("model.pt", "dict.txt", "sentencepiece.bpe.model"),
+         ("model.pt", "dict.txt", "sentencepiece.bpe.model", "input0/", "label/")),
+    Kind("a submission", _has("submission.zip"), ("submission.zip", "*.tsv")),
 )
 
 

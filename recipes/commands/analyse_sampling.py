@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures every run, writes the folder and prints the tests."""
+    from pretrain.base.outputs import making
+
+    with making(args.output, args.overwrite, "an analysis of sampling"):
+        return _analyse(args)
+
+
+def _analyse(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
@@ -56,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from pretrain.artefacts.body import Body
     from pretrain.base.environment import environment
     from pretrain.base.errors import UserError, unknown
-    from pretrain.base.files import atomic_folder, refuse_existing, write_json
+    from pretrain.base.files import atomic_folder, write_json
     from recipes.sampling.arms import TESTS, Result, by_arm, check_pairing, compare
     from recipes.sampling.figures import figures, histogram
     from recipes.sampling.observe import Settings, observe
@@ -64,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
     from recipes.sampling.runs import load_blocks, load_runs
     from tasks.predict import choose_device
 
-    refuse_existing(args.output, args.overwrite)
     if not args.no_picture and find_spec("matplotlib") is None:
         raise UserError("the picture needs matplotlib, which is not installed: pip install 'relexify[demo]', or pass "
                         "--no-picture")

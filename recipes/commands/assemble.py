@@ -23,13 +23,15 @@ def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.resources import locate
     from pretrain.artefacts.body import Body
     from pretrain.base.files import atomic_folder
+    from pretrain.base.outputs import making
 
-    body = Body.load(locate(args.body, "body"))
-    embedding = Embedding.load(locate(args.embedding, "embedding"))
-    assemble(body, embedding)
-    with atomic_folder(args.output, args.overwrite) as folder:
-        body.save(folder / "body")
-        embedding.save(folder / "embedding")
+    with making(args.output, args.overwrite, "a body with an embedding"):
+        body = Body.load(locate(args.body, "body"))
+        embedding = Embedding.load(locate(args.embedding, "embedding"))
+        assemble(body, embedding)
+        with atomic_folder(args.output, args.overwrite) as folder:
+            body.save(folder / "body")
+            embedding.save(folder / "embedding")
     what = f"task {body.task['name']}" if body.task else "no task head"
     print(f"{args.output}: body {body.fingerprint[:12]} ({what}) with {embedding.language}")
     return 0

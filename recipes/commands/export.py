@@ -40,15 +40,30 @@ def run(args: argparse.Namespace) -> int:
 
 def to_fairseq(args: argparse.Namespace) -> int:
     """Writes the folder of fairseq; returns the exit code."""
-    from adapt.artefacts.embedding import Embedding
-    from adapt.artefacts.resources import embedding_of, locate
-    from adapt.formats.fairseq_export import export
-    from pretrain.artefacts.body import Body
     from pretrain.base.errors import UserError
+    from pretrain.base.outputs import making
 
     for option in ("license", "check_text", "no_tokenizer"):
         if getattr(args, option):
             raise UserError(f"--{option.replace('_', '-')} is for --to huggingface; leave it out")
+    with making(args.output, args.overwrite, "a fairseq model"):
+        return _to_fairseq(args)
+
+
+def to_huggingface(args: argparse.Namespace) -> int:
+    """Writes the folders of transformers; returns the exit code."""
+    from pretrain.base.outputs import making
+
+    with making(args.output, args.overwrite, "Hugging Face models"):
+        return _to_huggingface(args)
+
+
+def _to_fairseq(args: argparse.Namespace) -> int:
+    from adapt.artefacts.embedding import Embedding
+    from adapt.artefacts.resources import embedding_of, locate
+    from adapt.formats.fairseq_export import export
+    from pretrain.artefacts.body import Body
+
     body = Body.load(locate(args.body, "body"))
     embedding = Embedding.load(embedding_of(args.body, args.embedding or ""))
     head = None
@@ -63,8 +78,7 @@ def to_fairseq(args: argparse.Namespace) -> int:
     return 0
 
 
-def to_huggingface(args: argparse.Namespace) -> int:
-    """Writes the folders of transformers; returns the exit code."""
+def _to_huggingface(args: argparse.Namespace) -> int:
     from adapt.artefacts.embedding import Embedding
     from adapt.artefacts.resources import embedding_of, locate
     from adapt.formats.huggingface_export import export

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -45,18 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts and writes."""
+    from pretrain.base.outputs import making
+
+    with making(args.output, args.overwrite) if args.output else nullcontext():
+        return _predict(args)
+
+
+def _predict(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
     import relexify
     from pretrain.base.errors import UserError
-    from pretrain.base.files import atomic_file, refuse_existing
+    from pretrain.base.files import atomic_file
 
     if bool(args.text) == bool(args.file):
         raise UserError(f"{'FILE and --text are both' if args.file else 'nothing is'} given; name a file, - for standard input, "
                         "or --text")
-    if args.output:
-        refuse_existing(args.output, args.overwrite)
     if args.threads > 0:
         torch.set_num_threads(args.threads)
     model = relexify.load(args.body, *args.embedding, device=args.device)

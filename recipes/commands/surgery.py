@@ -36,13 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
+    from pretrain.base.outputs import making
+
+    with making(args.output, args.overwrite, "an embedding"):
+        return _operate(args)
+
+
+def _operate(args: argparse.Namespace) -> int:
     from adapt.artefacts.embedding import Embedding
     from adapt.artefacts.resources import locate
     from adapt.surgery import operations
     from pretrain.base.errors import UserError
-    from pretrain.base.files import refuse_existing
 
-    refuse_existing(args.output, args.overwrite)
     embedding = Embedding.load(locate(args.embedding, "embedding"))
     if args.operation == "merge":
         made = operations.merge(embedding, Embedding.load(locate(args.other, "embedding")), args.language)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_file, atomic_folder, refuse_existing
+from pretrain.base.outputs import makes
 from recipes.report import arms as report_arms
 from recipes.report import budgets as report_budgets
 from recipes.report import examples as report_examples
@@ -210,6 +211,7 @@ def write_curve(report: Report, path: str | Path) -> None:
         temporary.write_text(standalone(report.curve), encoding="utf-8")
 
 
+@makes("a report")
 def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", title: str = "",
            overwrite: bool = False, curve: str | Path = "") -> Report:
     """Builds and writes a report.
@@ -220,7 +222,6 @@ def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", t
     Raises:
         UserError: existing output, or one that holds something else than a report; see `build` and `write_curve`.
     """
-    refuse_existing(output, overwrite, "a report")
     if curve:
         refuse_existing(curve, overwrite)
         if Path(curve).suffix.lower() != ".svg":

@@ -10,6 +10,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder
+from pretrain.base.outputs import makes
 from recipes.world import concepts
 from recipes.world.chance import Draw, generator
 from recipes.world.forms import Form
@@ -163,6 +164,7 @@ MOST = 10**9
 """Words of a text, pairs and questions of a split: more is a slip of the pen."""
 
 
+@makes("a world")
 def write_world(
     output: str | Path,
     languages: Sequence[str] = CODES,

@@ -20,6 +20,7 @@ from adapt.text.windows import MAX_TOKENS
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder
+from pretrain.base.outputs import makes
 from tasks.evaluate import evaluation_device
 from tasks.family import EvaluationOptions
 from tasks.heads.model import task_model
@@ -67,6 +68,7 @@ def lines_of(predicted: Any, ids: list[str], entry: Entry) -> list[str]:
     return ["index\tprediction", *(f"{index}\t{text}" for index, text in zip(ids, shown, strict=True))]
 
 
+@makes("a submission")
 def write(bodies: Mapping[str, str], embedding: str | Path, data: str, output: str | Path, device: str = "auto",
           overwrite: bool = False, quiet: bool = False, max_tokens: int = MAX_TOKENS) -> list[str]:
     """Predicts GLUE's test sets and writes `OUTPUT/FILE.tsv` for each, and `OUTPUT/submission.zip`.
