@@ -19,6 +19,8 @@ from pretrain.base.files import require_file, require_folder
 from pretrain.base.opening import read_lines
 from pretrain.base.records import parse_json
 from tasks.definition import missing_data, only_file
+from tasks.hub import load_split
+from tasks.quoting import cells_of, is_quoted
 
 HUB = "hf:"
 ENDINGS = (".tsv", ".txt", ".jsonl", ".csv")
@@ -71,16 +73,12 @@ class Files:
 
     def from_hub(self, given: str, split: str, language: str) -> tuple[str, Iterator[Row]]:
         """`hf:NAME` or `hf:NAME@REVISION` through `datasets`: the one place that may reach the network."""
-        import datasets
-
         name, _, revision = given.removeprefix(HUB).partition("@")
         if split not in self.hub_splits:
             raise unknown(f"split of {self.name} on the hub", split, self.hub_splits)
         part, configuration = self.hub_splits[split], self.hub or language
-        try:
-            table = datasets.load_dataset(name, configuration, split=part, revision=revision or None)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(f"{HUB}{name}: could not load {part!r} of {configuration!r} from the hub: {error}") from None
+        table = load_split(name, configuration, part, revision,
+                           f"{HUB}{name}: could not load {part!r} of {configuration!r} from the hub")
         place = f"{HUB}{name}/{configuration}/{part}"
         return place, ((f"{place}:{number}", dict(row)) for number, row in enumerate(table, 1))
 
@@ -127,6 +125,7 @@ def text_rows(path: Path, headless: Sequence[str], known: set[str]) -> Iterator[
         headless: columns of a file whose first line holds none of the names that are `known`; empty: it is a header.
     """
     columns, objects, numbered = list(headless), None, read_lines(path)
+    cells_in = cells_of(is_quoted(line for _, line in read_lines(path)))
     for number, line in numbered:
         if not line.strip():
             continue
@@ -136,14 +135,14 @@ def text_rows(path: Path, headless: Sequence[str], known: set[str]) -> Iterator[
             if not objects and "\t" not in line and ".csv" in path.suffixes[-2:]:
                 yield from _comma_rows(path, line, numbered)
                 return
-            header = [cell.strip() for cell in line.split("\t")]
+            header = [cell.strip() for cell in cells_in(line)]
             if not objects and (known & {*header} or not columns):
                 columns = header
                 continue
         if objects:
             yield where, _object(line, where)
             continue
-        cells = line.split("\t")
+        cells = cells_in(line)
         if len(cells) > len(columns):
             raise UserError(f"{where}: {len(cells)} columns, expected {len(columns)}; a text holds a tab, or two lines ran "
                             "together")

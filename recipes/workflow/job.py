@@ -6,7 +6,6 @@ the process group's leader (the run's own Snakemake) is gone, it ends itself and
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from typing import IO, Any
 
 from pretrain.base.disk import one_line
 from pretrain.base.errors import UserError
-from pretrain.base.files import cleaning
+from pretrain.base.files import cleaning, read_object
 from pretrain.base.leash import leashed
 from pretrain.base.locks import try_lock
 from recipes.workflow.gpus import taken
@@ -102,7 +101,7 @@ def done(record: Path, output: Path) -> bool:
 
 def run_job(run: Path, name: str) -> int:
     """Makes a cell; returns the command's exit code, 0 where the cell was there already."""
-    job = json.loads((run / ".jobs" / f"{name}.json").read_text(encoding="utf-8"))
+    job = read_object(run / ".jobs" / f"{name}.json", "what relexify run wrote for this cell")
     os.chdir(job["folder"])
     record, output, log_path, lock_path = (Path(job[key]) for key in ("record", "output", "log", "lock"))
     for path in (log_path, lock_path):
@@ -146,8 +145,8 @@ def main(run: Path, name: str) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return run_job(run, name)
-    except OSError as error:
-        if (line := one_line(error)) is None:
+    except (OSError, UserError) as error:
+        if (line := str(error) if isinstance(error, UserError) else one_line(error)) is None:
             raise
         print(f"relexify: error: {name}: {line}", file=sys.stderr)
         return UserError.exit_code

@@ -7,7 +7,6 @@ follows from the settings alone, never from a recipe's own names: two recipes th
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable
@@ -15,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.base.errors import UserError
-from pretrain.base.files import cleaning
+from pretrain.base.files import cleaning, read_object
+from pretrain.base.records import Record
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
@@ -195,16 +194,14 @@ class Planner:
         embedding = Path(arm.embedding.replace("{seed}", str(seed))) if arm.embedding else path
         records = {kind: next((file for file in (place / kind / f"{kind}.json", place / f"{kind}.json") if file.exists()), None)
                    for kind, place in (("body", path), ("embedding", embedding))}
-        found: dict[str, Any] = {}
+        found: dict[str, Record] = {}
         for kind, file in records.items():
             if file is None:
                 self.contents.missing.setdefault(str(path if kind == "body" else embedding), kind)
-            try:
-                found[kind] = json.loads(file.read_text(encoding="utf-8")) if file else {"fingerprint": f"missing:{path}"}
-            except ValueError:
-                raise UserError(f"{file}: not valid JSON; is the {kind} whole?") from None
-        made = found["body"].get("made") or {}
-        rule = made.get("forgetting") or {}
+            found[kind] = (read_object(file, f"the record of the {kind}") if file
+                           else Record({"fingerprint": f"missing:{path}"}, path))
+        made = found["body"].optional_table("made")
+        rule = made.optional_table("forgetting")
         label = body_label({f"forget_{name}": value for name, value in rule.items() if value}) if rule else path.name
         own = made.get("seed")
         label = f"{label}-b{own}-s{seed}" if own is not None and own != seed else f"{label}-s{seed}"

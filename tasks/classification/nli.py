@@ -19,6 +19,8 @@ from pretrain.base.opening import read_lines
 from pretrain.base.records import parse_json
 from tasks.classification.task import ClassificationTask, Example, Loaded
 from tasks.definition import only_file, register
+from tasks.hub import load_split
+from tasks.quoting import cells_of, is_quoted
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,6 @@ _HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test", "dev_match
 _INDEX = {**{name: index for index, name in enumerate(LABELS)}, **{str(index): index for index in range(len(LABELS))},
           "contradictory": LABELS.index("contradiction")}  # XNLI-MT's word for it
 _SUFFIXES = (".tsv", ".jsonl", ".txt", ".tsv.gz", ".jsonl.gz", ".txt.gz")
-_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)+"')
 _EXPECTED = "premise (or sentence1), hypothesis (or sentence2) and label (or gold_label)"
 
 
@@ -73,13 +74,17 @@ def _headless_columns(path: Path, cells: Sequence[str]) -> list[str]:
 
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
-    """Rows of a tsv file by column name. Quotes are ordinary characters."""
+    """Rows of a tsv file by column name. Quotes are ordinary characters, unless all of the file is quoted (`tasks.quoting`)."""
+    quoted = is_quoted(line for _, line in read_lines(path))
+    if quoted:
+        logger.warning(f"{path}: its texts are quoted, as pandas and spreadsheets write them; the quotes around them go")
+    cells_in = cells_of(quoted)
     columns: list[str] = []
     form: _Format | None = None
     for number, line in read_lines(path):
         if not line:
             continue
-        cells = line.split("\t")
+        cells = cells_in(line)
         if form is None:
             columns = [cell.strip() for cell in cells]
             headed = bool({*columns} & {*PREMISE, *HYPOTHESIS, *LABEL})
@@ -152,7 +157,7 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
     is_json = named or next((line for _, line in read_lines(path) if line.strip()), "").startswith('{"')
     rows = _jsonl_rows(path) if is_json else _tsv_rows(path)
     examples: list[Example] = []
-    seen = dropped = quoted = 0
+    seen = dropped = 0
     codes: set[str] = set()
     for number, row, form in rows:
         if language is not None and form.language:
@@ -165,14 +170,10 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
             dropped += 1
             continue
         identifier = str(row.get(form.identifier) or "") or str(seen - 1)
-        quoted += not is_json and any(_QUOTED.fullmatch(str(row[name])) is not None for name in (form.premise, form.hypothesis))
         examples.append(_example(row, form, value, identifier, f"{path}:{number}"))
     if codes and not seen:
         raise UserError(f"{path}: no pairs in {language!r}; the file holds {', '.join(sorted(codes))}")
     _report_dropped(str(path), dropped, seen)
-    if quoted:
-        logger.warning(f"{path}: {quoted:,} of {seen:,} pairs have a text in quotes with doubled quotes in it, as pandas and "
-                       "spreadsheets write them; they are read as they stand: write the file again with quoting=csv.QUOTE_NONE")
     return Loaded(examples, [str(path)], dropped)
 
 
@@ -232,14 +233,9 @@ def available(data: str, split: str) -> list[str]:
 
 def _read_hub(name: str, split: str, language: str) -> Loaded:
     """`hf:facebook/xnli` (or `hf:NAME@REVISION`) through `datasets`: the one place that may reach the network."""
-    import datasets
-
     name, _, revision = name.removeprefix(HUB).partition("@")
-    try:
-        table = datasets.load_dataset(name, language, split=_HUB_SPLITS[split], revision=revision or None)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{HUB}{name}: could not load {_HUB_SPLITS[split]!r} in {language!r} from the hub: "
-                        f"{error}") from None
+    table = load_split(name, language, _HUB_SPLITS[split], revision,
+                       f"{HUB}{name}: could not load {_HUB_SPLITS[split]!r} in {language!r} from the hub")
     place = f"{HUB}{name}/{language}/{_HUB_SPLITS[split]}"
     form = _Format(Path(place), list(table.column_names))
     names = getattr(table.features[form.label], "names", None)

@@ -22,6 +22,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
 from pretrain.base.opening import read_text
 from pretrain.base.records import parse_json
+from tasks.hub import load_split
 from tasks.qa.files import HUB
 
 logger = logging.getLogger(__name__)
@@ -310,14 +311,9 @@ def read_hub(name: str, config: str | None, split: str) -> Questions:
         UserError: it cannot be loaded, or a row is malformed. A row without answers counts as impossible, as the hub
             keeps no mark of its own for that.
     """
-    import datasets
-
     bare, _, revision = name.removeprefix(HUB).partition("@")
     place = "/".join(part for part in (f"{HUB}{bare}", config, split) if part)
-    try:
-        table = datasets.load_dataset(bare, config, split=split, revision=revision or None)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{place}: could not be loaded from the hub: {error}") from None
+    table = load_split(bare, config, split, revision, f"{place}: could not be loaded from the hub")
     collector = _Collector(place, {})
     contexts: dict[str, str] = {}  # every row brings a copy of its paragraph
     for number, row in enumerate(table, 1):

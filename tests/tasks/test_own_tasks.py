@@ -173,3 +173,26 @@ def test_a_package_whose_tasks_do_not_import_is_named(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [Entry()])
     with pytest.raises(UserError, match=r"my_package\.tasks .*do not import: ImportError: no torch today"):
         registry.load_all()
+
+
+@pytest.mark.slow
+def test_a_run_knows_them_in_all_of_its_processes(world, tmp_path):
+    """The plan reads the task's files, the cells of fine-tuning and evaluation are processes of their own."""
+    for package in ("fairseq", "snakemake"):
+        pytest.importorskip(package)
+    write_own(tmp_path / "own")
+    draw = random.Random(1)
+    for language, words in WORDS.items():
+        lines = [" ".join(draw.choices(words, k=8)) for _ in range(200)]
+        (tmp_path / f"{language}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    short = {"updates": 4, "validate_every": 2, "batch_size": 4}
+    recipe = {"base": "qaa", "prepare": {"vocab_size": 60, "documents": "line"},
+              "languages": {code: {"text": str(tmp_path / f"{code}.txt")} for code in WORDS},
+              "arms": {"ready": {"body": str(world / "body"), "embedding": str(world / "qaa")}}, "seeds": [1],
+              "budgets": {"updates": [4]}, "adapt": {"tokens_per_sample": 32, "batch_size": 4, "validate_every": 2},
+              "tasks": {"marked": {"data": str(tmp_path / "own"), "finetune": short}}, "finally": []}
+    (tmp_path / "run.yaml").write_text(json.dumps(recipe))
+    relexify("run", tmp_path / "run.yaml", "--tasks-from", OWN, "--output", tmp_path / "run", "--cores", 1, "--quiet")
+    scored = [json.loads(path.read_text()) for path in sorted((tmp_path / "run" / "evaluate").glob("*/results.json"))]
+    assert sorted(record["language"] for records in scored for record in records) == ["qaa", "qab"]
+    assert all(record["task"] == "marked" and record["metric"] == "phi" for records in scored for record in records)

@@ -160,6 +160,16 @@ def test_warnings_of_the_cells_are_shown_once_with_the_cells_that_have_them(tmp_
     assert "warning" not in capfd.readouterr().err
 
 
+def test_a_cells_file_that_was_damaged_is_one_line(tmp_path):
+    from recipes.workflow import job
+
+    (tmp_path / ".jobs" / "prepare").mkdir(parents=True)
+    (tmp_path / ".jobs" / "prepare" / "en.json").write_text('{"stage": "prepare"}')
+    done = subprocess.run([sys.executable, "-P", "-m", job.__name__, str(tmp_path), "prepare/en"], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "'folder' is missing" in done.stderr
+
+
 def processes(root: Path) -> list[str]:
     found = []
     for place in Path("/proc").iterdir():

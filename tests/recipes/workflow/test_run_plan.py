@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
 from recipes.workflow.show import dry_run, write_dag
 from tests.recipes.workflow.run_world import content, plan
@@ -180,3 +181,14 @@ def test_an_initialiser_gets_the_files_that_it_reads_for_its_language(tmp_path):
         said[cell] = [word for word in words if word.startswith("dictionary=")]
     assert said == {("random", "bg"): [], ("random", "sw"): [], ("lexicon", "bg"): [f"dictionary={tmp_path}/en-bg.txt"],
                     ("lexicon", "sw"): [f"dictionary={tmp_path}/en-sw.txt"]}
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[" * 200 + "]" * 200, "nested deeper"), ("[1]", "a JSON object, got a list"), ("{", "not valid JSON"),
+    ('{"made": 3}', "'made' is 3"), ('{"fingerprint": ' + "9" * 5000 + "}", "thousands of digits")])
+def test_a_record_of_a_ready_body_that_is_none_is_one_line(text, said, tmp_path):
+    (tmp_path / "ready").mkdir()
+    (tmp_path / "ready" / "body.json").write_text(text)
+    with pytest.raises(UserError, match=said) as error:
+        plan(tmp_path, arms={"ready": {"body": str(tmp_path / "ready")}})
+    assert str(tmp_path / "ready" / "body.json") in str(error.value) and "\n" not in str(error.value)

@@ -272,8 +272,8 @@ def test_json_lines_under_the_name_of_a_table(tmp_path):
 
 
 @pytest.mark.parametrize(("premise", "told"), [('"He said ""no"""', True), ('"No", he said', False), ('"No"', False)])
-def test_quotes_of_other_programs_are_told(tmp_path, caplog, premise, told):
+def test_quotes_of_other_programs_go_and_are_told(tmp_path, caplog, premise, told):
     path = tmp_path / "t.tsv"
     path.write_text(f"premise\thypothesis\tlabel\n{premise}\th\tneutral\n")
-    assert read_file(path).examples[0].text_a == premise
-    assert ("1 of 1 pairs have a text in quotes" in caplog.text) is told
+    assert read_file(path).examples[0].text_a == ('He said "no"' if told else premise)
+    assert ("the quotes around them go" in caplog.text) is told
