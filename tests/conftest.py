@@ -30,6 +30,10 @@ WARM = {"train": ("torch", "safetensors.torch", "sentencepiece", "fairseq_cli.tr
 """Server of forked processes -> what it has imported, nothing of ours."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--items", type=int, default=25, help="real items of a task and language that exports are asked about")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long files first, all else as it was; within a file nothing moves. The campaign of kills, which takes an hour, runs only
     where `-m` names it."""

@@ -1,11 +1,13 @@
 """Measures how often the language of a text is found (`predict --language auto`) among the languages of the embeddings named.
 
-    python -m recipes.bench.language TEXTS BODY EMBEDDING… [--lines 200] [--skip 10000]
+    python -m recipes.bench.language TEXTS --body DIR --embedding DIR… [--lines 200] [--skip 10000]
+    python -m recipes.bench.language TEXTS --data DIR… [--lines 200] [--skip 10000]
 
 TEXTS is a folder with `CODE.txt`, plain or compressed; of each, so many lines are asked about, the first after `--skip` lines,
 which should be what the embeddings have not seen. Two ways are scored: `model`, what a RoBERTa body or a pair's generator says,
 and `vocabulary`, how few pieces each tokenizer needs, all that an ELECTRA task body can go by. `script` is the share of lines for
-which the script alone leaves one language.
+which the script alone leaves one language. With `--data`, folders of prepared text, nothing is trained: each language's embedding
+knows how frequent its pieces are and nothing else, which is what an adaptation learns first.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -71,12 +74,45 @@ def measure(texts: Path, body: str, embeddings: list[str], lines: int, skip: int
     return found
 
 
+def frequencies(data: list[str], folder: Path) -> tuple[str, list[str]]:
+    """Writes a body and an embedding for each folder of prepared text, whose language model is the pieces' frequency.
+
+    Returns:
+        Their folders.
+    """
+    import numpy as np
+    import torch
+
+    from adapt.artefacts.embedding import Embedding
+    from adapt.text.tokenizer import Tokenizer
+    from adapt.text.verify import verify_prepared
+    from pretrain.artefacts.body import Body
+    from pretrain.base.vocabulary import SPECIALS, Vocabulary
+    from pretrain.encoder import EncoderConfig
+    from pretrain.masked_lm import MaskedLM
+
+    config = EncoderConfig(layers=1, width=8, heads=1, ffn=8, embedding_width=8, max_positions=128)
+    body = Body.of_model(MaskedLM(config, 8))
+    body.save(folder / "body")
+    found = []
+    for path in data:
+        language, tokenizer = verify_prepared(path).language(), Tokenizer.load(path)
+        pieces = np.asarray(Vocabulary.load(Path(path) / "dict.txt").counts, dtype=np.float64)
+        counts = np.pad(pieces, (len(SPECIALS), 1))  # special tokens and the mask: never
+        bias = torch.from_numpy(np.log((counts + 0.5) / (counts + 0.5).sum())).float()
+        weight = torch.zeros(len(bias), config.embedding_width)
+        Embedding(weight, bias, tokenizer, language, body.lineage).save(folder / language)
+        found.append(str(folder / language))
+    return str(folder / "body"), found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The benchmark's command line."""
     parser = argparse.ArgumentParser(prog="python -m recipes.bench.language", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("texts", type=Path, help="folder with CODE.txt of each language, plain or compressed")
-    parser.add_argument("body", help="a pre-trained body, or a task body")
-    parser.add_argument("embedding", nargs="+", help="embeddings of its lineage")
+    parser.add_argument("--body", help="a pre-trained body, or a task body")
+    parser.add_argument("--embedding", nargs="+", default=[], help="embeddings of its lineage")
+    parser.add_argument("--data", nargs="+", default=[], help="instead: prepared texts of the languages")
     parser.add_argument("--lines", type=int, default=200, help="lines of each language (default 200)")
     parser.add_argument("--skip", type=int, default=0, help="lines at the beginning of each text that are left out (default 0)")
     parser.add_argument("--characters", type=int, default=1, help="shorter lines are left out (default 1)")
@@ -84,7 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if args.lines < 1 or args.skip < 0:
             raise UserError(f"--lines {args.lines}, --skip {args.skip}: expected at least 1 line, and none or more left out")
-        found = measure(args.texts, args.body, args.embedding, args.lines, args.skip, args.characters)
+        if bool(args.data) == bool(args.body and args.embedding):
+            raise UserError("expected --body with --embedding, or --data alone")
+        with tempfile.TemporaryDirectory() as folder:
+            body, embeddings = frequencies(args.data, Path(folder)) if args.data else (args.body, args.embedding)
+            found = measure(args.texts, body, embeddings, args.lines, args.skip, args.characters)
     except UserError as error:
         print(f"relexify: error: {error}", file=sys.stderr)
         return error.exit_code

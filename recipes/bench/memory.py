@@ -82,16 +82,17 @@ def measure(body: str, embeddings: list[str]) -> dict[str, Any]:
     for each in languages:
         each.encode(text)
     after = memory()
-    times = []
+    times, processor = [], []
     for change in range(CHANGES):
         each = languages[change % len(languages)]
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.thread_time()
         with each._using(each._embeddings[each._language or ""]):
             times.append(time.perf_counter() - start)
+            processor.append(time.thread_time() - busy)
     size = sum(Path(path, "embedding.safetensors").stat().st_size for path in embeddings) / MEGABYTE
     return {"languages": len(embeddings), "embeddings_mb": round(size), "load_s": round(loaded, 2),
             **{f"{name}_mb": round(after[name] - before[name]) for name in after},
-            "change_ms": round(1000 * median(times), 3), "slowest_change_ms": round(1000 * max(times), 3)}
+            "change_ms": round(1000 * median(times), 3), "processor_ms": round(1000 * median(processor), 3)}
 
 
 def bench(counts: list[int], layers: int, width: int, rows: int, folder: str | None) -> list[dict[str, Any]]:
@@ -137,8 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     for each in results:
         print(f"{each['languages']} languages: embeddings of {each['embeddings_mb']:,} MB; private {each['private_mb']:,} MB, "
-              f"mapped {each['mapped_mb']:,} MB; loaded in {each['load_s']} s; a change takes {each['change_ms']} ms (slowest "
-              f"{each['slowest_change_ms']} ms)")
+              f"mapped {each['mapped_mb']:,} MB; loaded in {each['load_s']} s; a change takes {each['change_ms']} ms "
+              f"({each['processor_ms']} ms of processor time)")
     print(json.dumps(results))
     return 0
 

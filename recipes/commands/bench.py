@@ -10,7 +10,7 @@ EXAMPLE = """examples:
   relexify bench prepare en.txt.gz --megabytes 20
   relexify bench qa xquad --questions 200 --threads 1
   relexify bench memory --languages 1 5 15
-  relexify bench language texts runs/en runs/en runs/sw runs/tr --lines 200
+  relexify bench language texts --body runs/en --embedding runs/en runs/sw runs/tr --lines 200
   relexify bench run --cells 125 1000
   relexify bench compute recipes/pretrain/demo-standard.yaml recipes/pretrain/demo-electra-standard.yaml
 

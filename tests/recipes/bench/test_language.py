@@ -36,7 +36,8 @@ def place(tmp_path_factory):
 
 
 def test_each_way_is_scored_by_language(place, capsys):
-    words = [str(place / "texts"), str(place / "body"), *(str(place / code) for code in TEXTS), "--lines", "20", "--skip", "10"]
+    words = [str(place / "texts"), "--body", str(place / "body"), "--embedding",
+             *(str(place / code) for code in TEXTS), "--lines", "20", "--skip", "10"]
     assert bench.main(words) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["languages"]["qac"] == {"script": 1.0, "model": 1.0, "vocabulary": 1.0}  # its script is no other's
@@ -51,13 +52,26 @@ def test_each_way_is_scored_by_language(place, capsys):
     (["--lines", "0"], "expected at least 1 line"),
 ])
 def test_too_few_lines(place, capsys, words, message):
-    given = [str(place / "texts"), str(place / "body"), str(place / "qaa"), str(place / "qab")]
+    given = [str(place / "texts"), "--body", str(place / "body"), "--embedding", str(place / "qaa"), str(place / "qab")]
     assert bench.main([*given, *words]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_one_language_and_a_missing_text(place, tmp_path, capsys):
-    assert bench.main([str(place / "texts"), str(place / "body"), str(place / "qaa")]) == 2
+    body = ["--body", str(place / "body"), "--embedding", str(place / "qaa")]
+    assert bench.main([str(place / "texts"), *body]) == 2
     assert "a language is chosen among two or more" in capsys.readouterr().err
-    assert bench.main([str(tmp_path), str(place / "body"), str(place / "qaa"), str(place / "qab")]) == 2
+    assert bench.main([str(tmp_path), *body, str(place / "qab")]) == 2
     assert "no qaa.txt there" in capsys.readouterr().err
+
+
+def test_frequencies_of_prepared_texts_decide_without_training(place, tmp_path, capsys):
+    from adapt.text.prepare import prepare
+
+    for code in TEXTS:
+        prepare([str(place / "texts" / f"{code}.txt")], code, str(tmp_path / code), vocab_size=40, documents="line", workers=1)
+    given = [str(place / "texts"), "--data", *(str(tmp_path / code) for code in TEXTS), "--lines", "20"]
+    assert bench.main(given) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["mean"]["model"] == 1.0
+    assert bench.main([*given, "--body", "x", "--embedding", "y"]) == 2
+    assert "or --data alone" in capsys.readouterr().err

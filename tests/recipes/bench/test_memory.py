@@ -13,7 +13,7 @@ def test_each_number_of_languages_is_measured(capsys):
     one, three = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (one["languages"], three["languages"]) == (1, 3)
     assert three["embeddings_mb"] >= 2 * one["embeddings_mb"] > 0
-    assert one["change_ms"] > 0 and three["slowest_change_ms"] >= three["change_ms"]
+    assert one["change_ms"] > 0 and three["processor_ms"] > 0
 
 
 def test_numbers_that_cannot_be_are_refused(capsys):
