@@ -203,7 +203,10 @@ def write_world(
     pairs_of = {"train": train, "dev": dev, "test": test}
     questions_of = {"train": qa_train, "dev": qa_dev, "test": qa_test}
     check_sentences(qa_sentences)
-    for name, size in (*sizes.items(), *pairs_of.items(), *((f"qa_{split}", n) for split, n in questions_of.items())):
+    for code, size in sizes.items():
+        if not 1 <= size <= MOST:  # a text without a word is none
+            raise UserError(f"words of {code}: got {size}, expected at least 1, at most {MOST:,}")
+    for name, size in (*pairs_of.items(), *((f"qa_{split}", n) for split, n in questions_of.items())):
         if not 0 <= size <= MOST:
             raise UserError(f"{name}: got {size}, expected a size that is not negative, at most {MOST:,}")
     with atomic_folder(output, overwrite) as folder:
