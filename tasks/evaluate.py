@@ -42,10 +42,13 @@ class EvaluationCell:
     languages: tuple[str, ...]
     paths: tuple[Path, ...]
     data: Examples
+    separate: bool = False
 
     @property
     def name(self) -> str:
-        """As files are called: the language, or MLQA's name of a mixed pair."""
+        """As files are called: the language, MLQA's name of a mixed pair, or both languages of a task that reads them apart."""
+        if self.separate:
+            return "-".join(self.languages)
         context, *asked = self.languages
         return f"context-{context}-question-{asked[0]}" if asked else context
 
@@ -105,7 +108,7 @@ def in_turn(body: Body, cells: Sequence[EvaluationCell], device: torch.device,
             model = task_model(body, embeddings[0], device, precision)
         for embedding in embeddings:
             check_compatible(body, embedding)
-        if len(embeddings) == 1:
+        if len(embeddings) == 1 or cell.separate:
             swap(model, embeddings[0])
         else:
             swap_side_by_side(model, *embeddings)
@@ -138,7 +141,8 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     target = evaluation_device(device, precision, max_tokens)
     family = definition.evaluation(Body.load(locate(body, "body")), str(body), EvaluationOptions(**options))
     paths = by_language(embeddings)
-    cells = [EvaluationCell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages))
+    separate = bool(getattr(family, "separate", False))
+    cells = [EvaluationCell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages), separate)
              for languages in family.cells(tuple(paths))]
     name = definition.name
     records: list[dict[str, Any]] = []

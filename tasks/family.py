@@ -51,6 +51,8 @@ class EvaluationOptions:
         max_answer: longest answer in tokens.
         pairs: `same`: contexts and questions in each embedding's language; `all`: every pair of them.
         untrained_head: score the body under a head that was never trained: a baseline.
+        layer: retrieval: whose states are a sentence's vector, 1 the first, -1 the last.
+        neighbours: retrieval: how many nearest make the margin.
     """
 
     max_length: int = 0
@@ -59,6 +61,8 @@ class EvaluationOptions:
     max_answer: int = LONGEST_ANSWER
     pairs: str = "same"
     untrained_head: bool = False
+    layer: int = -1
+    neighbours: int = 10
 
     def refuse(self, task: str, *names: str, belong_to: str = "question answering") -> None:
         """Raises UserError where one of these options was set."""

@@ -32,6 +32,7 @@ def load_all() -> dict[str, Definition]:
     from tasks.classification import anli, nli, pawsx, scitail, snli  # noqa: F401
     from tasks.classification.glue import ax, cola, mnli, mrpc, qnli, qqp, rte, sst2, stsb, wnli  # noqa: F401
     from tasks.qa import mlqa, squad, tydiqa, xquad  # noqa: F401
+    from tasks.retrieval import bucc, tatoeba  # noqa: F401
     from tasks.tagging import conll, panx, udpos  # noqa: F401
 
     _load_packages()

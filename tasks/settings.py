@@ -96,7 +96,8 @@ class EvaluateSettings:
                               allowed=Range(1, 10**9))
     max_length: int = like(FinetuneSettings, "max_length", help="longest input in tokens; 0: all positions of the body, or for "
                            "question answering as fine-tuned")
-    pairs: str = setting("same", "mlqa: same, or all pairs of context and question language", "Lewis et al. 2020, MLQA",
+    pairs: str = setting("same", "mlqa: same, or all pairs of context and question language; retrieval: same is each further "
+                         "language with the first, all every two", "Lewis et al. 2020, MLQA",
                          allowed=("same", "all"))
     stride: int = like(FinetuneSettings, "stride", help="question answering: context tokens from window to window; 0: as "
                        "fine-tuned")
@@ -104,6 +105,10 @@ class EvaluateSettings:
                              "fine-tuned")
     max_answer_tokens: int = setting(30, "question answering: longest answer", DEVLIN_QA, "tokens", Range(1, 1_000_000))
     untrained_head: bool = setting(False, "question answering, tagging: a baseline: the body under a head never trained")
+    layer: int = setting(-1, "retrieval: layer whose states, averaged over the tokens, are a sentence's vector: 1 the first, "
+                         "-1 the last", "ours", "layers", Range(-1000, 1000))
+    neighbours: int = setting(10, "retrieval: how many nearest sentences make the margin (CSLS)", "Conneau et al. 2018, CSLS",
+                              "sentences", Range(1, 1_000_000))
     precision: str = like(PretrainRecipe, "precision")
     threads: int = like(PretrainRecipe, "threads")
 

@@ -47,5 +47,6 @@ def run(args: argparse.Namespace) -> int:
     print(task.table(evaluate(
         args.body, args.embedding, task, args.data, args.split, args.output, device=args.device, max_tokens=args.max_tokens,
         precision=args.precision, overwrite=args.overwrite, quiet=args.quiet, max_length=args.max_length, stride=args.stride,
-        max_question=args.max_question, max_answer=args.max_answer_tokens, pairs=args.pairs, untrained_head=args.untrained_head)))
+        max_question=args.max_question, max_answer=args.max_answer_tokens, pairs=args.pairs, untrained_head=args.untrained_head,
+        layer=args.layer, neighbours=args.neighbours)))
     return 0

@@ -99,6 +99,7 @@ class ChoiceEvaluation:
     @classmethod
     def of(cls, task: ChoiceTask, body: Body, place: str, options: EvaluationOptions) -> ChoiceEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
+        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
         options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
         options.refuse(task.name, "untrained_head", belong_to="question answering and tagging")
         check_trained_labels(place, task_of(body, task.name)["labels"], task)

@@ -99,6 +99,7 @@ class ClassificationEvaluation:
     @classmethod
     def of(cls, task: ClassificationTask, body: Body, place: str, options: EvaluationOptions) -> ClassificationEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
+        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
         options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
         options.refuse(task.name, "untrained_head", belong_to="question answering and tagging")
         record = task_of(body)

@@ -91,6 +91,7 @@ class RegressionTask(Definition):
         return RegressionTraining(self, head, inputs.max_length)
 
     def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
+        options.refuse(self.name, "layer", "neighbours", belong_to="retrieval")
         options.refuse(self.name, "pairs", "stride", "max_question", "max_answer")
         options.refuse(self.name, "untrained_head", belong_to="question answering and tagging")
         check_trained_labels(place, task_of(body, self.name)["labels"], self)

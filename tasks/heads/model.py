@@ -180,19 +180,20 @@ def with_drawn_head(body: Body, record: dict[str, Any], seed: int) -> Body:
 
 def task_model(body: Body, embedding: Embedding, device: str | torch.device = "cpu",
                precision: str = "fp32") -> TaskModel:
-    """A model in evaluation mode from a task body and a compatible embedding.
+    """A model in evaluation mode from a body and a compatible embedding, with the head that the body has, if any.
 
     `adapt.artefacts.assemble.swap` then changes its language in place.
 
     Raises:
-        UserError: not a task body, or an embedding that does not fit it.
+        UserError: an embedding that does not fit the body.
     """
     from adapt.artefacts.assemble import check_compatible, swap
 
-    record = task_of(body)
+    record = body.task
     check_compatible(body, embedding)
     model = TaskModel(body.config, len(embedding.tokenizer.vocabulary), precision=precision)
-    model.add_head(record["name"], record["head"], len(record["labels"]))
+    if record:
+        model.add_head(record["name"], record["head"], len(record["labels"]))
     load_body(model, body, heads=True)
     model.to(device)
     swap(model, embedding)

@@ -153,6 +153,7 @@ class QAEvaluation:
     @classmethod
     def of(cls, task: QATask, body: Body, options: EvaluationOptions) -> QAEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
+        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
         if options.pairs not in PAIRS:
             raise unknown("pairs", options.pairs, PAIRS)
         if options.max_answer < 1:

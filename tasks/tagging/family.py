@@ -110,6 +110,7 @@ class TaggingEvaluation:
     @classmethod
     def of(cls, task: TaggingTask, body: Body, place: str, options: EvaluationOptions) -> TaggingEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
+        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
         options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
         if options.untrained_head:
             if not task.labels and (body.task or {}).get("name") == task.name:

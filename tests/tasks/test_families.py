@@ -10,7 +10,7 @@ from tasks.registry import load_all
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {"ClassificationTask": "tasks/classification", "ChoiceTask": "tasks/choice", "RegressionTask": "tasks/classification",
-            "QATask": "tasks/qa", "TaggingTask": "tasks/tagging"}
+            "RetrievalTask": "tasks/retrieval", "QATask": "tasks/qa", "TaggingTask": "tasks/tagging"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
