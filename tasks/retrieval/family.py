@@ -144,7 +144,8 @@ def mining_score(found: dict[str, Found], examples: Bitext) -> dict[str, Any]:
     """Mining by both methods; the score is F1 by cosine. The threshold is chosen on the scored split itself: an upper bound."""
     methods = {method: best_f1(mined(one), examples.gold) for method, one in found.items()}
     share = methods[PLAIN]["f1"]
-    return {"score": share, "n": len(examples.gold), "standard_error": float(np.sqrt(share * (1 - share) / len(examples.gold))), "mining": methods,
+    return {"score": share, "n": len(examples.gold), "standard_error": float(np.sqrt(share * (1 - share) / len(examples.gold))),
+            "mining": methods,
             "threshold_rule": "chosen on the scored split: an upper bound"}
 
 
