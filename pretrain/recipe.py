@@ -38,6 +38,9 @@ def check(recipe: PretrainRecipe) -> list[str]:
         if useless:
             raise UserError(f"{', '.join(useless)}: only an ELECTRA pair has such a setting, and arch is {recipe.arch}; leave "
                             "it out, or name an arch electra_…")
+    if recipe.hardness_head != "none" and recipe.forget_every and recipe.hardness_start >= recipe.forget_every:
+        raise UserError(f"hardness_start={recipe.hardness_start}: counts anew after each reset, every {recipe.forget_every} "
+                        "updates (forget_every), so that the hardness head would never be sampled from; lower it")
     if recipe.max_positions and recipe.max_positions < recipe.tokens_per_sample:
         raise UserError(f"max_positions={recipe.max_positions}: expected at least the {recipe.tokens_per_sample} tokens of a "
                         "block (tokens_per_sample), or 0")

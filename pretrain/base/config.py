@@ -1,6 +1,7 @@
 """Recipes: YAML files with `key=value` words, checked against a dataclass of settings, all mistakes at once, a line each.
 
-Unknown keys are mistakes that name the nearest known key. `${other}` stands for another setting of the recipe; nothing else is
+Unknown keys are mistakes that name the nearest known key. `extends: other.yaml` takes another recipe's settings where this one is
+silent. `${other}` stands for another setting of the recipe; nothing else is
 looked up, so that a recipe of somebody else's can read neither the environment nor a file.
 """
 
@@ -17,6 +18,8 @@ from pretrain.base.files import require_file
 from pretrain.base.settings import declared, option, refuse, shown
 
 Recipe = TypeVar("Recipe")
+EXTENDS = "extends"
+"""Key of a recipe that names another, whose settings hold where it says nothing itself."""
 WORDS = "command line"
 DEFAULT = "default"
 MOST_BYTES = 1 << 20
@@ -126,6 +129,23 @@ def parse_word(word: str) -> tuple[str, Any]:
         raise ValueError(f"{shown(word)} is not of the form key=value") from None
 
 
+def extended(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Value]:
+    """What a recipe says, and below it the one that its key `extends` names, a path as seen from its own folder.
+
+    Raises:
+        UserError: as `read_yaml`; no path, or recipes that extend one another in a circle.
+    """
+    if path.resolve() in above:
+        raise UserError(f"{path}: extends itself, through {', '.join(one.name for one in above)}; take `{EXTENDS}` out of one")
+    content, lines = read_yaml(path)
+    own = {str(key): Value(value, f"{path}:{lines.get(str(key), 1)}") for key, value in content.items()}
+    if (base := own.pop(EXTENDS, None)) is None:
+        return own
+    if not isinstance(base.value, str) or not base.value:
+        raise UserError(f"{base.origin}: {EXTENDS}: got {shown(base.value)}, expected the path of another recipe")
+    return {**extended(path.parent / base.value, (*above, path.resolve())), **own}
+
+
 def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
                 options: Mapping[str, Any] | None = None) -> dict[str, Value]:
     """The settings of `kind` (a dataclass of settings) by name, each with where it comes from.
@@ -146,8 +166,7 @@ def load_values(kind: type, path: str | Path | None, words: Sequence[str] = (),
     mistakes: list[str] = []
     given: dict[str, Value] = {}
     if path is not None:
-        content, lines = read_yaml(path)
-        given.update({str(key): Value(value, f"{path}:{lines.get(str(key), 1)}") for key, value in content.items()})
+        given.update(extended(Path(path)))
     for word in words:
         try:
             key, _, text = word.partition("=")

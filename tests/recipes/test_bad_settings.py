@@ -100,8 +100,9 @@ def test_all_mistakes_are_told_at_once_a_line_each(tmp_path, capsys):
     error = refused(["pretrain", str(path), "seed=-1"], capsys, lines=5)
     assert f"{path}:1: batch_size" in error and f"{path}:2: lr" in error and f"{path}:3: unknown key 'warmupp'" in error
     assert "command line: seed: got -1" in error
-    error = refused(["adapt", "--body", "b", "--data", "d", "--output", "o", "--lr", "0", "--recipe", str(path)], capsys, lines=4)
-    assert "\n--lr: got 0.0" in error and f"{path}:1: batch_size" in error
+    words = ["adapt", "--body", "b", "--data", "d", "--output", "o", "--lr", "-1", "--recipe", str(path)]
+    error = refused(words, capsys, lines=4)
+    assert "\n--lr: got -1.0" in error and f"{path}:1: batch_size" in error
 
 
 @pytest.mark.parametrize(("words", "text"), [

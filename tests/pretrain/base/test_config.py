@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.base.config import load_recipe
+from pretrain.base.config import load_recipe, load_values
 from pretrain.base.errors import UserError
 from pretrain.recipe import check, stage
 from pretrain.settings import PretrainRecipe
@@ -67,6 +67,38 @@ def test_every_recipe_is_valid_and_says_how_to_run_it(path, prepared, tmp_path):
     loaded = load_recipe(PretrainRecipe, path, [f"data={prepared}", f"output={tmp_path / 'o'}", *words])
     check(loaded)
     assert stage(loaded).printed().startswith(("fairseq-train ", "torchrun "))
+
+
+def test_a_recipe_that_extends_another_says_the_rest_itself(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "base.yaml").write_text("updates: 10\nlr: 0.5\nseed: 3\n")
+    (tmp_path / "middle.yaml").write_text("extends: below/base.yaml\nlr: 0.25\n")
+    loaded = recipe(tmp_path, "# mine\nextends: middle.yaml\nupdates: 20\n", "seed=4")
+    assert (loaded.updates, loaded.lr, loaded.seed) == (20, 0.25, 4)
+    values = load_values(PretrainRecipe, tmp_path / "r.yaml")
+    assert [values[name].origin for name in ("updates", "lr")] == [f"{tmp_path}/r.yaml:3", f"{tmp_path}/middle.yaml:2"]
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("extends: r.yaml\n", r"r\.yaml: extends itself, through r\.yaml"),
+    ("lr: 1\nextends: [a]\n", r"r\.yaml:2: extends: got \['a'\]"),
+    ("extends: none.yaml\n", r"none\.yaml: ")])
+def test_what_cannot_be_extended_is_one_line(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        recipe(tmp_path, text)
+
+
+def test_a_mistake_in_the_extended_recipe_is_named_there(tmp_path):
+    (tmp_path / "base.yaml").write_text("# base\nupdatez: 1\n")
+    with pytest.raises(UserError, match=r"base\.yaml:2: unknown key 'updatez'"):
+        recipe(tmp_path, "extends: base.yaml\n")
+
+
+def test_a_hardness_head_that_no_episode_would_reach_is_refused(tmp_path, prepared):
+    words = [f"data={prepared}", "arch=electra_tiny", "hardness_head=loss", "forget_every=100"]
+    check(recipe(tmp_path, "", *words, "hardness_start=99"))
+    with pytest.raises(UserError, match="hardness_start=100: counts anew after each reset, every 100 updates"):
+        check(recipe(tmp_path, "", *words, "hardness_start=100"))
 
 
 def test_pairs_of_recipes_differ_in_forgetting_alone():
