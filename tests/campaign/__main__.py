@@ -20,8 +20,19 @@ from tests.campaign.trial import attempt, draw, trial
 STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
 ROUND = (*STAGES, *STAGES, "overwrite", *STAGES, *STAGES, "run")
 """Stages of a round of trials."""
+KNOWN = (*STAGES, "overwrite", "run")
 TOGETHER = 4
 """Kills of a trial, unless its command is done before."""
+
+
+def weighed(text: str) -> tuple[str, ...]:
+    """`pretrain:3,run` -> the stages of a round, those of more weight spread over it."""
+    parts = [part.partition(":") for part in text.split(",")]
+    if wrong := [name for name, _, count in parts if name not in KNOWN or not (count or "1").isdecimal() or count == "0"]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]}: expected NAME or NAME:N with N from 1, names: {', '.join(KNOWN)}")
+    places = [((turn + 0.5) / int(count or 1), number, name) for number, (name, _, count) in enumerate(parts)
+              for turn in range(int(count or 1))]
+    return tuple(name for _, _, name in sorted(places))
 
 
 def undisturbed(stage: Stage, folder: Path) -> dict[str, Any]:
@@ -105,9 +116,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
-    parser.add_argument("--stages", nargs="+", default=list(ROUND), help="stages of a round")
+    parser.add_argument("--stages", type=weighed, default=ROUND, metavar="NAME[:N],…", help="stages of a round and how often "
+                        f"each comes in it, as pretrain:3,run (of {', '.join(KNOWN)})")
     args = parser.parse_args()
-    table = campaign(args.folder, args.kills, args.seed, args.jobs, tuple(args.stages))
+    table = campaign(args.folder, args.kills, args.seed, args.jobs, args.stages)
     for name, one in table.items():
         print(f"{name:10} {one['trials']:5} trials {one['kills']:5} kills {one['identical']:5} identical")
     return int(table["all"]["trials"] != table["all"]["identical"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("fairseq")
 
-from tests.campaign.__main__ import campaign, figures, planned
+from tests.campaign.__main__ import campaign, figures, planned, weighed
 from tests.campaign.stages import FINISH, lay_out, stages
 from tests.campaign.trial import draw, trial
 
@@ -48,6 +49,14 @@ def test_every_moment_of_every_stage_is_drawn(tmp_path):
     cost = {name: {"events": 50, "seconds": 9.0} for name in names}
     drawn = {(stage.name, kills[0].moment) for stage, kills in (planned(number, known, cost, 1, names) for number in range(18))}
     assert drawn == {(name, moment) for name in names for moment in (*FINISH, "event", "time")}
+
+
+def test_stages_have_weights_and_are_spread():
+    assert weighed("pretrain:3,run") == ("pretrain", "pretrain", "run", "pretrain")
+    assert weighed("run,adapt") == ("run", "adapt")
+    for text in ("pretain", "run:0", "run:x", ""):
+        with pytest.raises(argparse.ArgumentTypeError):
+            weighed(text)
 
 
 def test_figures_count_trials_kills_and_identical_ones():
