@@ -229,4 +229,4 @@ def test_prepared_text_without_its_tokens(missing, tmp_path, capsys):
 @pytest.mark.parametrize("words", ["-1", "99999999999999999999999999", "qaa=5,qab=-1"])
 def test_sizes_of_a_world(words, tmp_path, capsys):
     error = refused(["world", "--output", str(tmp_path / "w"), "--words", words], capsys)
-    assert "expected a size that is not negative, at most 1,000,000,000" in error and not list(tmp_path.iterdir())
+    assert "expected at least 1, at most 1,000,000,000" in error and not list(tmp_path.iterdir())
