@@ -16,6 +16,7 @@ from pretrain.base.outputs import makes
 from recipes.report import arms as report_arms
 from recipes.report import budgets as report_budgets
 from recipes.report import examples as report_examples
+from recipes.report.aggregate import aggregate_table
 from recipes.report.blocks import Block, Commands, Items, Paragraph, Section, interval, percent
 from recipes.report.cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
 from recipes.report.commands import trace
@@ -117,6 +118,8 @@ def _results(tables: Sequence[Matrix]) -> list[Block]:
     others = [arm for arm in arms if arm.split(" (")[0] not in report_arms.MEANING]
     meaning += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
     blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".", *READING])]
+    if (whole := aggregate_table(tables)) is not None:
+        blocks.append(whole)
     for matrix in tables:
         blocks.append(matrix_table(matrix))
         gains, compared = gain_table(matrix), comparison_table(matrix)
