@@ -42,7 +42,7 @@ class AdaptSettings:
     rtd_warmup: int = like(PretrainRecipe, "rtd_warmup", -1, allowed=OR_A_TENTH,
                            help="then lambda rises linearly over so many updates; -1: a tenth of the run")
     updates: int = like(PretrainRecipe, "updates", help="most updates to run")
-    lr: float = like(PretrainRecipe, "lr", help="peak learning rate; auto: found by a short test on the text, see "
+    lr: float = like(PretrainRecipe, "lr", 0.0, help="peak learning rate; auto: found by a short test on the text, see "
                      "docs/adaptation.md", allowed=Range(0, 100, above=True, also=(0,)), named=(("auto", 0.0),))
     warmup: int = like(PretrainRecipe, "warmup", -1, allowed=OR_A_TENTH, help="updates of warm-up; -1: a tenth of the run")
     batch_size: int = like(PretrainRecipe, "batch_size")

@@ -33,7 +33,8 @@ def help_of(one: Declared) -> str:
     """The help of an option: what the setting does, and its default."""
     if one.required:
         return one.about.help
-    shown = "" if one.default in ("", (), None) or one.kind is bool else f" (default {one.default!r})"
+    word = next((word for word, number in one.about.named if number == one.default), repr(one.default))
+    shown = "" if one.default in ("", (), None) or one.kind is bool else f" (default {word})"
     return (one.about.help + shown).replace("%", "%%")
 
 

@@ -1,159 +1,225 @@
-"""What a demo found: scores and curves collected from the artefacts, a picture, and a page of plain words."""
+"""What a demo found, in words and tables; every number is computed from its records (`recipes.demo.records.collect`)."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pretrain.base.files import read_json
+from recipes.demo.records import by_seed
+from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MEANING, SCALED, STANDARD, TEMPORARY
+from tasks import statistics
+from tasks.statistics import Estimate
 
-if TYPE_CHECKING:
-    from recipes.demo.settings import DemoSettings
-
-COLOURS = {"standard": "#0072B2", "forgetting": "#D55E00"}
-"""Two colours of Okabe and Ito's palette: told apart by colour-blind readers too."""
-GRAMMAR = {"qab": "same word order", "qac": "adjective after noun", "qad": "SOV, postpositions", "qae": "VSO, noun first",
-           "qaf": "free order, cases"}
-
-
-def collect(root: Path, settings: DemoSettings) -> dict[str, Any]:
-    """Everything the page says, from the artefacts of a finished demo."""
-    from recipes.demo.settings import ARMS
-
-    arms: dict[str, Any] = {}
-    for arm in ARMS:
-        folder = root / arm
-        scores = {}
-        for step in (*settings.steps, settings.adapt_updates):
-            cells = read_json(folder / f"scores-{step:06d}" / "results.json")
-            scores[str(step)] = {cell["language"]: {k: cell[k] for k in ("score", "standard_error", "n", "split")}
-                                 for cell in cells}
-        chance = cells[0]["chance"]
-        arms[arm] = {
-            "scores": scores,
-            "curves": {code: _language_model(read_json(folder / code / "curves.json")) for code in settings.languages},
-            "pretraining": read_json(folder / "en" / "curves.json"),
-            "dev": read_json(folder / "nli" / "body.json")["task"]["dev"],
-            "questions": {cell["language"]: {k: cell[k] for k in ("score", "standard_error", "n", "split", "exact_match", "f1")}
-                          for cell in read_json(folder / "scores-qa" / "results.json")},
-        }
-    return {"seed": settings.seed, "backbone": settings.backbone, "chance": chance, "arms": arms}
+PAIRS = ((TEMPORARY, CONTROL), (TEMPORARY, SCALED), (FORGETTING, SCALED), (SCALED, STANDARD), (FORGETTING, STANDARD))
+"""Arms that are compared, as far as they are there: the first pair differs in nothing but the resets."""
+MEASURES = {"loss": ("held-out loss, bits", 3, -1), "share": ("nearest word is the translation, share", 3, 1),
+            "accuracy": ("zero-shot accuracy", 3, 1)}
+"""Figure of a cell -> its name, decimals, and whether more (1) or less (-1) is better."""
+PRIMARY = 60
+"""Budget of the primary endpoint, in updates; the smallest where it is not there."""
 
 
-def _language_model(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The curve with the masked language model's loss as `loss`: that of a pair's objective holds the discriminator's too."""
-    return [{**point, "loss": point.get("mlm_loss", point["loss"])} for point in curve]
+@dataclass(frozen=True)
+class Gap:
+    """A difference between two arms at a budget, paired by seed.
+
+    Attributes:
+        interval: mean and 95 % interval over seeds (Student's t); of one seed the value alone.
+        p: of a paired t test, NaN for one seed.
+    """
+
+    one: str
+    other: str
+    measure: str
+    budget: int
+    interval: Estimate
+    p: float
+
+    @property
+    def told(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.interval.low > 0 or self.interval.high < 0
+
+    @property
+    def better(self) -> bool:
+        return self.interval.value * MEASURES[self.measure][2] > 0
 
 
-def picture(results: dict[str, Any], path: Path) -> None:
-    """Held-out loss and zero-shot accuracy over adaptation updates, a column per language (PNG)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    languages = list(results["arms"]["standard"]["curves"])
-    figure, axes = pyplot.subplots(2, len(languages), figsize=(3.4 * len(languages), 5.6), sharex=True, sharey="row",
-                                   squeeze=False, layout="constrained")
-    for column, code in enumerate(languages):
-        top, bottom = axes[0][column], axes[1][column]
-        for arm, found in results["arms"].items():
-            curve = found["curves"][code]
-            top.plot([p["update"] for p in curve], [p["loss"] for p in curve], color=COLOURS[arm], label=arm)
-            steps = sorted(map(int, found["scores"]))
-            cells = [found["scores"][str(step)][code] for step in steps]
-            bottom.errorbar(steps, [c["score"] for c in cells], yerr=[1.96 * c["standard_error"] for c in cells],
-                            color=COLOURS[arm], marker="o", capsize=3, label=arm)
-        bottom.axhline(results["chance"], color="#777777", linestyle=":", label="chance")
-        top.set_title(f"{code}: {GRAMMAR.get(code, '')}", fontsize=10)
-        bottom.set_xlabel("adaptation updates")
-    axes[0][0].set_ylabel("held-out loss (bits)")
-    axes[1][0].set_ylabel("zero-shot NLI accuracy")
-    axes[1][0].legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+def gap(results: dict[str, Any], one: str, other: str, measure: str, budget: int) -> Gap | None:
+    """The difference `one` − `other`; None where no seed has both."""
+    first, second = (by_seed(results["cells"], measure, arm=arm, budget=budget) for arm in (one, other))
+    differences = [first[seed] - second[seed] for seed in first if seed in second]
+    if not differences:
+        return None
+    if len(differences) == 1:
+        return Gap(one, other, measure, budget, Estimate(differences[0], -math.inf, math.inf, 1), math.nan)
+    return Gap(one, other, measure, budget, statistics.over_seeds(differences), statistics.paired_t(differences))
 
 
-def _cell(cell: dict[str, Any]) -> str:
-    return f"{cell['score']:.3f} ± {cell['standard_error']:.3f}"
+def arms_of(results: dict[str, Any]) -> list[str]:
+    """The arms that are there, those without resets first."""
+    return sorted(results["settings"]["arms"], key=[STANDARD, SCALED, CONTROL, TEMPORARY, FORGETTING].index)
 
 
-def score_table(results: dict[str, Any], step: int) -> str:
-    """Markdown table of the zero-shot scores after `step` adaptation updates."""
-    return _table(results["arms"], {arm: found["scores"][str(step)] for arm, found in results["arms"].items()})
+def pairs_of(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """The comparisons that the arms allow; the last only where the others are not there."""
+    arms = results["settings"]["arms"]
+    found = [pair for pair in PAIRS[:-1] if set(pair) <= set(arms)]
+    return found or [pair for pair in PAIRS[-1:] if set(pair) <= set(arms)]
 
 
-def question_table(results: dict[str, Any]) -> str:
-    """Markdown table of zero-shot F1 in question answering, as shares."""
-    return _table(results["arms"], {arm: found["questions"] for arm, found in results["arms"].items()})
+def primary_budget(results: dict[str, Any]) -> int:
+    budgets = results["settings"]["budgets"]
+    return PRIMARY if PRIMARY in budgets else min(budgets)
 
 
-def _table(arms: dict[str, Any], scores: dict[str, dict[str, Any]]) -> str:
-    lines = ["| language | grammar | " + " | ".join(arms) + " | difference |", "|---|---|" + "---|" * (len(arms) + 1)]
-    for code in scores["standard"]:
-        one, two = (scores[arm][code] for arm in ("standard", "forgetting"))
-        spread = math.hypot(one["standard_error"], two["standard_error"])
-        source = code not in arms["standard"]["curves"]
-        lines.append(f"| {code} | {'base language, not adapted' if source else GRAMMAR.get(code, '')} | {_cell(one)} | "
-                     f"{_cell(two)} | {two['score'] - one['score']:+.3f} ± {spread:.3f} |")
+def crossing(results: dict[str, Any], one: str, other: str) -> tuple[int, int] | None:
+    """The two neighbouring budgets between which the mean difference of the loss changes its sign first."""
+    found = [(budget, made.interval.value) for budget in results["settings"]["budgets"]
+             if (made := gap(results, one, other, "loss", budget))]
+    return next(((low, high) for (low, a), (high, b) in itertools.pairwise(found) if a * b < 0), None)
+
+
+def shown(values: Sequence[float], digits: int) -> str:
+    """Mean with the standard deviation between seeds."""
+    if not values:
+        return "–"
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ({statistics.standard_error(values) * math.sqrt(len(values)):.{digits}f})"
+
+
+def table(results: dict[str, Any], measure: str) -> str:
+    """Markdown: arms by budgets, mean over seeds with the standard deviation between them."""
+    _, digits, _ = MEASURES[measure]
+    budgets = [budget for budget in results["settings"]["budgets"] if by_seed(results["cells"], measure, budget=budget)]
+    lines = ["| arm | " + " | ".join(f"{budget} updates" for budget in budgets) + " |", "|---" * (len(budgets) + 1) + "|"]
+    for arm in arms_of(results):
+        cells = [shown(list(by_seed(results["cells"], measure, arm=arm, budget=budget).values()), digits) for budget in budgets]
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def write_findings(results: dict[str, Any], settings: DemoSettings) -> str:
-    """The page: tables and what can, and cannot, be read from them."""
-    final, first = settings.adapt_updates, min(settings.steps or (settings.adapt_updates,))
-    arms = results["arms"]
-    losses = {arm: [min(p["loss"] for p in found["curves"][code]) for code in settings.languages]
-              for arm, found in arms.items()}
-    n = next(iter(arms["standard"]["scores"][str(final)].values()))["n"]
-    parts = [
-        f"# The miniature world, seed {settings.seed}" + (", ELECTRA" if settings.backbone == "electra" else ""),
-        "",
-        f"Zero-shot NLI accuracy on the test split (n = {n:,} a language, three-way, chance {results['chance']:.3f}; "
-        "± is one standard error, over examples only). Both bodies were fine-tuned on the base language; no labelled example "
-        "of another language was seen.",
-        "",
-        f"After {final} adaptation updates:",
-        "",
-        score_table(results, final),
-        "",
-    ]
-    if first != final:
-        parts += [f"After {first} adaptation updates:", "", score_table(results, first), ""]
-    asked = next(iter(arms["standard"]["questions"].values()))["n"]
-    parts += [
-        f"Question answering: zero-shot F1 on the test split (n = {asked:,} a language) after {final} adaptation updates:",
-        "",
-        question_table(results),
-        "",
-        "Held-out loss of the new embeddings (bits per hidden token, mean over languages): "
-        + ", ".join(f"{arm} {sum(values) / len(values):.3f}" for arm, values in losses.items()) + ".",
-        "",
-        *_reading(results, settings),
-        "",
-    ]
-    return "\n".join(parts)
+def english_table(results: dict[str, Any]) -> str:
+    """Markdown: what each arm costs the base language."""
+    lines = ["| arm | held-out loss, bits | accuracy |", "|---|---|---|"]
+    for arm in arms_of(results):
+        cells = [shown(list(by_seed(results["bodies"], name, arm=arm).values()), 3) for name in ("loss", "accuracy")]
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-def _reading(results: dict[str, Any], settings: DemoSettings) -> list[str]:
-    """Sentences that follow from the numbers, with two standard errors as the bar."""
-    arms, chance = results["arms"], results["chance"]
-    final, first = str(settings.adapt_updates), str(min(settings.steps or (settings.adapt_updates,)))
-    sentences = []
-    for arm, found in arms.items():
-        cells = {code: found["scores"][final][code] for code in settings.languages}
-        above = [code for code, cell in cells.items() if cell["score"] - chance > 2 * cell["standard_error"]]
-        sentences.append(f"- {arm}: {len(above)} of {len(cells)} new languages are above chance by more than two standard "
-                         f"errors" + (f" ({', '.join(above)})." if above else "."))
-    for step in dict.fromkeys((first, final)):
-        pairs = [(arms["standard"]["scores"][step][c], arms["forgetting"]["scores"][step][c]) for c in settings.languages]
-        gain = sum(two["score"] - one["score"] for one, two in pairs) / len(pairs)
-        spread = math.sqrt(sum(one["standard_error"] ** 2 + two["standard_error"] ** 2 for one, two in pairs)) / len(pairs)
-        verdict = ("forgetting is ahead" if gain > 2 * spread else "forgetting is behind" if gain < -2 * spread
-                   else "no difference beyond two standard errors")
-        sentences.append(f"- After {step} updates the mean difference (forgetting − standard) is {gain:+.3f} ± {spread:.3f}: "
-                         f"{verdict}.")
-    sentences.append("- This is one seed: the standard errors know nothing of the spread between bodies. "
-                     "docs/miniature-world.md has the runs over several seeds.")
+def gaps(results: dict[str, Any]) -> list[tuple[Gap, float]]:
+    """Every comparison with its p corrected (Holm) over all but the primary one, whose own p stays as it is."""
+    found = [made for one, other in pairs_of(results) for measure in MEASURES for budget in results["settings"]["budgets"]
+             if (made := gap(results, one, other, measure, budget))]
+    first = primary(results)
+    others = statistics.holm([one.p for one in found if one != first])
+    corrected = iter(others)
+    return [(one, one.p if one == first else next(corrected)) for one in found]
+
+
+def primary(results: dict[str, Any]) -> Gap | None:
+    """The endpoint that was fixed beforehand: the loss at PRIMARY, of the first pair."""
+    pairs = pairs_of(results)
+    return gap(results, *pairs[0], "loss", primary_budget(results)) if pairs else None
+
+
+def _interval(one: Gap) -> str:
+    digits, value = MEASURES[one.measure][1], one.interval
+    if value.count == 1:
+        return f"{value.value:+.{digits}f}"
+    return f"{value.value:+.{digits}f} [{value.low:+.{digits}f}, {value.high:+.{digits}f}]"
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def gap_table(results: dict[str, Any]) -> str:
+    """Markdown: every comparison, with the primary one marked."""
+    first = primary(results)
+    lines = ["| comparison | figure | updates | difference [95 % interval] | p |", "|---|---|---|---|---|"]
+    for one, p in gaps(results):
+        told = _p(p) + (" (primary)" if one == first else "")
+        lines.append(f"| {one.one} − {one.other} | {MEASURES[one.measure][0]} | {one.budget} | {_interval(one)} | {told} |")
+    return "\n".join(lines)
+
+
+def headline(results: dict[str, Any]) -> list[str]:
+    """The answer in sentences."""
+    first, sentences = primary(results), []
+    if first is None:
+        return ["No two arms can be compared: run the demo with more of them."]
+    seeds = first.interval.count
+    if seeds == 1:
+        verdict = "one seed says nothing of the spread between bodies"
+    elif not first.told:
+        verdict = "not told from zero"
+    else:
+        verdict = f"{first.one} is {'ahead' if first.better else 'behind'}"
+    sentences.append(f"**After {first.budget} updates, {first.one} − {first.other} in held-out loss: {_interval(first)} bits "
+                     f"over {seeds} seed{'s' if seeds > 1 else ''}: {verdict}.**")
+    for one, other in pairs_of(results):
+        found = [made for budget in results["settings"]["budgets"] if (made := gap(results, one, other, "loss", budget))]
+        text = "; ".join(f"{made.budget}: {_interval(made)}{' *' if made.told else ''}" for made in found)
+        turn = crossing(results, one, other)
+        told = f"the sign changes between {turn[0]} and {turn[1]} updates" if turn else "the sign does not change"
+        sentences.append(f"{one} − {other}, loss by updates: {text}; {told}.")
     return sentences
+
+
+def write_findings(results: dict[str, Any]) -> str:
+    """The page: the picture, the answer, tables, and what can be read from them."""
+    settings = results["settings"]
+    seeds = ", ".join(map(str, settings["seeds"]))
+    return "\n".join([
+        "# Does forgetting help? The miniature world" + (", ELECTRA" if settings["backbone"] == "electra" else ""),
+        "",
+        "![Held-out loss, alignment and zero-shot accuracy by adaptation updates, and the base language's loss](curves.png)",
+        "",
+        *(f"- {sentence}" for sentence in headline(results)),
+        "",
+        f"Seeds {seeds}, each with a world, texts and bodies of its own; languages {', '.join(settings['languages'])}. "
+        "Differences are paired by seed, intervals are Student's t over seeds (* leaves zero out); in tables: mean over seeds, "
+        "in brackets the standard deviation between them. Every budget is a run of its own whose learning rate has come down to "
+        "0, its peak found by `adapt --lr auto`.",
+        "",
+        *(f"- {arm}: {MEANING[arm]}" for arm in ARMS if arm in settings["arms"]),
+        "",
+        "## Held-out loss of the new embeddings (bits per hidden token)",
+        "",
+        table(results, "loss"),
+        "",
+        "## Words whose nearest base word is their translation (share)",
+        "",
+        table(results, "share"),
+        "",
+        *(_zero_shot(results) if settings["scored"] else []),
+        "## What it costs the base language",
+        "",
+        english_table(results),
+        "",
+        "## All comparisons",
+        "",
+        "p is a paired t test's, corrected after Holm over all comparisons but the primary one, which was fixed beforehand.",
+        "",
+        gap_table(results),
+        "",
+    ])
+
+
+def _zero_shot(results: dict[str, Any]) -> list[str]:
+    n = next(cell["n"] for cell in results["cells"] if "n" in cell)
+    return [
+        f"## Zero-shot accuracy (NLI, test split, n = {n:,} a seed and language, chance {results['chance']:.3f})",
+        "",
+        "The task body was trained on the base language; no labelled example of another language was seen.",
+        "",
+        table(results, "accuracy"),
+        "",
+    ]

@@ -1,4 +1,4 @@
-"""`relexify demo`: the whole journey in the miniature world, for a standard and a forgetting body.
+"""`relexify demo`: the whole journey in the miniature world, for several ways of pre-training a body and several seeds.
 
 Every step is a relexify command of its own (written to `OUTPUT/commands.sh` before it runs), two at a time; a step
 whose output exists is skipped, so a demo that was cut off goes on where it stopped.
@@ -18,14 +18,15 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, write_json
-from recipes.demo.settings import ARMS, DemoSettings
+from recipes.demo.settings import DemoSettings
 
 
 @dataclass
 class Step:
-    """One command with the output that shows it is done and the steps it waits for."""
+    """One command with the output that shows it is done and the steps it waits for; `cost` is how long it takes beside others."""
 
     name: str
+    cost: float
     words: list[str]
     output: Path
     needs: tuple[str, ...] = ()
@@ -38,74 +39,72 @@ class Plan:
 
     steps: dict[str, Step] = field(default_factory=dict)
 
-    def add(self, name: str, output: Path, words: list[Any], *needs: str) -> None:
-        self.steps[name] = Step(name, [str(word) for word in words], output, needs)
+    def add(self, name: str, cost: float, output: Path, words: list[Any], *needs: str) -> None:
+        self.steps[name] = Step(name, cost, [str(word) for word in words], output, needs)
 
 
 def plan(root: Path, settings: DemoSettings) -> Plan:
-    """The journey as commands."""
+    """The journey as commands, seed by seed, so that what is there when somebody stops it can be compared."""
+    made = Plan()
+    for seed in settings.seeds:
+        _world(made, root / f"seed-{seed}", settings, seed)
+        for arm in settings.arms:
+            _arm(made, root / f"seed-{seed}", settings, seed, arm)
+    return made
+
+
+def _world(made: Plan, root: Path, s: DemoSettings, seed: int) -> None:
+    """A world with its texts and examples, and the texts as numbers."""
     from recipes.world import BASE
 
-    s, made = settings, Plan()
     world = root / "world"
     sizes = ",".join([f"{BASE}={s.base_words}", *(f"{code}={s.new_words}" for code in s.languages)])
-    made.add("world", world, ["world", "--output", world, "--seed", s.seed, "--languages", BASE, *s.languages,
-                              "--words", sizes, "--train", s.train_pairs, "--dev", 1000, "--test", s.test_pairs,
-                              "--qa-train", s.qa_train, "--qa-dev", 700, "--qa-test", s.qa_test,
-                              "--qa-sentences", s.qa_sentences])
+    made.add(f"world-{seed}", 6, world,
+             ["world", "--output", world, "--seed", seed, "--languages", BASE, *s.languages, "--words", sizes,
+              "--train", s.train_pairs, "--dev", 500, "--test", s.test_pairs])
     for code in (BASE, *s.languages):
-        made.add(f"prepare-{code}", root / "data" / code,
+        made.add(f"prepare-{seed}-{code}", 1, root / "data" / code,
                  ["prepare", world / "text" / f"{code}.txt", "--language", code, "--output", root / "data" / code,
                   "--vocab-size", s.vocabulary, "--model-type", "bpe", "--documents", "line", "--workers", 1,
-                  "--seed", s.seed], "world")
+                  "--seed", seed], f"world-{seed}")
+
+
+def _arm(made: Plan, root: Path, s: DemoSettings, seed: int, arm: str) -> None:
+    """A body, its task body, an embedding of each language for every budget, and their scores."""
+    from recipes.world import BASE
+
     recipes = Path(__file__).resolve().parents[1] / "pretrain"
-    family = "demo-electra" if s.backbone == "electra" else "demo"
-    objective = ["--objective", "joint"] if s.backbone == "electra" else []  # in the worlds the surest (docs/electra.md)
-    for arm in ARMS:
-        body = root / arm / "en"
-        made.add(f"pretrain-{arm}", body,
-                 ["pretrain", recipes / f"{family}-{arm}.yaml", f"data={root / 'data' / BASE}", f"output={body}",
-                  f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"lr={s.lr}",
-                  f"warmup={s.updates // 20}", f"seed={s.seed}", "threads=1",
-                  *([f"forget_every={s.forget_every}", f"forget_start={2 * s.forget_every}"] if arm == "forgetting" else [])],
-                 f"prepare-{BASE}")
-    for arm in ARMS:
-        body, task = root / arm / "en", root / arm / "nli"
-        made.add(f"finetune-{arm}", task,
-                 ["finetune", "--body", body, "--task", "xnli", "--data", world / "nli", "--output", task,
-                  "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--validate-every", max(1, s.finetune_updates // 8),
-                  "--dropout", 0.0, "--attention-dropout", 0.0, "--seed", s.seed, "--threads", 1],
-                 f"pretrain-{arm}")
-        made.add(f"finetune-{arm}-qa", root / arm / "qa",
-                 ["finetune", "--body", body, "--task", "squad", "--data", world / "qa", "--output", root / arm / "qa",
-                  "--updates", s.qa_updates, "--lr", s.qa_lr, "--validate-every", max(1, s.qa_updates // 4),
-                  "--dropout", 0.0, "--attention-dropout", 0.0, "--seed", s.seed, "--threads", 1], f"pretrain-{arm}")
-        for code in s.languages:
-            made.add(f"adapt-{arm}-{code}", root / arm / code,
-                     ["adapt", "--body", body, "--data", root / "data" / code, "--output", root / arm / code,
-                      "--updates", s.adapt_updates, "--lr", s.adapt_lr, "--tokens-per-sample", s.block,
-                      "--batch-size", s.batch, "--validate-every", max(1, s.adapt_updates // 12),
-                      "--save-embeddings-at", ",".join(map(str, s.steps)), "--seed", s.seed, "--threads", 1,
-                      "--dropout", 0.0, "--attention-dropout", 0.0, *objective], f"pretrain-{arm}", f"prepare-{code}")
-    for arm in ARMS:
-        for step in (*s.steps, s.adapt_updates):
-            last = step == s.adapt_updates
-            embeddings = [root / arm / code if last else root / arm / code / "at" / f"{step:06d}" for code in s.languages]
-            if last:
-                embeddings.insert(0, root / arm / "en")
-            words: list[Any] = ["evaluate", "--body", root / arm / "nli", "--task", "xnli", "--split", "test",
-                                "--data", world / "nli", "--output", root / arm / f"scores-{step:06d}", "--threads", 1]
-            for folder in embeddings:
-                words += ["--embedding", folder]
-            made.add(f"evaluate-{arm}-{step}", root / arm / f"scores-{step:06d}", words,
-                     f"finetune-{arm}", *(f"adapt-{arm}-{code}" for code in s.languages))
-        words = ["evaluate", "--body", root / arm / "qa", "--task", "squad", "--split", "test", "--data", world / "qa",
-                 "--output", root / arm / "scores-qa", "--threads", 1]
-        for folder in (root / arm / code for code in ("en", *s.languages)):
-            words += ["--embedding", folder]
-        made.add(f"evaluate-{arm}-qa", root / arm / "scores-qa", words,
-                 f"finetune-{arm}-qa", *(f"adapt-{arm}-{code}" for code in s.languages))
-    return made
+    electra = s.backbone == "electra"
+    objective = ["--objective", "joint"] if electra else []  # in the worlds the surest (docs/electra.md)
+    body, task, name = root / arm / "en", root / arm / "nli", f"{seed}-{arm}"
+    plain = ["--dropout", 0.0, "--attention-dropout", 0.0]
+    made.add(f"pretrain-{name}", 10, body,
+             ["pretrain", recipes / f"demo-{'electra-' if electra else ''}{arm}.yaml", f"data={root / 'data' / BASE}",
+              f"output={body}", *([] if electra else [f"layers={s.layers}", f"width={s.width}", f"ffn={4 * s.width}"]),
+              f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"warmup={s.updates // 20}",
+              f"validate_every={s.updates // 2}", f"seed={seed}", "threads=1",
+              *(f"{key}={value}" for key, value in s.resets(arm).items())], f"prepare-{seed}-{BASE}")
+    for code in s.languages:
+        made.add(f"adapt-{name}-{code}", 4, root / arm / code,
+                 ["adapt", "--body", body, "--data", root / "data" / code, "--output", root / arm / code,
+                  "--budgets", ",".join(map(str, s.budgets)), "--lr", "auto", "--tokens-per-sample", s.block,
+                  "--batch-size", s.batch, "--seed", seed, "--threads", 1, *plain, *objective],
+                 f"pretrain-{name}", f"prepare-{seed}-{code}")
+    if not s.scored:
+        return
+    made.add(f"finetune-{name}", 4, task,
+             ["finetune", "--body", body, "--task", "xnli", "--data", root / "world" / "nli", "--output", task,
+              "--updates", s.finetune_updates, "--lr", s.finetune_lr, "--validate-every", max(1, s.finetune_updates // 2),
+              "--seed", seed, "--threads", 1, *plain], f"pretrain-{name}")
+    for budget in s.scored:
+        embeddings = [root / arm / code / "at" / f"{budget:06d}" for code in s.languages]
+        if budget == max(s.scored):
+            embeddings.insert(0, body)
+        scores = root / arm / f"scores-{budget:06d}"
+        made.add(f"evaluate-{name}-{budget}", 1, scores,
+                 ["evaluate", "--body", task, "--task", "xnli", "--split", "test", "--data", root / "world" / "nli",
+                  "--output", scores, "--threads", 1, *(word for one in embeddings for word in ("--embedding", one))],
+                 f"finetune-{name}", *(f"adapt-{name}-{code}" for code in s.languages))
 
 
 def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
@@ -118,6 +117,7 @@ def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
     logs.mkdir(parents=True, exist_ok=True)
     (root / "commands.sh").write_text(
         "".join(shlex.join(["relexify", *step.words]) + "\n" for step in made.steps.values()), encoding="utf-8")
+    started = time.monotonic()
     seconds: dict[str, float] = {}
     done: set[str] = set()
     running: dict[Future[float], str] = {}
@@ -136,13 +136,21 @@ def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
                     seconds[name] = future.result()
                     done.add(name)
                     print(f"[{len(done):2}/{len(made.steps)}] {name:24} "
-                          + (f"{seconds[name]:6.1f} s" if seconds[name] else "there already"), flush=True)
+                          + (f"{seconds[name]:6.1f} s" if seconds[name] else "there already")
+                          + left(made, seconds, time.monotonic() - started), flush=True)
         except BaseException:
             waiting.clear()
             for future in running:
                 future.cancel()
             raise
     return seconds
+
+
+def left(made: Plan, seconds: dict[str, float], elapsed: float) -> str:
+    """How much time is left, from how long the steps took that were run; nothing before one has been."""
+    ran = sum(made.steps[name].cost for name, spent in seconds.items() if spent)
+    rest = sum(step.cost for name, step in made.steps.items() if name not in seconds)
+    return f", about {elapsed * rest / ran / 60:.0f} min left" if ran and rest else ""
 
 
 def _run(step: Step, log: Path) -> float:
@@ -168,21 +176,23 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
     Raises:
         UserError: `root` holds a demo with other settings, or a step failed.
     """
-    from recipes.demo.findings import collect, picture, write_findings
-    from recipes.report.build import report
-
     root.mkdir(parents=True, exist_ok=True)
     record = root / "settings.json"
-    if record.exists() and read_json(record) != _plain(settings):
+    before = read_json(record) if record.exists() else {}
+    if before and {**before, **_growing(settings)} != _plain(settings):
         raise UserError(f"{root}: holds a demo with other settings; name another --output, or delete that folder")
     write_json(record, _plain(settings))
     started = time.monotonic()
-    seconds = execute(plan(root, settings), root, workers)
+    write_json(root / "seconds.json", execute(plan(root, settings), root, workers))
+    from recipes.demo.findings import write_findings
+    from recipes.demo.picture import picture
+    from recipes.demo.records import collect
+    from recipes.report.build import report
+
     results = collect(root, settings)
     write_json(root / "results.json", results)
-    write_json(root / "seconds.json", seconds)
     picture(results, root / "curves.png")
-    text = write_findings(results, settings)
+    text = write_findings(results)
     (root / "findings.md").write_text(text, encoding="utf-8")
     report([root], root / "report", overwrite=True)
     print("\n" + text)
@@ -190,6 +200,11 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
           f"{root / 'results.json'}; the commands: {root / 'commands.sh'}")
     print(f"the report, a page for any browser: {root / 'report' / 'report.html'}")
     return 0
+
+
+def _growing(settings: DemoSettings) -> dict[str, Any]:
+    """What a demo may have more of when it is run again: seeds and arms."""
+    return {name: _plain(settings)[name] for name in ("seeds", "arms")}
 
 
 def _plain(settings: DemoSettings) -> dict[str, Any]:

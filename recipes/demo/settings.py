@@ -4,44 +4,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ARMS = ("standard", "forgetting")
+STANDARD, SCALED, CONTROL, TEMPORARY, FORGETTING = "standard", "standard-x5", "control", "temporary", "forgetting"
+ARMS = (CONTROL, TEMPORARY, SCALED, STANDARD, FORGETTING)
+"""Recipes `recipes/pretrain/demo-ARM.yaml`, in the order in which a seed's bodies are made: the comparison that counts first."""
+MEANING = {
+    STANDARD: "pre-trained as usual, one learning rate",
+    SCALED: "the embedding's learning rate is five times the body's",
+    CONTROL: "the rates of `temporary`, no reset: its matched control",
+    TEMPORARY: "×5, and the embedding reset five times in the first 60 % of the run",
+    FORGETTING: "×5, and the embedding reset to the end",
+}
 BACKBONES = ("roberta", "electra")
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults were chosen by experiment, see docs/miniature-world.md."""
+    """Sizes of the demo; see docs/forgetting.md for how they were chosen."""
 
-    seed: int = 1
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """Of world, texts, bodies and embeddings: every seed is another world."""
     backbone: str = "roberta"
-    languages: tuple[str, ...] = ("qab", "qac", "qad")
+    arms: tuple[str, ...] = ARMS
+    languages: tuple[str, ...] = ("qab",)
+    budgets: tuple[int, ...] = (30, 60, 120, 300)
+    """Adaptation updates of one finished embedding each."""
+    scored: tuple[int, ...] = (60, 300)
+    """Budgets whose embeddings are scored on a task too; none: no task body is made."""
     base_words: int = 1_000_000
     new_words: int = 100_000
     vocabulary: int = 600
-    train_pairs: int = 15_000
-    test_pairs: int = 2_000
+    train_pairs: int = 8_000
+    test_pairs: int = 1_000
+    layers: int = 2
+    width: int = 64
     updates: int = 2000
     block: int = 64
     batch: int = 16
-    lr: float = 2e-3
-    forget_every: int = 400
-    """K, a fifth of the run; forgetting starts after two episodes' worth of updates."""
-    finetune_updates: int = 1500
-    finetune_lr: float = 5e-4
-    adapt_updates: int = 600
-    adapt_lr: float = 6e-3
-    qa_train: int = 14_000
-    qa_test: int = 1_400
-    qa_sentences: str = "3-5"
-    """Sentences of a paragraph: short enough for one window of 64 tokens in all but a few cases."""
-    qa_updates: int = 1200
-    qa_lr: float = 1e-3
-    steps: tuple[int, ...] = (150, 300)
-    """Updates at which the growing embeddings are scored too; the last update always is."""
+    finetune_updates: int = 800
+    finetune_lr: float = 1e-3
 
-ELECTRA = {"updates": 1300, "forget_every": 260}
-"""What an ELECTRA demo does otherwise: an update of the pair costs 1.54 times the floating-point operations of an update of
-RoBERTa (`relexify bench compute`), so that both backbones are trained with the same number of them."""
+    def resets(self, arm: str) -> dict[str, int]:
+        """When episodes begin and end: K is a tenth of the run (of an ELECTRA pair's a fifth), the first begins after two."""
+        if arm in (STANDARD, SCALED):
+            return {}
+        every = max(2, self.updates // (5 if self.backbone == "electra" else 10))
+        end = {} if arm == FORGETTING else {"forget_until": 7 * every}
+        return {"forget_every": every, "forget_start": 2 * every, **end}
+
+
+ELECTRA = {"updates": 1300, "arms": (STANDARD, FORGETTING), "layers": 4, "width": 128}
+"""What an ELECTRA demo does otherwise: fewer, larger bodies, as many floating-point operations as 2,000 updates of RoBERTa."""
 
 
 def defaults(backbone: str) -> DemoSettings:

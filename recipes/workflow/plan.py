@@ -220,6 +220,8 @@ class Planner:
         at = sorted(set(points) - {last})
         key = {"body": body.key, "source": body.embedding.key, "data": data.id, "initialiser": initialiser, "seed": seed,
                "at": at, "settings": options.deciding("adapt", given)}
+        if not given.get("lr"):  # not as the outputs made when a fixed rate was the default
+            key["lr"] = "auto"
         if given.get("resources"):
             parts = [item.partition("=") for item in str(given["resources"]).split(",")]
             key["resources"] = {name: self.contents.of(path, f"resource {name}") for name, _, path in parts}

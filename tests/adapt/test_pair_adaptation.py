@@ -24,6 +24,7 @@ from adapt.trainer.frozen_pair import FrozenPair
 from pretrain.artefacts.body import Body, GeneratorPart
 from pretrain.artefacts.pair import pair_body, sort_tensors
 from pretrain.base.errors import UserError
+from pretrain.base.files import read_json
 from pretrain.electra.networks import Electra, ElectraConfig
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import EMBEDDING_WEIGHT
@@ -310,3 +311,12 @@ def test_a_roberta_body_is_adapted_to_as_before(journey, tmp_path):
     line = stage(settings_for(journey, journey / "en", output=str(tmp_path / "qab"))).printed()
     assert "--criterion modular_masked_lm" in line and "--mask-policy bert" in line and "--objective" not in line
     assert EMBEDDING_WEIGHT == TABLE
+
+
+def test_a_pair_finds_its_rate_and_has_several_budgets(journey, pair, tmp_path):
+    train(journey / "data" / "qab", tmp_path / "run", "adapt", {**ADAPT_PAIR, "max-update": 10}, body=pair, objective="joint",
+          lr=0, lr_file=tmp_path / "lr.json", budgets="4,6", embeddings_dir=tmp_path / "at")
+    found = read_json(tmp_path / "lr.json")
+    assert found["updates"] == 6 and found["rate"] in [one["rate"] for one in found["tried"]]
+    first = Embedding.load(tmp_path / "at" / "000004")
+    assert first.made["held_out_mlm_loss"] > 0 and "held_out_rtd_auc" in first.made

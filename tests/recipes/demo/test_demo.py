@@ -1,7 +1,9 @@
-"""The demo's plan, what it concludes from numbers, and the summary over seeds (checked by hand)."""
+"""The demo's plan, its findings against hand-computed ones, and the whole of it at the smallest size."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,23 +12,30 @@ from pretrain.base.config import load_recipe
 from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
 from pretrain.settings import PretrainRecipe
-from recipes.demo import seeds
-from recipes.demo.findings import _language_model, picture, write_findings
-from recipes.demo.journey import Plan, execute, plan
-from recipes.demo.settings import DemoSettings, defaults
+from recipes.cli import main
+from recipes.demo.findings import crossing, gap, gap_table, gaps, headline, primary, table, write_findings
+from recipes.demo.journey import Plan, demo, execute, left, plan
+from recipes.demo.picture import picture
+from recipes.demo.records import by_seed, collect
+from recipes.demo.settings import ARMS, DemoSettings, defaults
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes" / "pretrain"
-SETTINGS = DemoSettings(languages=("qab",), steps=(10,), adapt_updates=20)
 
 
-def results(seed: int, standard: float, forgetting: float) -> dict:
-    def arm(score: float) -> dict:
-        cell = {"score": score, "standard_error": 0.01, "n": 2000, "split": "test"}
-        scores = {"10": {"qab": cell}, "20": {"qaa": {**cell, "score": 0.8}, "qab": cell}}
-        return {"scores": scores, "questions": {"qaa": cell, "qab": cell},
-                "curves": {"qab": [{"update": 10, "loss": 3.0}, {"update": 20, "loss": 2.0}]}}
+def results(temporary: dict[int, list[float]], control: dict[int, list[float]]) -> dict:
+    """Records of two arms: budget -> the losses of seeds 1, 2, …"""
+    seeds = list(range(1, len(temporary[60]) + 1))
+    cells = [{"seed": seed, "arm": arm, "language": "qab", "budget": budget, "loss": losses[seed - 1], "lr": 0.01,
+              "share": 0.1, "median_rank": 5.0, "words": 170, **({"accuracy": 0.5, "n": 1000} if budget == 60 else {})}
+             for arm, found in (("temporary", temporary), ("control", control)) for budget, losses in found.items()
+             for seed in seeds]
+    bodies = [{"seed": seed, "arm": arm, "loss": 1.5, "accuracy": 0.7, "n": 1000} for arm in ("temporary", "control")
+              for seed in seeds]
+    return {"settings": {"seeds": seeds, "arms": ["control", "temporary"], "languages": ["qab"], "budgets": list(temporary),
+                         "scored": [60], "backbone": "roberta"}, "chance": 1 / 3, "cells": cells, "bodies": bodies}
 
-    return {"seed": seed, "chance": 1 / 3, "arms": {"standard": arm(standard), "forgetting": arm(forgetting)}}
+
+AHEAD = results({60: [2.0, 2.1, 2.2], 300: [1.9, 1.9, 1.8]}, {60: [2.1, 2.3, 2.5], 300: [1.7, 1.8, 1.8]})
 
 
 def test_every_step_waits_for_what_it_reads(tmp_path):
@@ -46,97 +55,174 @@ def _ancestors(steps: dict, name: str) -> set[str]:
     return found
 
 
-def test_arms_are_trained_alike_but_for_forgetting(tmp_path):
-    steps = plan(tmp_path, DemoSettings()).steps
-    one, two = ({w.replace(arm, "ARM") for w in steps[f"pretrain-{arm}"].words} for arm in ("standard", "forgetting"))
-    assert not one - two and all(word.startswith("forget_") for word in two - one)
+def test_seeds_come_one_after_the_other_and_the_matched_pair_first(tmp_path):
+    names = [name for name in plan(tmp_path, DemoSettings(seeds=(1, 2))).steps if name.startswith("pretrain")]
+    assert names == [f"pretrain-{seed}-{arm}" for seed in (1, 2) for arm in ARMS] and ARMS[:2] == ("control", "temporary")
 
 
-def test_an_electra_demo_differs_in_recipes_their_length_and_the_objective_alone(tmp_path):
-    roberta, electra = (plan(tmp_path, defaults(backbone)).steps for backbone in ("roberta", "electra"))
-    assert set(roberta) == set(electra)
-    changed = {name for name in roberta if roberta[name].words != electra[name].words}
-    adaptations = {name for name in electra if name.startswith("adapt-")}
-    assert changed == {"pretrain-standard", "pretrain-forgetting"} | adaptations
-    assert {tuple(electra[name].words[len(roberta[name].words):]) for name in adaptations} == {("--objective", "joint")}
-    words = electra["pretrain-forgetting"].words
-    assert words[1].endswith("demo-electra-forgetting.yaml") and "updates=1300" in words and "forget_every=260" in words
+def recipe_of(arm: str, words: list[str] | None = None) -> PretrainRecipe:
+    return load_recipe(PretrainRecipe, f"{RECIPES}/demo-{arm}.yaml", ["data=any", "output=any", *(words or [])])
 
 
-def test_the_demos_recipes_are_as_long_as_its_settings_say():
-    for backbone, family in (("roberta", "demo"), ("electra", "demo-electra")):
-        settings = defaults(backbone)
-        for arm in ("standard", "forgetting"):
-            recipe = load_recipe(PretrainRecipe, f"{RECIPES}/{family}-{arm}.yaml", ["data=any", "output=any"])
-            assert (recipe.updates, recipe.lr, recipe.batch_size) == (settings.updates, settings.lr, settings.batch)
-            assert recipe.forget_every == (settings.forget_every if arm == "forgetting" else 0)
+def differing(one: PretrainRecipe, other: PretrainRecipe) -> set[str]:
+    return {name for name, value in vars(one).items() if getattr(other, name) != value}
 
 
-def test_findings_show_the_language_models_loss_of_a_pair():
-    assert _language_model([{"update": 1, "loss": 9.0, "mlm_loss": 2.0}]) == [{"update": 1, "loss": 2.0, "mlm_loss": 2.0}]
+def test_the_recipes_of_the_arms_differ_in_what_their_names_say():
+    assert differing(recipe_of("standard"), recipe_of("standard-x5")) == {"embedding_lr_scale"}
+    assert differing(recipe_of("temporary"), recipe_of("control")) == {"forget_reset"}
+    assert differing(recipe_of("temporary"), recipe_of("forgetting")) == {"forget_until"}
+    assert differing(recipe_of("standard-x5"), recipe_of("forgetting")) == {"forget_every", "forget_start", "forget_warmup"}
+
+
+def test_the_temporary_arm_is_reset_five_times():
+    from pretrain.recipe import forgetting
+
+    one = forgetting(recipe_of("temporary"))
+    assert [n for n in range(2000) if one.begins_episode(n)] == [400, 600, 800, 1000, 1200]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_plan_trains_what_the_recipe_says_but_for_the_size(tmp_path, arm):
+    words = plan(tmp_path, DemoSettings(seeds=(1,), arms=(arm,))).steps[f"pretrain-1-{arm}"].words
+    planned = recipe_of(arm, [word for word in words[2:] if not word.startswith(("data=", "output="))])
+    assert differing(planned, recipe_of(arm)) <= {"layers", "width", "ffn", "threads"}
+
+
+def test_an_electra_demo_has_its_own_recipes_arms_and_objective(tmp_path):
+    steps = plan(tmp_path, defaults("electra")).steps
+    words = steps["pretrain-1-forgetting"].words
+    assert words[1].endswith("demo-electra-forgetting.yaml")
+    assert {"updates=1300", "forget_every=260", "forget_start=520"} <= set(words)
+    assert not any(word.startswith(("layers=", "forget_until")) for word in words)
+    assert steps["adapt-1-standard-qab"].words[-2:] == ["--objective", "joint"] and "pretrain-1-control" not in steps
 
 
 def test_finished_steps_are_skipped_and_a_failed_one_names_its_log(tmp_path):
     made = Plan()
     (tmp_path / "there").mkdir()
-    made.add("there", tmp_path / "there", ["inspect", "/nowhere"])
+    made.add("there", 1, tmp_path / "there", ["inspect", "/nowhere"])
     assert execute(made, tmp_path, 1) == {"there": 0.0}
-    made.add("fails", tmp_path / "absent", ["inspect", "/nowhere"], "there")
+    made.add("fails", 1, tmp_path / "absent", ["inspect", "/nowhere"], "there")
     with pytest.raises(UserError, match=r"fails ended with code 2: .*/nowhere.*fails.log"):
         execute(made, tmp_path, 1)
     assert "relexify inspect /nowhere" in (tmp_path / "commands.sh").read_text()
 
 
-@pytest.mark.parametrize(("forgetting", "verdict"), [
-    (0.60, "forgetting is ahead"), (0.40, "forgetting is behind"), (0.51, "no difference beyond two standard errors")])
-def test_verdict_follows_from_the_numbers(forgetting, verdict):
-    assert verdict in write_findings(results(1, 0.5, forgetting), SETTINGS)
+def test_without_scored_budgets_no_task_is_learned(tmp_path):
+    assert not [name for name in plan(tmp_path, DemoSettings(scored=())).steps if name.startswith(("finetune", "evaluate"))]
+    found = results({60: [2.0, 2.1]}, {60: [2.1, 2.3]})
+    found["settings"]["scored"] = []
+    for row in (*found["cells"], *found["bodies"]):
+        row.pop("accuracy", None)
+    text = write_findings(found)
+    assert "Zero-shot accuracy" not in text and "| temporary | 1.500 (0.000) | – |" in text
 
 
-def test_questions_have_a_table_of_their_own():
-    text = write_findings(results(1, 0.4, 0.5), SETTINGS)
-    part = text[text.index("Question answering"):]
-    assert "| qab | same word order | 0.400 ± 0.010 | 0.500 ± 0.010 | +0.100 ± 0.014 |" in part
+def test_time_left_follows_from_what_has_been_run():
+    """A step of cost 10 took 5 minutes; 30 are left: 15 minutes. What was there already says nothing."""
+    made = Plan()
+    for name, cost in (("old", 50), ("ran", 10), ("a", 20), ("b", 10)):
+        made.add(name, cost, Path(name), [])
+    assert left(made, {"old": 0.0, "ran": 300.0}, 300.0) == ", about 15 min left"
+    assert left(made, {"old": 0.0}, 1.0) == ""
 
 
-def test_chance_level_is_said(tmp_path):
-    text = write_findings(results(1, 0.34, 0.5), SETTINGS)
-    assert "standard: 0 of 1 new languages are above chance" in text and "forgetting: 1 of 1" in text
+def test_the_primary_endpoint_equals_the_hand_computed_one():
+    """Differences -.1 -.2 -.3: mean -.2, sd .1, t(.975, 2) = 4.302653, half-width .248414: zero is inside."""
+    one = primary(AHEAD)
+    assert one is not None and (one.one, one.other, one.budget) == ("temporary", "control", 60) and not one.told
+    assert one.interval.value == pytest.approx(-0.2, rel=1e-9)
+    assert one.interval.high == pytest.approx(-0.2 + 0.248414, rel=1e-4)
+    assert "−" in headline(AHEAD)[0] and "-0.200 [-0.448, +0.048] bits over 3 seeds: not told from zero" in headline(AHEAD)[0]
+
+
+@pytest.mark.parametrize(("losses", "verdict"), [
+    ([2.0, 2.1, 2.21], "temporary is ahead"), ([2.4, 2.51, 2.6], "temporary is behind"), ([2.1, 2.3, 2.1], "not told from zero")])
+def test_the_verdict_follows_from_the_interval(losses, verdict):
+    found = results({60: losses}, {60: [2.2, 2.3, 2.4]})
+    assert verdict in headline(found)[0]
+
+
+def test_one_seed_has_no_interval_and_that_is_said():
+    text = headline(results({60: [2.0]}, {60: [2.2]}))[0]
+    assert "-0.200 bits over 1 seed: one seed says nothing" in text
+
+
+def test_the_crossing_stands_between_the_budgets_where_the_sign_changes():
+    assert crossing(AHEAD, "temporary", "control") == (60, 300)
+    assert "the sign changes between 60 and 300 updates" in headline(AHEAD)[1]
+    assert crossing(results({60: [1.0], 300: [1.0]}, {60: [2.0], 300: [2.0]}), "temporary", "control") is None
+
+
+def test_all_but_the_primary_comparison_are_corrected():
+    """Of the loss: p at 300 alone is left beside the primary; shares and accuracies are equal in both arms, so p is 1."""
+    found = {(one.measure, one.budget): (one.p, p) for one, p in gaps(AHEAD)}
+    assert found["loss", 60][0] == found["loss", 60][1]
+    assert found["loss", 300][1] == pytest.approx(min(1.0, 4 * found["loss", 300][0]), rel=1e-9)
+    assert found["share", 60] == (1.0, 1.0)
+    assert gap_table(AHEAD).count("(primary)") == 1
+
+
+def test_tables_hold_means_and_deviations_over_seeds():
+    assert "| temporary | 2.100 (0.100) | 1.867 (0.058) |" in table(AHEAD, "loss")
+    assert "| temporary | 0.500 (0.000) |" in table(AHEAD, "accuracy") and "300" not in table(AHEAD, "accuracy")
+
+
+def test_languages_are_averaged_within_a_seed():
+    rows = [{"seed": 1, "arm": "a", "loss": 1.0}, {"seed": 1, "arm": "a", "loss": 2.0}, {"seed": 2, "arm": "a", "loss": 5.0}]
+    assert by_seed(rows, "loss", arm="a") == {1: 1.5, 2: 5.0}
+
+
+def test_a_seed_that_one_arm_lacks_is_not_compared():
+    found = results({60: [2.0, 2.1, 2.2]}, {60: [2.1, 2.3, 2.5]})
+    found["cells"] = [cell for cell in found["cells"] if (cell["seed"], cell["arm"]) != (3, "control")]
+    assert gap(found, "temporary", "control", "loss", 60).interval.count == 2
 
 
 def test_picture_is_a_png(tmp_path):
     pytest.importorskip("matplotlib")
-    picture(results(1, 0.4, 0.5), tmp_path / "curves.png")
+    picture(AHEAD, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_interval_over_seeds_equals_the_hand_computed_one():
-    # differences .1 .2 .3: mean .2, sd .1, t(.975, 2) = 4.302653, half-width 4.302653 * .1 / sqrt(3)
-    gap, half = seeds.paired([0.1, 0.2, 0.3])
-    assert gap == pytest.approx(0.2) and half == pytest.approx(0.248414, rel=1e-6, abs=1e-5)
+def test_the_picture_comes_first_on_the_page():
+    lines = [line for line in write_findings(AHEAD).splitlines() if line]
+    assert lines[1].startswith("![") and lines[2].startswith("- **After 60 updates")
 
 
-def write_demo(folder, seed, standard, forgetting, **changes):
-    folder.mkdir()
-    write_json(folder / "settings.json", {"seed": seed, "updates": 10, **changes})
-    write_json(folder / "results.json", results(seed, standard, forgetting))
-    return folder
+def test_a_demo_may_grow_in_seeds_and_arms_and_nothing_else(tmp_path):
+    record = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(DemoSettings()).items()}
+    write_json(tmp_path / "settings.json", {**record, "width": 32})
+    with pytest.raises(UserError, match="holds a demo with other settings"):
+        demo(tmp_path, DemoSettings(seeds=(1, 2, 3, 4)), 1)
 
 
-def test_summary_pairs_the_arms_of_a_seed(tmp_path):
-    demos = [write_demo(tmp_path / str(n), n, 0.4 + n / 10, 0.5 + n / 10) for n in (1, 2, 3)]
-    table = seeds.table(seeds.load(demos))
-    assert "| 20 | qab | 0.600 (sd 0.100) | 0.700 (sd 0.100) | +0.100 ± 0.000 |" in table
-    assert "| questions, F1 | qab | 0.600 (sd 0.100) | 0.700 (sd 0.100) | +0.100 ± 0.000 |" in table
+def test_scored_budgets_must_be_budgets(tmp_path, capsys):
+    assert main(["demo", "--output", str(tmp_path), "--scored", "70"]) == 2
+    assert "--scored 70: expected some of the budgets" in capsys.readouterr().err
 
 
-def test_demos_of_other_sizes_are_not_mixed(tmp_path):
-    demos = [write_demo(tmp_path / "a", 1, 0.4, 0.5), write_demo(tmp_path / "b", 2, 0.4, 0.5, updates=20)]
-    with pytest.raises(UserError, match=r"updates is 20, not 10"):
-        seeds.load(demos)
-
-
-def test_a_seed_counts_once(tmp_path):
-    demos = [write_demo(tmp_path / name, 1, 0.4, 0.5) for name in "ab"]
-    with pytest.raises(UserError, match=r"the seeds are \[1, 1\]"):
-        seeds.load(demos)
+@pytest.mark.slow
+def test_the_smallest_demo_says_nothing_that_is_not_in_its_records(tmp_path, capsys):
+    """The whole journey, two arms, one seed; then every number of the findings is computed anew from the artefacts."""
+    pytest.importorskip("fairseq")
+    pytest.importorskip("matplotlib")
+    root = tmp_path / "demo"
+    words = ["demo", "--output", root, "--seeds", 1, "--arms", "control", "temporary", "--budgets", 4, 8, "--scored", 8,
+             "--layers", 1, "--width", 16, "--updates", 20, "--finetune-updates", 8, "--base-words", 6000, "--new-words", 6000,
+             "--train-pairs", 60, "--test-pairs", 30]
+    assert main([str(word) for word in words]) == 0
+    said = capsys.readouterr().out
+    settings = DemoSettings(seeds=(1,), arms=("control", "temporary"), budgets=(4, 8), scored=(8,), layers=1, width=16,
+                            updates=20, finetune_updates=8, base_words=6000, new_words=6000, train_pairs=60, test_pairs=30)
+    found = collect(root, settings)
+    assert json.loads((root / "results.json").read_text()) == json.loads(json.dumps(found))
+    text = (root / "findings.md").read_text()
+    assert text == write_findings(found) and text in said and "min left" in said
+    assert len(found["cells"]) == 4 and {cell["budget"] for cell in found["cells"]} == {4, 8}
+    expected = [by_seed(found["cells"], "loss", arm=arm, budget=4) for arm in ("temporary", "control")]
+    shown = re.search(r"After 4 updates, temporary − control in held-out loss: ([-+.\d]+) ", text)
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(expected[0][1] - expected[1][1], rel=1e-3, abs=6e-4)
+    assert (root / "curves.png").exists() and (root / "report" / "report.html").exists()
