@@ -142,6 +142,7 @@ def test_a_project_below_a_folder_with_an_odd_name(name, tmp_path, log, monkeypa
     """Braces, colons, quotes and the like mean something to Snakemake, to fairseq or to a shell; not to a run."""
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / name)
+    Path("random.py").write_text("raise SystemExit('executed')")  # no module of Snakemake's or of a cell's
     made = make_plan(load(small_recipe(Path.cwd())), Path("store"))
     assert execute(made, Path("run"), cores=2, quiet=True, only=["prepare"]) == 0
     assert len(begun(log)) == 3 and all((Path("run") / f"{name}").is_symlink() for name in begun(log))
