@@ -32,8 +32,11 @@ def picture(results: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     arms = arms_of(results)
-    figure, axes = pyplot.subplots(1, 4, figsize=(15, 3.9), layout="constrained", gridspec_kw={"width_ratios": [3, 3, 3, 2]})
-    for axis, (measure, (title, _, _)) in zip(axes[:3], MEASURES.items(), strict=True):
+    measures = [measure for measure in MEASURES if by_seed(results["cells"], measure)]
+    widths = [3.0] * len(measures) + [2.0]
+    figure, axes = pyplot.subplots(1, len(widths), figsize=(1.36 * sum(widths), 3.9), layout="constrained",
+                                   gridspec_kw={"width_ratios": widths})
+    for axis, measure in zip(axes[:-1], measures, strict=True):
         for place, arm in enumerate(arms):
             points = [(budget, *_mean(list(found.values()))) for budget in results["settings"]["budgets"]
                       if (found := by_seed(results["cells"], measure, arm=arm, budget=budget))]
@@ -43,19 +46,20 @@ def picture(results: dict[str, Any], path: Path) -> None:
         axis.set_xscale("log")
         axis.set_xticks(results["settings"]["budgets"], [str(budget) for budget in results["settings"]["budgets"]])
         axis.minorticks_off()
-        axis.set_title(title, fontsize=10)
+        axis.set_title(MEASURES[measure][0], fontsize=10)
         axis.set_xlabel("adaptation updates (a run each)")
-    axes[2].axhline(results["chance"], color="#777777", linestyle=":")
+        if measure == "accuracy":
+            axis.axhline(results["chance"], color="#777777", linestyle=":")
     pairs = pairs_of(results)
     if pairs and (turn := crossing(results, *pairs[0])):
         at = math.sqrt(turn[0] * turn[1])
         axes[0].axvline(at, color="#777777", linestyle="--")
         axes[0].text(at, axes[0].get_ylim()[1], f" {' and '.join(pairs[0])} cross", fontsize=8, va="top")
     losses = [_mean(list(by_seed(results["bodies"], "loss", arm=arm).values())) for arm in arms]
-    axes[3].barh(range(len(arms)), [value for value, _ in losses], xerr=[half for _, half in losses],
+    axes[-1].barh(range(len(arms)), [value for value, _ in losses], xerr=[half for _, half in losses],
                  color=[COLOURS[arm] for arm in arms])
-    axes[3].set_yticks(range(len(arms)), arms)
-    axes[3].set_title("cost: base language's loss, bits", fontsize=10)
+    axes[-1].set_yticks(range(len(arms)), arms)
+    axes[-1].set_title("cost: base language's loss, bits", fontsize=10)
     axes[0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
