@@ -200,7 +200,7 @@ def take_over(name: str, folder: Path, config: Any, language: str | None, tokeni
     assert language is not None
     pieces, rows = read_tokenizer(name, folder, tokenizer, str(settings["model_type"]))
     if text is not None:
-        from adapt.formats.prune import pruned
+        from adapt.surgery.prune import pruned
         from adapt.text.corpus import Corpus
 
         pieces = pruned(pieces, (line for document in Corpus([text], "line", "text") for line in document))

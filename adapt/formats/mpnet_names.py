@@ -17,10 +17,9 @@ BUCKETS, DISTANCE = 32, 128
 """What transformers' MPNet computes, whatever its config.json says."""
 RELATIVE = ("encoder.relative_bias.weight", "mpnet.encoder.relative_attention_bias.weight")
 
-_SPELLED = (
-    ("roberta.", "mpnet."), (".attention.self.query.", ".attention.attn.q."), (".attention.self.key.", ".attention.attn.k."),
-    (".attention.self.value.", ".attention.attn.v."), (".attention.output.dense.", ".attention.attn.o."),
-    (".attention.output.LayerNorm.", ".attention.LayerNorm."))
+ATTENTION = (("attention.self.query", "attention.attn.q"), ("attention.self.key", "attention.attn.k"),
+             ("attention.self.value", "attention.attn.v"), ("attention.output.dense", "attention.attn.o"),
+             ("attention.output.LayerNorm", "attention.LayerNorm"))
 """Parts of RoBERTa's names and what MPNet has for them."""
 
 
@@ -32,7 +31,7 @@ def pairs(layers: int, head: bool = True) -> Iterator[tuple[str, tuple[str, ...]
     """
     for ours, theirs in aligned(layers, "huggingface"):
         if head or ours.startswith("encoder."):
-            for old, new in _SPELLED:
+            for old, new in (("roberta.", "mpnet."), *ATTENTION):
                 theirs = tuple(name.replace(old, new) for name in theirs)
             yield ours, theirs
     yield RELATIVE[0], (RELATIVE[1],)

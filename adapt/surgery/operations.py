@@ -7,6 +7,7 @@ from itertools import islice
 
 from adapt.artefacts.embedding import Embedding
 from adapt.surgery.pieces import NORMAL, lowest, read_model, scores, with_pieces
+from adapt.surgery.prune import pruned
 from adapt.surgery.rows import check_alike, with_rows
 from adapt.text.tokenizer import train_tokenizer
 from adapt.text.tokenizer.kind import WORD_BOUNDARY
@@ -95,15 +96,9 @@ def prune(embedding: Embedding, texts: Sequence[str]) -> Embedding:
     Single characters stay, so that no text becomes unknown that was known; bytes and the file's own special pieces stay too.
 
     Raises:
-        UserError: no unigram model, or texts without a token.
+        UserError: texts without a token, or a tokenizer that would read them otherwise (`adapt.surgery.prune`).
     """
-    model, tokenizer = read_model(embedding.tokenizer), embedding.tokenizer
-    used = {tokenizer.vocabulary.symbols[index] for ids in tokenizer.encode_batch(list(texts)) for index in ids}
-    if not used - {*SPECIALS}:
-        raise UserError("the texts to prune to give no token; pass files that hold text in the embedding's language")
-    kept = [piece for piece in model.pieces
-            if piece.type != NORMAL or piece.piece in used or len(piece.piece.removeprefix(WORD_BOUNDARY)) < 2]
-    made = with_pieces(model, kept)
+    made = pruned(embedding.tokenizer, texts)
     done = f"pruned to a text: {len(made):,} of {len(embedding.weight):,} rows kept"
     return with_rows([embedding], made, {}, done)
 

@@ -38,11 +38,15 @@ def with_rows(parts: Sequence[Embedding], tokenizer: Tokenizer, composed: Mappin
         rows = [tensors[place[0]][place[1]] if isinstance(place, tuple) else tensors[0][place].mean(0) for place in places]
         return torch.stack(rows)
 
+    foreign = None
+    if first.foreign is not None:
+        foreign = torch.tensor([int(first.foreign[place[1]]) if isinstance(place, tuple) and not place[0] else -1
+                                for place in places])
     said = "; then ".join(filter(None, (str(first.made.get("surgery") or ""), done)))
     made = {**first.made, "surgery": said, "surgery_of": ", ".join(fingerprint(part.tensors)[:12] for part in parts)}
     return replace(first, weight=taken([part.weight for part in parts]), bias=taken([part.bias for part in parts]),
                    generator={name: taken([part.generator[name] for part in parts]) for name in first.generator},
-                   tokenizer=tokenizer, language=language or first.language, made=made)
+                   foreign=foreign, tokenizer=tokenizer, language=language or first.language, made=made)
 
 
 def check_alike(one: Embedding, two: Embedding) -> None:

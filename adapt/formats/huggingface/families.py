@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt.formats import mpnet_names
 from adapt.formats.names import aligned, count_layers, to_ours
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from pretrain.encoder import EncoderConfig
 
-POSITIONS, SEGMENTS, RELATIVE = "encoder.embed_positions.weight", "encoder.embed_segments.weight", "encoder.relative_bias.weight"
+POSITIONS, SEGMENTS = "encoder.embed_positions.weight", "encoder.embed_segments.weight"
 UNUSED = PAD + 1
 """Rows of our position table before that of the first token."""
 _TYPES = "embeddings.token_type_embeddings.weight"
@@ -79,13 +80,10 @@ def _roberta(title: str) -> Family:
 FAMILIES = {
     "bert": _BERT, "roberta": _roberta("RoBERTa"), "camembert": _roberta("CamemBERT"), "xlm-roberta": _roberta("XLM-R"),
     "mpnet": Family("MPNet", ("mpnet.",), _ROBERTA_HEAD, "lm_head.bias", _ROBERTA_COPIES, _IGNORED, positions_from=UNUSED,
-                    attention=(("attention.self.query", "attention.attn.q"), ("attention.self.key", "attention.attn.k"),
-                               ("attention.self.value", "attention.attn.v"), ("attention.output.dense", "attention.attn.o"),
-                               ("attention.output.LayerNorm", "attention.LayerNorm")), relative=True,
-                    defaults=(("type_vocab_size", 0), ("layer_norm_eps", 1e-12), ("relative_attention_num_buckets", 32))),
+                    attention=mpnet_names.ATTENTION, relative=True,
+                    defaults=(("type_vocab_size", 0), ("layer_norm_eps", 1e-12),
+                              ("relative_attention_num_buckets", mpnet_names.BUCKETS))),
 }
-RELATIVE_DISTANCE = 128
-"""MPNet's code has it as a constant."""
 
 OTHERS = {
     "albert": "its layers share one set of weights", "deberta": "its attention is disentangled from positions",
@@ -136,7 +134,7 @@ def shape_of(family: Family, config: Mapping[str, Any], segments: int, path: Pat
             ffn=int(config["intermediate_size"]), embedding_width=int(config["hidden_size"]),
             max_positions=int(config["max_position_embeddings"]) - family.positions_from,
             relative_buckets=int(config["relative_attention_num_buckets"]) if family.relative else 0,
-            relative_distance=RELATIVE_DISTANCE, norm_eps=float(config["layer_norm_eps"]), segments=segments)
+            relative_distance=mpnet_names.DISTANCE, norm_eps=float(config["layer_norm_eps"]), segments=segments)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: a setting is missing or no number ({error}); take it from the model's own folder") from None
 
@@ -150,7 +148,8 @@ def _rows(family: Family, layers: int, head: bool) -> Iterator[tuple[str, tuple[
                 bare = [name.replace(old, new) for name in bare]
             yield ours, tuple(bare)
     if family.relative:
-        yield RELATIVE, ("encoder.relative_attention_bias.weight",)
+        own, other = mpnet_names.RELATIVE
+        yield own, (other.removeprefix(family.prefixes[0]),)
     if head:
         for left, right in family.head.items():
             for part in ("weight", "bias"):

@@ -121,7 +121,7 @@ def test_mistakes_are_one_line_each_and_write_nothing(tmp_path: Path, capsys: py
             (["merge", at("a"), at("extra"), "--language", "mul"], "without --train-also"),
             (["merge", at("a"), at("a"), "--language", "not a code"], "not a code"),
             (["prune", at("bpe"), "--text", at("known.txt")], "only unigram models"),
-            (["prune", at("a"), "--text", at("empty.txt")], "give no token"),
+            (["prune", at("a"), "--text", at("empty.txt")], "gives no token"),
             (["prune", at("a"), "--text", at("latin.txt")], "UTF-8"),
             (["prune", at("gone"), "--text", at("known.txt")], "gone"),
             (["extend", at("a"), "--pieces", at("known.txt")], "nothing to add"),

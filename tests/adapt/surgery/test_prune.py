@@ -8,14 +8,13 @@ import torch
 from adapt.artefacts.assemble import assemble
 from adapt.artefacts.embedding import Embedding
 from adapt.formats.import_model import import_model
-from adapt.formats.prune import pruned
+from adapt.surgery.prune import pruned
 from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
+from tests.adapt.formats.models import make
 from tests.foreign import KINDS, SENTENCES, lines, saved
-
-from .models import make
 
 TEXT = [line for line in lines(60) if "old" in line or "Лиса" in line or "лиса" in line]
 
@@ -33,7 +32,7 @@ def test_a_cut_tokenizer_reads_its_text_alike(kind):
 
 
 def test_a_cut_merge_of_bytes_is_refused_rather_than_read_otherwise():
-    with pytest.raises(UserError, match="only Unigram models"):
+    with pytest.raises(UserError, match="only unigram models"):
         pruned(Tokenizer(train_tokenizer(lines(), 300, model_type="bpe")), TEXT)
     with pytest.raises(UserError, match="expected a text"):
         pruned(Tokenizer(saved("unigram")), ["", "  "])
@@ -60,3 +59,30 @@ def test_two_languages_of_a_model_share_its_body_and_keep_its_states(tmp_path):
             states = [model.encoder(tokens) for model, tokens in zip(models, ids, strict=True)]
             assert torch.equal(*states)
             torch.testing.assert_close(models[1](ids[1]), models[0](ids[0])[..., kept], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_surgery_prunes_a_module_with_a_tokenizer_json_and_keeps_its_map(family, tmp_path):
+    make(family, tmp_path / "theirs")
+    import_model(str(tmp_path / "theirs"), tmp_path / "en", language="en")
+    (tmp_path / "text.txt").write_text("\n".join(TEXT) + "\n", encoding="utf-8")
+    assert main(["surgery", "prune", str(tmp_path / "en" / "embedding"), "--text", str(tmp_path / "text.txt"),
+                 "--output", str(tmp_path / "small")]) == 0
+    whole, small = Embedding.load(tmp_path / "en" / "embedding"), Embedding.load(tmp_path / "small")
+    assert len(small.weight) < len(whole.weight) and small.foreign is not None and whole.foreign is not None
+    old = whole.tokenizer.vocabulary.ids
+    rows = [old[symbol] for symbol in small.tokenizer.vocabulary.symbols]
+    assert torch.equal(small.weight, whole.weight[rows]) and torch.equal(small.foreign, whole.foreign[rows])
+
+
+@pytest.mark.parametrize("verb", [["extend", "--pieces"], ["merge"]])
+def test_a_tokenizer_json_cannot_be_extended_or_merged(verb, tmp_path, capsys):
+    make("bert", tmp_path / "theirs")
+    import_model(str(tmp_path / "theirs"), tmp_path / "en", language="en")
+    module = str(tmp_path / "en" / "embedding")
+    (tmp_path / "pieces.txt").write_text("zebra\n", encoding="utf-8")
+    words = ["extend", module, "--pieces", str(tmp_path / "pieces.txt")] if verb[0] == "extend" else [
+        "merge", module, module, "--language", "mul"]
+    assert main(["surgery", *words, "--output", str(tmp_path / "out")]) == 2
+    assert "prune works on it, extend and merge need a unigram SentencePiece model" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from adapt.text.tokenizer import JSON_NAME, Tokenizer
+from adapt.text.tokenizer.kind import WORD_BOUNDARY
 from pretrain.base.errors import UserError
 
 BATCH = 1000
@@ -29,15 +30,15 @@ def pruned(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
     symbols = tokenizer.vocabulary.symbols
     used = {symbols[token] for batch in _batches(lines) for token in tokenizer.encode_flat(batch)[0].tolist()}
     if not used:
-        raise UserError("--text: expected a text of the language, found none; name a file that holds some")
+        raise UserError("--text: expected a text of the language, found one that gives no token; name a file that holds some")
     cut = _json if tokenizer.file_name == JSON_NAME else _sentencepiece
     made = Tokenizer(cut(tokenizer, used), tokenizer.name)
     new = made.vocabulary.symbols
     for batch in _batches(lines):
         for line, old_ids, new_ids in zip(batch, tokenizer.encode_batch(batch), made.encode_batch(batch), strict=True):
             if [symbols[token] for token in old_ids] != [new[token] for token in new_ids]:
-                raise UserError(f"{tokenizer.name}: cut to the pieces of the text, it would read {line[:40]!r} otherwise; import "
-                                "the model whole (without --text)")
+                raise UserError(f"{tokenizer.name}: cut to the pieces of the text, it would read {line[:40]!r} otherwise; keep "
+                                "it whole (import it without --text)")
     return made
 
 
@@ -91,14 +92,14 @@ def _sentencepiece(tokenizer: Tokenizer, used: set[str]) -> bytes:
     from adapt.formats.huggingface.tokenizer import protobuf_fields, read_kind
 
     if read_kind(tokenizer) != "unigram":
-        raise UserError(f"{tokenizer.name}: only Unigram models of SentencePiece can be cut to a text; import the model whole "
-                        "(without --text)")
+        raise UserError(f"{tokenizer.name}: only unigram models of SentencePiece can be cut to a text: a byte-pair model "
+                        "builds its pieces from one another; keep it whole (import it without --text)")
     written = bytearray()
     for field, value in protobuf_fields(tokenizer.model):
         if field == 1:
             inner = dict(protobuf_fields(value))
             piece = inner[1].decode()
-            if inner.get(3, NORMAL) == NORMAL and piece not in used and len(piece) > 1:
+            if inner.get(3, NORMAL) == NORMAL and piece not in used and len(piece.removeprefix(WORD_BOUNDARY)) > 1:
                 continue
         written += _varint(field << 3 | 2) + _varint(len(value)) + value
     return bytes(written)
