@@ -24,10 +24,10 @@ def test_margin_takes_what_is_near_to_everything_out_of_the_way() -> None:
     found = nearest(x, y, margin)
     # x0: 1.8 - .85 - .9, 1.6 - .85 - .45, .2 - .85 - .45
     assert found.forward.tolist() == [1, 2, 0]
-    assert found.forward_scores.tolist() == pytest.approx([0.3, 0.3, 0.0], abs=1e-6)
+    assert found.forward_scores.tolist() == pytest.approx([0.3, 0.3, 0.0], abs=1e-6, rel=1e-6)
     # y0: 1.8 - .85 - .9 twice, 1.2 - .3 - .9
     assert found.backward.tolist() in ([0, 0, 1], [1, 0, 1])
-    assert found.backward_scores.tolist() == pytest.approx([0.05, 0.3, 0.3], abs=1e-6)
+    assert found.backward_scores.tolist() == pytest.approx([0.05, 0.3, 0.3], abs=1e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 64])
