@@ -28,7 +28,7 @@ TRIED = [Tried(0.001, 7.0, 1.0, 0.99), Tried(0.01, 5.0, 1.0, 0.7), Tried(0.05, 4
 
 
 def test_from_a_start_that_knows_nothing_the_lowest_loss_wins_among_rates_that_never_made_things_worse():
-    found = choose(9.0, 9.01, TRIED, 24)
+    found = choose(9.149, 9.262, TRIED, 24)  # as a random start once was beside its permutations
     assert (found.rate, found.informed) == (0.05, False) and "the lowest of 3 rates of 4" in found.why
 
 
@@ -47,7 +47,7 @@ def test_permuted_rows_are_put_back():
     table = torch.arange(14.0).reshape(7, 2)
     seen = []
     losses = range_test.permuted_losses([table], slice(4, -1), lambda: seen.append(table.clone()) or 1.0)
-    assert losses == [1.0] * 3 and torch.equal(table, torch.arange(14.0).reshape(7, 2))
+    assert losses == [1.0] * range_test.SHUFFLES and torch.equal(table, torch.arange(14.0).reshape(7, 2))
     for one in seen:
         assert torch.equal(one[[0, 1, 2, 3, 6]], table[[0, 1, 2, 3, 6]]) and sorted(one[4:6, 0].tolist()) == [8.0, 10.0]
 
