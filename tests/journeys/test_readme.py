@@ -18,8 +18,9 @@ for package in ("fairseq", "transformers", "snakemake", "huggingface_hub"):
 README = ROOT / "README.md"
 PATHS = ("Quick start",)
 """Headings whose commands are one journey, each from an empty folder."""
-ELSEWHERE = ("The same stages from the shell",)
-"""Headings whose commands are lines of fairseq-train, beside what makes them artefacts."""
+ELSEWHERE = ("The same stages from the shell", "From a model you have to a new language")
+"""Headings whose commands are not run here, only parsed: lines of fairseq-train beside what makes them artefacts, and a path that
+begins with a download (its stages, with a model that the test makes: tests/recipes/commands/test_import_journey.py)."""
 
 
 @pytest.mark.slow
