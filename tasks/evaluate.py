@@ -105,7 +105,7 @@ def in_turn(body: Body, cells: Sequence[EvaluationCell], device: torch.device,
                 loaded[path] = Embedding.load(path)
         embeddings = [loaded[path] for path in cell.paths]
         if model is None:
-            model = task_model(body, embeddings[0], device, precision)
+            model = task_model(body, embeddings[0], device, precision, headless=cell.separate)
         for embedding in embeddings:
             check_compatible(body, embedding)
         if len(embeddings) == 1 or cell.separate:

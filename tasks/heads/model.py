@@ -179,17 +179,17 @@ def with_drawn_head(body: Body, record: dict[str, Any], seed: int) -> Body:
 
 
 def task_model(body: Body, embedding: Embedding, device: str | torch.device = "cpu",
-               precision: str = "fp32") -> TaskModel:
-    """A model in evaluation mode from a body and a compatible embedding, with the head that the body has, if any.
+               precision: str = "fp32", headless: bool = False) -> TaskModel:
+    """A model in evaluation mode from a task body and a compatible embedding.
 
     `adapt.artefacts.assemble.swap` then changes its language in place.
 
     Raises:
-        UserError: an embedding that does not fit the body.
+        UserError: not a task body (unless `headless`: then a body without a head will do), or an embedding that does not fit it.
     """
     from adapt.artefacts.assemble import check_compatible, swap
 
-    record = body.task
+    record = body.task if headless else task_of(body)
     check_compatible(body, embedding)
     model = TaskModel(body.config, len(embedding.tokenizer.vocabulary), precision=precision)
     if record:
