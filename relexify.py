@@ -49,6 +49,7 @@ from pretrain.base.errors import UserError, unknown  # noqa: E402
 from pretrain.electra.networks import Discriminator, Electra  # noqa: E402
 from pretrain.masked_lm import MaskedLM  # noqa: E402
 from tasks.heads.model import task_model  # noqa: E402
+from tasks.heads.several import body_for  # noqa: E402
 from tasks.predict import choose_device  # noqa: E402
 
 if TYPE_CHECKING:
@@ -58,19 +59,20 @@ if TYPE_CHECKING:
 __all__ = ["Model", "UserError", "load"]
 
 
-def load(body: str | Path, *embeddings: str | Path, device: str = "auto", precision: str = "fp32") -> Model:
+def load(body: str | Path, *embeddings: str | Path, task: str = "", device: str = "auto", precision: str = "fp32") -> Model:
     """A body with the embeddings of one or more languages.
 
     Args:
         body: folder of a body, a task body, an output of `pretrain` or `finetune`, or an assembled model.
         embeddings: folders of embeddings of its lineage; where none is named, the one in or beside the body.
+        task: of a body that does several tasks, the one that it is to do.
         device: auto, cpu or cuda.
         precision: fp32, bf16 or fp16.
 
     Raises:
         UserError: a folder that is no such artefact, or an embedding that does not fit.
     """
-    loaded = Body.load(locate(body, "body"))
+    loaded = body_for(Body.load(locate(body, "body")), [task], str(body))
     paths = [locate(path, "embedding") for path in embeddings] or [embedding_of(body)]
     modules: dict[str, Embedding] = {}
     for path in paths:

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "split": ("recipes.commands.split", "a training checkpoint -> body and embedding, an embedding, or a task body"),
     "adapt": ("recipes.commands.adapt", "a new language's embedding against the frozen body"),
     "finetune": ("recipes.commands.finetune", "the body, on English task data -> task body"),
+    "multitask": ("recipes.commands.multitask", "the body, on a mixture of tasks -> a body with a head for each"),
     "assemble": ("recipes.commands.assemble", "task body + embedding -> one portable model folder"),
     "evaluate": ("recipes.commands.evaluate", "zero-shot scores of a task body in many languages"),
     "score-predictions": ("recipes.commands.score_predictions",
@@ -53,7 +54,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
-OWN_TASKS = ("finetune", "evaluate", "score-predictions", "predict", "run", "report")
+OWN_TASKS = ("finetune", "multitask", "evaluate", "score-predictions", "predict", "run", "report")
 """Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
 
 EXAMPLE = """the journey:

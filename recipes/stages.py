@@ -9,6 +9,7 @@ SETTINGS = {
     "pretrain": ("pretrain.settings", "PretrainRecipe"),
     "adapt": ("adapt.settings", "AdaptSettings"),
     "finetune": ("tasks.settings", "FinetuneSettings"),
+    "multitask": ("tasks.multitask.settings", "MultitaskSettings"),
     "evaluate": ("tasks.settings", "EvaluateSettings"),
 }
 """Stage -> module and dataclass."""

@@ -37,6 +37,9 @@ class Examples(Protocol):
 
     def sha256(self) -> str: ...
 
+    def only(self, numbers: Sequence[int]) -> Self:
+        """The examples of these numbers, in that order."""
+
 
 class Inputs(Protocol):
     """How examples become inputs of a model."""
@@ -152,6 +155,16 @@ class Definition(ABC):
         """
         if file or labels:
             raise UserError(f"--labels: {self.name} has labels of its own; leave it out, or take --task conll")
+        return self
+
+    def with_metric(self, name: str = "") -> Self:
+        """The task judged by another of its metrics; as it is without.
+
+        Raises:
+            UserError: a metric that it has not.
+        """
+        if name and name != self.metric:
+            raise unknown(f"metric of {self.name}", name, (self.metric,))
         return self
 
     def check(self, split: str, language: str) -> str:

@@ -111,12 +111,13 @@ def encode_examples(tokenizer: Tokenizer, examples: Sequence[Example], max_lengt
     return Encoded(tokens, np.array([len(ids) for ids in tokens], dtype=np.int64), truncated)
 
 
-def shuffled_by_length(sizes: NDArray[np.int64], seed: int, epoch: int, window: int = 2048) -> NDArray[np.int64]:
-    """A training order: all indices shuffled from (seed, epoch), then sorted by length within windows.
+def shuffled_by_length(sizes: NDArray[np.int64], seed: int, epoch: int, window: int = 2048,
+                       extra: Sequence[int] = ()) -> NDArray[np.int64]:
+    """A training order: all indices shuffled from (seed, epoch, extra), then sorted by length within windows.
 
     Neighbours are of similar length, so batches hold little padding, and differ from epoch to epoch.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(sizes))
+    order = np.random.default_rng([seed, epoch, *extra]).permutation(len(sizes))
     for start in range(0, len(order), window):
         part = order[start:start + window]
         order[start:start + window] = part[np.argsort(sizes[part], kind="stable")]

@@ -26,6 +26,7 @@ from pretrain.choices import PRECISIONS
 from tasks.definition import Definition, Examples
 from tasks.family import EvaluationOptions
 from tasks.heads.model import TaskModel, task_model
+from tasks.heads.several import body_for, heads_for
 from tasks.predict import choose_device
 from tasks.registry import get_task
 
@@ -139,7 +140,8 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     """
     definition = get_task(task) if isinstance(task, str) else task
     target = evaluation_device(device, precision, max_tokens)
-    family = definition.evaluation(Body.load(locate(body, "body")), str(body), EvaluationOptions(**options))
+    chosen = body_for(Body.load(locate(body, "body")), heads_for(definition), str(body))
+    family = definition.evaluation(chosen, str(body), EvaluationOptions(**options))
     paths = by_language(embeddings)
     separate = bool(getattr(family, "separate", False))
     cells = [EvaluationCell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages), separate)

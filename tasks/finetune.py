@@ -28,6 +28,7 @@ from tasks.heads.model import task_model
 from tasks.predict import choose_device
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
+from tasks.subset import Subset
 
 
 @dataclass
@@ -60,7 +61,8 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     language = settings.source_language or embedding.language
     family = training_of(task, body, settings)
     check_numbers(settings)
-    train = task.read(settings.data, "train", language, settings.train_files)
+    train = Subset(settings.share, seed=settings.share_seed).of(
+        task.read(settings.data, "train", language, settings.train_files))
     dev = task.read(settings.data, settings.dev_split, language, settings.dev_files)
     per_epoch = math.ceil(math.ceil(family.items(train, embedding) / settings.batch_size) / settings.update_freq)
     updates = settings.updates or max(1, round(settings.epochs * per_epoch))
@@ -166,6 +168,7 @@ def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple
         "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,
         "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,
         "train_files": planned.train.files, "train_examples": len(planned.train),
+        "share": settings.share, "share_seed": settings.share_seed if settings.share < 1 else None,
         "train_dropped": planned.train.dropped, "data_sha256": planned.train.sha256(), "body_made": start.made,
         "environment": environment(training=True),
     }

@@ -56,6 +56,10 @@ class FinetuneSettings:
                           "tokens", Range(0, 1_000_000), part="task", unset=True)
     max_question: int = setting(0, "question answering: tokens kept of a question; 0: 64, less in short windows", DEVLIN_QA,
                                 "tokens", Range(0, 1_000_000), part="task", unset=True)
+    share: float = setting(1.0, "share of the training examples to learn from, such as 0.001, 0.01, 0.1 (few-shot)",
+                           "Liu et al. 2019, MT-DNN, table 7", "share", Range(0, 1, above=True), part="task")
+    share_seed: int = setting(1, "with --share: which ones; of one seed a smaller share lies within every larger one",
+                              allowed=Range(0, 2**31 - 1), part="task")
     train_embedding: bool = setting(False, "train the embedding too (other embeddings then fit the body less well); it is "
                                     "written to OUTPUT/embedding", part="task")
     dropout: float = like(PretrainRecipe, "dropout", help="dropout, also of the head")

@@ -50,6 +50,7 @@ def settings_of(config: dict[str, Any], checkpoint: str | Path, output: str | Pa
         update_freq=int((optimization.get("update_freq") or [1])[0]), max_length=task.get("max_length") or 0,
         head=task.get("head") or "", labels=task.get("labels") or "", stride=task.get("stride") or 0,
         max_question=task.get("max_question") or 0, train_embedding=bool(task.get("train_embedding")),
+        share=task.get("share") or 1.0, share_seed=task.get("share_seed") or defaults.share_seed,
         dropout=model.get("dropout", defaults.dropout), attention_dropout=model.get("attention_dropout", defaults.dropout),
         weight_decay=optimizer.get("weight_decay", 0.0), clip_norm=optimization.get("clip_norm", 0.0),
         layer_decay=model.get("layer_decay", 1.0), layer_decay_variant=model.get("layer_decay_variant", "paper"),

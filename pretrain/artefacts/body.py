@@ -28,6 +28,8 @@ FORMAT = "relexify-body"
 VERSION = 1
 HEADS = "heads."
 """Prefix of the tensors of task heads; the LM head keeps its own name and stays with the body."""
+SEVERAL = "multitask"
+"""Name in the record of a task body that does several tasks: `tasks` then has a record for each (`tasks.heads.several`)."""
 DRAWN = "drawn"
 """`made.head` of a body whose LM head was drawn and not trained: the model it was imported from has none."""
 ROBERTA, ELECTRA = "roberta", "electra"
@@ -88,6 +90,10 @@ def check_task(task: Record) -> Record:
         raise task.wrong("name", "the name of a task")
     task.text("head")
     task.texts("labels")
+    if task["name"] == SEVERAL:
+        for name in (several := task.table("tasks")):
+            if check_task(several.table(name))["name"] != name:
+                raise several.wrong(name, "the record of a task under its name")
     return task
 
 

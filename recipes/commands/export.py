@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--body", required=True, metavar="DIR", help="pre-trained body or task body")
     add("--embedding", metavar="DIR", help="embedding of a language; default: the one beside --body")
     add("--output", required=True, metavar="DIR", help="folder to write")
+    add("--task", default="", metavar="NAME", help="of a body that does several tasks, the one to export")
     add("--license", default="", metavar="NAME", help="license for the card, as the hub spells it; default: as recorded, if so")
     add("--check-text", metavar="FILE", help="compare the exported tokenizer's ids with SentencePiece's on these lines too")
     add("--no-tokenizer", action="store_true", help="write the SentencePiece model alone, as relexify.model")
@@ -63,8 +64,9 @@ def _to_fairseq(args: argparse.Namespace) -> int:
     from adapt.artefacts.resources import embedding_of, locate
     from adapt.formats.fairseq_export import export
     from pretrain.artefacts.body import Body
+    from tasks.heads.several import body_for
 
-    body = Body.load(locate(args.body, "body"))
+    body = body_for(Body.load(locate(args.body, "body")), [args.task], args.body)
     embedding = Embedding.load(embedding_of(args.body, args.embedding or ""))
     head = None
     labels: tuple[str, ...] = ()
@@ -84,8 +86,9 @@ def _to_huggingface(args: argparse.Namespace) -> int:
     from adapt.formats.huggingface_export import export
     from pretrain.artefacts.body import Body
     from pretrain.base.checkpoints import guard_torchaudio
+    from tasks.heads.several import body_for
 
-    body = Body.load(locate(args.body, "body"))
+    body = body_for(Body.load(locate(args.body, "body")), [args.task], args.body)
     embedding = Embedding.load(embedding_of(args.body, args.embedding or ""))
     head = None
     if body.task is not None:

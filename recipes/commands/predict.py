@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--body", required=True, metavar="DIR", help="task body, as finetune writes it")
     add("--embedding", action="append", default=[], metavar="DIR",
         help="an embedding of the body's lineage; repeatable (default: the one beside the body)")
-    add("--task", default="", metavar="NAME", help="refuse a body that does another task")
+    add("--task", default="", metavar="NAME", help="of a body that does several tasks, the one to do; a body that does not do "
+        "it is refused")
     add("--language", default="", metavar="CODE", help="language of the items, or auto: by script, and where scripts do not tell "
         "by which embedding models the text best (default: that of the only embedding, else auto)")
     add("--to", choices=("jsonl", "tsv"), default="jsonl", help="form of the output (default jsonl)")
@@ -65,7 +66,7 @@ def _predict(args: argparse.Namespace) -> int:
                         "or --text")
     if args.threads > 0:
         torch.set_num_threads(args.threads)
-    model = relexify.load(args.body, *args.embedding, device=args.device)
+    model = relexify.load(args.body, *args.embedding, task=args.task, device=args.device)
     if args.task and args.task != model.task:
         raise UserError(f"{args.body}: does {model.task or 'no task'}, asked for {args.task}; name the task body of {args.task}")
     language = args.language or (model.languages[0] if len(model.languages) == 1 else relexify.AUTO)

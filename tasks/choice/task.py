@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,10 @@ class Choices:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def only(self, numbers: Sequence[int]) -> Choices:
+        """The items of these numbers, in that order; pairs, which are numbers too, are left out."""
+        return replace(self, items=[self.items[number] for number in numbers], pairs=[])
 
     def sha256(self) -> str:
         """Hash of texts and labels in order."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pretrain.base.errors import UserError
+from pretrain.base.errors import UserError, unknown
 from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs, missing_data
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Loaded:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    def only(self, numbers: Sequence[int]) -> Loaded:
+        """The examples of these numbers, in that order; categories, which are numbers too, are left out."""
+        return replace(self, examples=[self.examples[number] for number in numbers], groups={})
 
     def sha256(self) -> str:
         """Hash of texts and labels in order: the same data has the same hash in every file format."""
@@ -120,6 +124,12 @@ class ClassificationTask(Definition):
         """The error for a language whose file is not there, see `missing_data`."""
         shown = [*tried[:4], "…"] if len(tried) > 4 else tried
         return missing_data(self.name, data, split, language, self.available(data, split), shown)
+
+    def with_metric(self, name: str = "") -> Self:
+        known = dict.fromkeys((self.metric, *self.further, "accuracy"))
+        if name and name not in known:
+            raise unknown(f"metric of {self.name}", name, known)
+        return replace(self, metric=name or self.metric)
 
     def training(self, head: str, inputs: Inputs) -> Training:
         from tasks.classification.family import ClassificationTraining

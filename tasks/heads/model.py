@@ -7,7 +7,7 @@ every tensor of the body it descends from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.artefacts.body import HEADS as HEAD_TENSORS
-from pretrain.artefacts.body import Body, load_body
+from pretrain.artefacts.body import SEVERAL, Body, load_body
 from pretrain.base.errors import UserError, unknown
 from pretrain.encoder import Dropout, EncoderConfig, autocast, init_weights
 from pretrain.masked_lm import MaskedLM
@@ -95,6 +95,22 @@ class Labelled(Protocol):
     def labels(self) -> Sequence[str]: ...
 
 
+@dataclass(frozen=True)
+class NewHead:
+    """A head that a model shall have.
+
+    Attributes:
+        labels: what its outputs are, for finding a head of the same that is trained already.
+        dropout: None: the body's.
+    """
+
+    task: str
+    kind: str
+    outputs: int
+    labels: list[str]
+    dropout: float | None = None
+
+
 class TaskModel(MaskedLM):
     """`MaskedLM` with task heads; without a task it is the masked language model it was."""
 
@@ -152,6 +168,8 @@ def task_of(body: Body, name: str | None = None) -> dict[str, Any]:
     """
     if not body.task:
         raise UserError("this body has no task head; train one first: relexify finetune --body … --task …")
+    if body.task["name"] == SEVERAL:
+        raise UserError(f"this body does {', '.join(body.task['tasks'])}; name one of them with --task")
     if name is not None and body.task["name"] != name:
         raise UserError(f"the task body does {body.task['name']!r}, asked for {name!r}; finetune a body for it")
     return body.task
@@ -189,7 +207,7 @@ def task_model(body: Body, embedding: Embedding, device: str | torch.device = "c
     """
     from adapt.artefacts.assemble import check_compatible, swap
 
-    record = body.task if headless else task_of(body)
+    record = None if headless and not body.task else task_of(body)
     check_compatible(body, embedding)
     model = TaskModel(body.config, len(embedding.tokenizer.vocabulary), precision=precision)
     if record:

@@ -14,7 +14,7 @@ import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,12 @@ class Questions:
 
     def __iter__(self) -> Iterator[Question]:
         return iter(self.questions)
+
+    def only(self, numbers: Sequence[int]) -> Questions:
+        """The questions of these numbers, in that order."""
+        kept = [self.questions[number] for number in numbers]
+        names = {item.id for item in kept}
+        return replace(self, questions=kept, misaligned=[name for name in self.misaligned if name in names])
 
     def sha256(self) -> str:
         """Hash of ids, questions, contexts and answers in order: the same for the same data in any file format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class Bitext:
 
     def __len__(self) -> int:
         return len(self.gold)
+
+    def only(self, numbers: Sequence[int]) -> Bitext:
+        """All sentences, of which these pairs are looked for."""
+        pairs = sorted(self.gold.items())
+        return replace(self, gold=dict(pairs[number] for number in numbers))
 
     def sha256(self) -> str:
         """Hash of the sentences and of what belongs together, in order."""

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +67,10 @@ class Sentences:
     def words(self) -> int:
         """How many words all sentences have."""
         return sum(len(item.words) for item in self.sentences)
+
+    def only(self, numbers: Sequence[int]) -> Sentences:
+        """The sentences of these numbers, in that order."""
+        return replace(self, sentences=[self.sentences[number] for number in numbers])
 
     def named(self, labels: Sequence[str]) -> list[list[str]]:
         """The tags of each sentence by name."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from tasks.choice.family import encode
 from tasks.encoding import Encoded, pad
-from tasks.trainer.data import ItemDataset
+from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class ChoiceDataset(ItemDataset):
 
 def load(task: Any, split: str, files: list[str], training: bool) -> ChoiceDataset:
     """The data set of one split of a multiple-choice task, for the fairseq task that asks for it."""
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    loaded = read_split(task, split, files, training)
     encoded = encode(task.embedding.tokenizer, loaded.items, task.inputs.max_length, task.inputs.separators)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} items of {task.definition.name} {split} in {task.language}; "
                 f"{encoded.truncated:,} candidates cut to {task.inputs.max_length} tokens")
@@ -68,12 +68,12 @@ class ModularChoice(FairseqCriterion):
             "sample_size": sample["nsentences"], "ntokens": sample["ntokens"], "nsentences": sample["nsentences"]}
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         total = {key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in ("loss", "sample_size", "n_correct")}
         count = total["sample_size"]
         if count:
-            metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
-            metrics.log_scalar("accuracy", 100 * total["n_correct"] / count, count, round=3)
+            metrics.log_scalar(f"{prefix}loss", total["loss"] / count / math.log(2), count, round=4)
+            metrics.log_scalar(f"{prefix}accuracy", 100 * total["n_correct"] / count, count, round=3)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

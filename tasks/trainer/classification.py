@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tasks.classification.metrics import confusion, get_metric
 from tasks.encoding import Encoded, encode_examples, pad
-from tasks.trainer.data import ItemDataset
+from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class ExampleDataset(ItemDataset):
 
 def load(task: Any, split: str, files: list[str], training: bool) -> ExampleDataset:
     """The data set of one split of a classification task, for the fairseq task that asks for it."""
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    loaded = read_split(task, split, files, training)
     encoded = encode_examples(task.embedding.tokenizer, loaded.examples, task.inputs.max_length, task.inputs.separators)
     labels = [item.label for item in loaded.examples if item.label is not None]
     logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {task.definition.name} {split} in "
@@ -52,9 +52,9 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ExampleData
     return ExampleDataset(encoded, labels, task.cfg.seed, shuffle=training)
 
 
-def _metric(name: str, labels: int, meters: Any) -> float:
+def _metric(name: str, labels: int, prefix: str, meters: Any) -> float:
     """The metric of all batches so far, in percent."""
-    matrix = np.array([[int(meters[f"_{gold}_{own}"].sum) for own in range(labels)] for gold in range(labels)])
+    matrix = np.array([[int(meters[f"_{prefix}{gold}_{own}"].sum) for own in range(labels)] for gold in range(labels)])
     return round(100 * get_metric(name)(matrix), 3)
 
 
@@ -84,21 +84,21 @@ class ModularClassification(FairseqCriterion):
         return loss, sample["nsentences"], logging_output
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         total = {
             key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in ("loss", "sample_size", "n_correct")
         }
         if not total["sample_size"]:
             return
         count = total["sample_size"]
-        metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
-        metrics.log_scalar("accuracy", 100 * total["n_correct"] / count, count, round=3)
+        metrics.log_scalar(f"{prefix}loss", total["loss"] / count / math.log(2), count, round=4)
+        metrics.log_scalar(f"{prefix}accuracy", 100 * total["n_correct"] / count, count, round=3)
         counted = [log for log in logging_outputs if "metric" in log]
         if counted:  # a function of sums is no mean over batches
             name, labels = counted[0]["metric"], counted[0]["labels"]
-            for cell in (f"_{gold}_{own}" for gold in range(labels) for own in range(labels)):
-                metrics.log_scalar_sum(cell, sum(log[cell] for log in counted))
-            metrics.log_derived(name, partial(_metric, name, labels))
+            for cell in (f"{gold}_{own}" for gold in range(labels) for own in range(labels)):
+                metrics.log_scalar_sum(f"_{prefix}{cell}", sum(log[f"_{cell}"] for log in counted))
+            metrics.log_derived(f"{prefix}{name}", partial(_metric, name, labels, prefix))
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

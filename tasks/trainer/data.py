@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from tasks.encoding import shuffled_by_length
 
 
+def read_split(task: Any, split: str, files: list[str], training: bool) -> Any:
+    """The examples of a split; of the training split those that the run learns from."""
+    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    return task.subset.of(loaded) if training else loaded
+
+
 class ItemDataset(FairseqDataset):
     """Items that are encoded already, known by their number; training order is drawn from (seed, epoch) alone.
 

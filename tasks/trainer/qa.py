@@ -21,7 +21,7 @@ from tasks.qa.data import Question
 from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
 from tasks.qa.predict import merge
 from tasks.qa.scores import score_answer
-from tasks.trainer.data import ItemDataset
+from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def trainable(windows: Windows) -> NDArray[np.int64]:
 def load(task: Any, split: str, files: list[str], training: bool) -> ItemDataset:
     """The data set of one split of a question answering task, for the fairseq task that asks for it."""
     settings: WindowSettings = task.inputs
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    loaded = read_split(task, split, files, training)
     windows = encode_questions(task.embedding.tokenizer, loaded.questions, settings, targets=True)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} questions of {task.definition.name} {split} in {task.language}, "
                 f"{len(windows):,} windows of at most {settings.max_length} tokens, step {settings.stride}; "
@@ -126,14 +126,14 @@ class ModularSpan(FairseqCriterion):
         return totals
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         keys = ("loss", "sample_size", "questions", "exact_match", "f1")
         total = {key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in keys}
         if total["sample_size"]:
-            metrics.log_scalar("loss", total["loss"] / total["sample_size"] / math.log(2), total["sample_size"], round=4)
+            metrics.log_scalar(f"{prefix}loss", total["loss"] / total["sample_size"] / math.log(2), total["sample_size"], round=4)
         if total["questions"]:
             for key in ("exact_match", "f1"):
-                metrics.log_scalar(key, total[key] / total["questions"], total["questions"], round=3)
+                metrics.log_scalar(f"{prefix}{key}", total[key] / total["questions"], total["questions"], round=3)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

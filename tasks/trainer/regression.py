@@ -2,6 +2,7 @@
 
 import logging
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,25 +12,26 @@ from fairseq.logging import metrics
 
 from tasks.encoding import encode_examples
 from tasks.trainer.classification import ExampleDataset
+from tasks.trainer.data import read_split
 
 logger = logging.getLogger(__name__)
 
-SUMS = ("_n", "_x", "_y", "_xx", "_yy", "_xy")
+SUMS = ("n", "x", "y", "xx", "yy", "xy")
 """Of gold x and prediction y: all that a correlation needs, summable over batches and processes."""
 
 
 def load(task: Any, split: str, files: list[str], training: bool) -> ExampleDataset:
     """The data set of one split of a regression, for the fairseq task that asks for it."""
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    loaded = read_split(task, split, files, training)
     encoded = encode_examples(task.embedding.tokenizer, loaded.examples, task.inputs.max_length, task.inputs.separators)
     logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {task.definition.name} {split} in "
                 f"{task.language}; {encoded.truncated:,} cut to {task.inputs.max_length} tokens")
     return ExampleDataset(encoded, [float(item.value) for item in loaded.examples], task.cfg.seed, shuffle=training)
 
 
-def _pearson(meters: Any) -> float:
+def _pearson(prefix: str, meters: Any) -> float:
     """Of all batches so far, in percent; 0 where gold or predictions are constant."""
-    n, x, y, xx, yy, xy = (float(meters[name].sum) for name in SUMS)
+    n, x, y, xx, yy, xy = (float(meters[f"_{prefix}{name}"].sum) for name in SUMS)
     spread = (n * xx - x * x) * (n * yy - y * y)
     return round(100 * (n * xy - x * y) / math.sqrt(spread), 3) if spread > 0 else 0.0
 
@@ -51,15 +53,15 @@ class ModularRegression(FairseqCriterion):
         return loss, sample["nsentences"], logging_output
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         count = float(sum(log.get("sample_size", 0) for log in logging_outputs))
         if not count:
             return
-        metrics.log_scalar("loss", float(sum(log.get("loss", 0) for log in logging_outputs)) / count, count, round=4)
+        metrics.log_scalar(f"{prefix}loss", float(sum(log.get("loss", 0) for log in logging_outputs)) / count, count, round=4)
         if all(SUMS[0] in log for log in logging_outputs):  # a function of sums is no mean over batches
             for name in SUMS:
-                metrics.log_scalar_sum(name, sum(log[name] for log in logging_outputs))
-            metrics.log_derived("pearson", _pearson)
+                metrics.log_scalar_sum(f"_{prefix}{name}", sum(log[name] for log in logging_outputs))
+            metrics.log_derived(f"{prefix}pearson", partial(_pearson, prefix))
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

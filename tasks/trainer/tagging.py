@@ -19,7 +19,7 @@ from tasks.encoding import pad
 from tasks.tagging.data import Sentences
 from tasks.tagging.features import Windows, encode_sentences
 from tasks.tagging.scores import count_entities, precision_recall_f1
-from tasks.trainer.data import ItemDataset
+from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class SentenceDataset(ItemDataset):
 
 def load(task: Any, split: str, files: list[str], training: bool) -> SentenceDataset:
     """The data set of one split of a tagging task, for the fairseq task that asks for it."""
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
+    loaded = read_split(task, split, files, training)
     windows = encode_sentences(task.embedding.tokenizer, loaded.sentences, task.inputs.max_length, task.embedding.language)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} sentences, {loaded.words:,} words of {task.definition.name} {split} "
                 f"in {task.language}; {len(windows):,} windows of at most {task.inputs.max_length} tokens; "
@@ -67,9 +67,9 @@ def load(task: Any, split: str, files: list[str], training: bool) -> SentenceDat
     return SentenceDataset(windows, loaded, task.cfg.seed, shuffle=training)
 
 
-def _percent(place: int, meters: Any) -> float:
+def _percent(place: int, prefix: str, meters: Any) -> float:
     """Precision, recall or F1 (0, 1, 2) of all batches so far, in percent."""
-    return round(100 * precision_recall_f1(*(int(meters[f"_{name}"].sum) for name in COUNTS))[place], 3)
+    return round(100 * precision_recall_f1(*(int(meters[f"_{prefix}{name}"].sum) for name in COUNTS))[place], 3)
 
 
 @register_criterion("modular_tagging", dataclass=FairseqDataclass)
@@ -101,19 +101,19 @@ class ModularTagging(FairseqCriterion):
         return [names[end - count:end] for end, count in zip(ends, words, strict=True)]
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         total = {key: float(sum(log.get(key, 0) for log in logging_outputs))
                  for key in ("loss", "sample_size", "n_correct", *COUNTS)}
         count = total["sample_size"]
         if not count:
             return
-        metrics.log_scalar("loss", total["loss"] / count / math.log(2), count, round=4)
-        metrics.log_scalar("accuracy", 100 * total["n_correct"] / count, count, round=3)
+        metrics.log_scalar(f"{prefix}loss", total["loss"] / count / math.log(2), count, round=4)
+        metrics.log_scalar(f"{prefix}accuracy", 100 * total["n_correct"] / count, count, round=3)
         if any("gold" in log for log in logging_outputs):  # a ratio of sums is no mean over batches
             for key in COUNTS:
-                metrics.log_scalar_sum(f"_{key}", total[key])
+                metrics.log_scalar_sum(f"_{prefix}{key}", total[key])
             for place, key in enumerate(("precision", "recall", "f1")):
-                metrics.log_derived(key, partial(_percent, place))
+                metrics.log_derived(f"{prefix}{key}", partial(_percent, place, prefix))
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -6,6 +6,7 @@ embedding of the same lineage fits the result (Artetxe et al. 2020; Chen et al. 
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
+from collections.abc import Sequence
 from dataclasses import field
 from importlib import import_module
 from typing import Any
@@ -26,10 +27,12 @@ from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_scale
 from pretrain.trainer.partial import PartlyTrained
 from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
-from tasks.heads.model import TaskModel
+from tasks.heads.model import NewHead, TaskModel
+from tasks.heads.several import trained_head
 from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
+from tasks.subset import Subset
 
 
 @of_settings(FinetuneSettings, "task")
@@ -54,6 +57,7 @@ class ModularFinetuneTask(FairseqTask):
         self.language = cfg.source_language or self.embedding.language
         self.head = cfg.head or self.definition.heads[0]
         self.inputs = self.definition.inputs(self.body.config, cfg.max_length, cfg.stride, cfg.max_question)
+        self.subset = Subset(cfg.share, seed=cfg.share_seed)
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
@@ -62,6 +66,12 @@ class ModularFinetuneTask(FairseqTask):
     def has_sharded_data(self, split: str) -> bool:
         """Never: a colon in the path of the data is a character like any other."""
         return False
+
+    @property
+    def new_heads(self) -> list[NewHead]:
+        """The one head."""
+        labels = list(self.definition.training(self.head, self.inputs).record()["labels"])
+        return [NewHead(self.definition.name, self.head, self.definition.outputs, labels)]
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         training = split == "train"
@@ -89,13 +99,14 @@ class TaskBodyConfig(TrainingModelConfig):
 
 @register_model("modular_task_body", dataclass=TaskBodyConfig)
 class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
-    """A body that learns a task with a new head, under an embedding that does not.
+    """A body that learns a task with a new head, or several, under an embedding that does not.
 
-    What the embedding module brings and the unused LM head are frozen in the constructor.
+    What the embedding module brings and the unused LM head are frozen in the constructor. A head that a body of several tasks
+    has trained already goes on from where it is.
     """
 
-    def __init__(self, body: Body, embedding: Embedding, cfg: Any, task: str, head: str, classes: int,
-                 train_embedding: bool = False, decay: LayerDecay | None = None):
+    def __init__(self, body: Body, embedding: Embedding, cfg: Any, heads: Sequence[NewHead], train_embedding: bool = False,
+                 decay: LayerDecay | None = None):
         super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
         load_body(self, body)
         own = torch.nn.Module.state_dict(self)
@@ -103,7 +114,13 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
         with torch.no_grad():
             for name, tensor in given.items():
                 own[name].copy_(tensor)
-        self.add_head(task, head, classes)
+        for head in heads:
+            self.add_head(head.task, head.kind, head.outputs, head.dropout)
+        own = torch.nn.Module.state_dict(self)
+        with torch.no_grad():
+            for head in heads:
+                for name, tensor in trained_head(body, head.task, head.kind, head.labels).items():
+                    own[name].copy_(tensor)
         frozen = set(given) - {EMBEDDING_WEIGHT} if train_embedding else set(given)
         for name, parameter in self.named_parameters():
             if name.startswith(HEADS):
@@ -118,6 +135,5 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         check_config(TaskBodyConfig, cfg)
-        definition = task.definition
-        return cls(task.body, task.embedding, cfg, definition.name, task.head, definition.outputs, task.cfg.train_embedding,
+        return cls(task.body, task.embedding, cfg, task.new_heads, task.cfg.train_embedding,
                    LayerDecay(cfg.layer_decay, cfg.layer_decay_variant))

@@ -140,11 +140,12 @@ def test_task_body_takes_the_discriminator_and_leaves_the_generator(trained):
 def test_fairseq_task_body_loads_a_discriminator_and_keeps_its_tensors(trained):
     from types import SimpleNamespace
 
+    from tasks.heads.model import NewHead
     from tasks.trainer.task import TaskBody
 
     body, embedding = Body.load(trained[2] / "body"), Embedding.load(trained[2] / "embedding")
     cfg = SimpleNamespace(dropout=0.1, attention_dropout=0.1, activation_dropout=0.0, precision="fp32", compile=False)
-    model = TaskBody(body, embedding, cfg, "xnli", "classification", 3)
+    model = TaskBody(body, embedding, cfg, [NewHead("xnli", "classification", 3, [])])
     saved = model.state_dict()
     assert set(saved) == {n for n in body.tensors if n.startswith("encoder.")} | {n for n in saved if n.startswith("heads.")}
     assert all(torch.equal(saved[n], body.tensors[n]) for n in saved if n.startswith("encoder."))

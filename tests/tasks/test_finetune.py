@@ -22,6 +22,7 @@ from pretrain.base.errors import UserError
 from pretrain.masked_lm import VOCABULARY_INDEXED
 from recipes.commands import finetune as command
 from tasks.finetune import default_lr, finetune, plan
+from tasks.heads.model import NewHead
 from tests.events import scalars
 from tests.killing import ROOT, kill_finetune_at
 
@@ -102,7 +103,8 @@ def test_embedding_can_be_trained_on_request(world: Path) -> None:
     body, embedding = Body.load(world / "body"), Embedding.load(world / "qaa")
     cfg: Any = argparse.Namespace(dropout=0.1, attention_dropout=0.1, activation_dropout=0.0, precision="fp32",
                                   compile=False)
-    frozen = TaskBody(body, embedding, cfg, "xnli", "classification", 3)
+    heads = [NewHead("xnli", "classification", 3, [])]
+    frozen = TaskBody(body, embedding, cfg, heads)
     assert not frozen.encoder.embed_tokens.weight.requires_grad and not frozen.lm_head.bias.requires_grad
     assert torch.equal(frozen.encoder.embed_tokens.weight, embedding.weight)
     assert getattr(frozen.heads["xnli"].dense.weight, ROLE) == "head"
@@ -110,13 +112,13 @@ def test_embedding_can_be_trained_on_request(world: Path) -> None:
     loss.backward()
     assert frozen.encoder.embed_tokens.weight.grad is None and frozen.lm_head.dense.weight.grad is None
     assert frozen.encoder.layers[0].ffn_in.weight.grad is not None  # type: ignore[union-attr]
-    trained = TaskBody(body, embedding, cfg, "xnli", "classification", 3, train_embedding=True)
+    trained = TaskBody(body, embedding, cfg, heads, train_embedding=True)
     assert trained.encoder.embed_tokens.weight.requires_grad and not trained.lm_head.bias.requires_grad
     with pytest.raises(UserError, match=r"train different tensors"):
         frozen.load_state_dict(trained.state_dict())
 
     adapted = replace(embedding, extras={"encoder.embed_norm.weight": torch.full((32,), 3.0)})
-    with_extras = TaskBody(body, adapted, cfg, "xnli", "classification", 3)
+    with_extras = TaskBody(body, adapted, cfg, heads)
     assert with_extras.encoder.embed_norm.weight.eq(3).all()
     assert "encoder.embed_norm.weight" not in with_extras.state_dict()
 

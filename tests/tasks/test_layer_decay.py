@@ -17,6 +17,7 @@ from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
 from pretrain.trainer.optimizer import ModularAdamW
 from tasks.finetune import finetune, plan
+from tasks.heads.model import NewHead
 from tasks.layer_decay import LayerDecay
 from tasks.trainer.task import TaskBody
 from tests.killing import kill_finetune_at
@@ -44,7 +45,7 @@ def build(backbone: str, decay: LayerDecay | None, head: str = "linear", train_e
         body = Body.of_model(MaskedLM(replace(SHAPE, embedding_width=16), 8))
     embedding = make_embedding("qaa", body.lineage, 1, body.config.embedding_width)
     cfg: Any = SimpleNamespace(dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, precision="fp32", compile=False)
-    return TaskBody(body, embedding, cfg, "xnli", head, 3, train_embedding, decay)
+    return TaskBody(body, embedding, cfg, [NewHead("xnli", head, 3, [])], train_embedding, decay)
 
 
 def optimizer_of(model: TaskBody) -> ModularAdamW:

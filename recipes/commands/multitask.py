@@ -1,0 +1,47 @@
+"""`relexify multitask --body DIR --mixture FILE.yaml --output DIR`"""
+
+from __future__ import annotations
+
+import argparse
+
+from recipes.options import add_options, settings_from
+
+EXAMPLE = """example:
+  relexify multitask --body runs/en --mixture glue.yaml --output runs/glue
+  relexify evaluate --body runs/glue --embedding runs/sw --task rte --split dev --data glue --output runs/rte-sw
+  relexify finetune --body runs/glue --embedding runs/en --task rte --data glue --output runs/rte      # goes on with that head
+
+A mixture names its tasks and what each brings; docs/multitask.md has every key:
+  policy: proportional
+  tasks:
+    rte: {data: glue, head: san}
+    stsb: {data: glue, weight: 0.5}
+A run that was cut off resumes when it is repeated; OUTPUT appears when it is done. OUTPUT has a head for each task and fits every
+embedding of the body's lineage.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for each setting, and what a run does."""
+    from tasks.multitask.settings import MultitaskSettings
+
+    parser.epilog = EXAMPLE
+    add_options(parser, MultitaskSettings)
+    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
+    parser.add_argument("--restart", action="store_true", help="throw away an unfinished run rather than resume it")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--keep-checkpoints", action="store_true", help="leave checkpoints and log in OUTPUT.training")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, writes the body and prints the dev scores of its tasks."""
+    from tasks.multitask.settings import MultitaskSettings
+    from tasks.multitask.train import multitask, plan, summary
+
+    settings = settings_from(MultitaskSettings, args)
+    if args.print_command:
+        print(plan(settings, args.overwrite).stage.printed())
+        return 0
+    print(summary(multitask(settings, args.overwrite, args.quiet, args.keep_checkpoints, args.restart), settings.output))
+    return 0

@@ -1,0 +1,1 @@
+"""Many tasks on one body: mixtures, their order, and learning from teachers."""

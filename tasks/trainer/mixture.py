@@ -1,0 +1,221 @@
+"""fairseq task `modular_mixture` and criterion `modular_mixture`: one body learns many tasks, a batch of one task at a time.
+
+Liu et al. 2019, MT-DNN, algorithm 1. Data sets and losses are those of the families.
+"""
+
+# fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
+
+import math
+from collections.abc import Sequence
+from dataclasses import field
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from fairseq.criterions import CRITERION_REGISTRY, FairseqCriterion, register_criterion
+from fairseq.data import FairseqDataset
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+
+from adapt.artefacts.assemble import check_compatible
+from adapt.artefacts.embedding import Embedding
+from adapt.artefacts.resources import embedding_of, locate
+from pretrain.artefacts.body import Body
+from pretrain.base.errors import UserError
+from pretrain.trainer.config import check_config, of_settings
+from pretrain.trainer.task import unwrap
+from tasks.heads.model import NewHead
+from tasks.multitask.batches import epoch_batches
+from tasks.multitask.member import members_of
+from tasks.multitask.policy import Policy
+from tasks.multitask.recipe import read_mixture
+from tasks.multitask.settings import MultitaskSettings
+from tasks.trainer.data import ItemDataset
+
+MEAN = "mean_score"
+"""Name of the mean over tasks of each one's metric in the log."""
+
+
+class MixtureDataset(FairseqDataset):
+    """The items of several tasks one after the other; batches are of one task, in the policy's order, held out task by task."""
+
+    def __init__(self, parts: dict[str, ItemDataset], policy: Policy | None, seed: int, epochs: int):
+        super().__init__()
+        self.parts, self.policy, self.seed, self.epochs = parts, policy, seed, epochs
+        self.starts = np.concatenate([[0], np.cumsum([len(part) for part in parts.values()])])
+        self.sizes = np.concatenate([part.sizes for part in parts.values()])
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: int) -> int:
+        return int(index)
+
+    def num_tokens(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def size(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: Any) -> Any:
+        return self.sizes[indices]
+
+    def ordered_indices(self) -> Any:
+        return np.arange(len(self))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return self.policy is None
+
+    def filter_indices_by_size(self, indices: Any, max_sizes: Any) -> Any:
+        """All of them: inputs were cut to size when they were encoded."""
+        return indices, []
+
+    def batch_by_size(self, indices: Any, max_tokens: Any = None, max_sentences: Any = None,
+                      required_batch_size_multiple: int = 1) -> Any:
+        """All batches of the epoch in their order; `--curriculum` keeps fairseq from shuffling them once more."""
+        if not max_sentences:
+            raise UserError("a mixture needs --batch-size: its batches are counted in examples")
+        starts = dict(zip(self.parts, self.starts[:-1], strict=True))
+        if self.policy is not None:
+            sizes = {name: part.sizes for name, part in self.parts.items()}
+            found = epoch_batches(sizes, max_sentences, self.policy, self.seed, self.epoch, self.epochs)
+            return [(batch.items + starts[batch.task]).tolist() for batch in found]
+        batches = []
+        for name, part in self.parts.items():
+            order = part.ordered_indices() + starts[name]
+            batches += [order[at:at + max_sentences].tolist() for at in range(0, len(order), max_sentences)]
+        return batches
+
+    def collater(self, samples: list[int]) -> dict[str, Any]:
+        if not samples:
+            return {}
+        place = int(np.searchsorted(self.starts, samples[0], "right")) - 1
+        name = list(self.parts)[place]
+        start = int(self.starts[place])
+        return {**self.parts[name].collater([number - start for number in samples]), "member": name,
+                "id": np.array(samples, dtype=np.int64)}
+
+    def prefetch(self, indices: Any) -> None:
+        """Nothing to do: everything is encoded already."""
+
+
+@of_settings(MultitaskSettings, "task")
+class ModularMixtureConfig(FairseqDataclass):
+    data: str = field(default=MISSING, metadata={"help": "the mixture, a YAML file"})
+    seed: int = II("common.seed")
+    planned_epochs: int = field(default=1, metadata={"help": "epochs that the run will have, for policy annealed"})
+
+
+@register_task("modular_mixture", dataclass=ModularMixtureConfig)
+class ModularMixtureTask(FairseqTask):
+    """Training on a mixture: every task's examples are read and encoded once; the model is built from a Body."""
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        check_config(ModularMixtureConfig, cfg)
+        if not cfg.body:
+            raise UserError("--body is missing: name the folder of a pre-trained body")
+        self.mixture = read_mixture(cfg.data)
+        self.body = Body.load(locate(cfg.body, "body"))
+        self.embedding = Embedding.load(embedding_of(cfg.body, cfg.embedding))
+        check_compatible(self.body, self.embedding)
+        self.members = members_of(self.mixture, self.body, self.embedding, cfg.seed, cfg.source_language)
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
+        return cls(cfg)
+
+    def has_sharded_data(self, split: str) -> bool:
+        """Never: a colon in the path of the mixture is a character like any other."""
+        return False
+
+    @property
+    def new_heads(self) -> list[NewHead]:
+        """The head of each task."""
+        return [NewHead(one.name, one.head, one.definition.outputs, one.labels, one.dropout) for one in self.members.values()]
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
+        training = split == "train"
+        for one in self.members.values():
+            files = one.entry.train_files if training else one.entry.dev_files
+            name = "train" if training else one.entry.dev_split
+            one.datasets[split] = import_module(one.definition.trainer).load(one, name, list(files), training)
+        parts = {name: one.datasets[split] for name, one in self.members.items()}
+        self.datasets[split] = MixtureDataset(parts, self.mixture.policy if training else None, self.cfg.seed,
+                                              self.cfg.planned_epochs)
+
+    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
+        """A head that no batch of this update belongs to stays as it is, also where an exchange between
+        processes gives it gradients of zero: without this, Adam's moments would move it on and weight decay shrink it."""
+        for head in unwrap(model).heads.values():
+            gradients = [parameter.grad for parameter in head.parameters() if parameter.grad is not None]
+            if not any(bool(gradient.any()) for gradient in gradients):
+                for parameter in head.parameters():
+                    parameter.grad = None
+        super().optimizer_step(optimizer, model, update_num)
+
+    def max_positions(self) -> int:
+        return self.body.config.max_positions
+
+    @property
+    def source_dictionary(self) -> None:
+        return None
+
+    @property
+    def target_dictionary(self) -> None:
+        return None
+
+
+@register_criterion("modular_mixture", dataclass=FairseqDataclass)
+class ModularMixture(FairseqCriterion):
+    """The loss of the batch's task, the mean over its examples times the task's weight; every batch of an update counts alike.
+
+    Logged: the mean of these losses, and in validation each task's own figures under `TASK_NAME`, with the mean over tasks of
+    each one's metric as `mean_score`.
+    """
+
+    def __init__(self, task: Any):
+        super().__init__(task)
+        self.own = {name: CRITERION_REGISTRY[one.definition.criterion](one) for name, one in task.members.items()}
+
+    def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
+        name = sample["member"]
+        member = self.task.members[name]
+        loss, count, own = self.own[name](model, sample)
+        mean = member.entry.weight * loss / count
+        logging_output = {"loss": mean.detach(), "sample_size": 1, "ntokens": sample["ntokens"],
+                          "nsentences": sample["nsentences"], "member": name, "criterion": member.definition.criterion,
+                          "own": own}
+        if not model.training:
+            logging_output["measures"] = tuple(f"{one.name}_{one.definition.metric}" for one in self.task.members.values())
+        return mean, 1, logging_output
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        if not logging_outputs:
+            return
+        total = sum(float(log["loss"]) for log in logging_outputs)
+        metrics.log_scalar("loss", total / len(logging_outputs) / math.log(2), len(logging_outputs), round=4)
+        for name in dict.fromkeys(log["member"] for log in logging_outputs):
+            logs = [log for log in logging_outputs if log["member"] == name]
+            CRITERION_REGISTRY[logs[0]["criterion"]].reduce_metrics([log["own"] for log in logs], prefix=f"{name}_")
+        if "measures" in logging_outputs[0]:
+            metrics.log_derived(MEAN, partial(_mean, logging_outputs[0]["measures"]))
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        return False  # the ranks have batches of different tasks
+
+
+def _mean(names: Sequence[str], meters: Any) -> float:
+    """Of those figures that there are yet."""
+    values = [float(meters.get_smoothed_value(name)) for name in names if name in meters]
+    return round(sum(values) / len(values), 3) if values else 0.0
