@@ -117,6 +117,9 @@ def _ours(sizes: Sizes, kind: str, device: str) -> Step:
             generator = generator_for(tokens.device, 1, sample["key"])
             return mask_tokens(tokens, sizes.vocabulary - 1, generator, sizes.share)
 
+        def segments(self, sample: dict[str, Any], training: bool) -> None:
+            """One segment."""
+
     criterion = ModularMaskedLM(Task())
     model.train()
 

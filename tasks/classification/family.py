@@ -137,7 +137,10 @@ class ClassificationEvaluation:
         return found
 
     def facts(self, examples: Loaded, predicted: tuple[list[str], Encoded], languages: tuple[str, ...]) -> dict[str, Any]:
-        return {"chance": self.task.chance, "head": {"kind": (self.body.task or {})["head"], "trained_on": self.head},
+        kind = (self.body.task or {})["head"]
+        usual = kind == "classification" and self.head == self.task.name
+        named = {} if usual else {"head": {"kind": kind, "trained_on": self.head}}
+        return {"chance": self.task.chance, **named,
                 "data": {"files": examples.files, "sha256": examples.sha256(), "dropped": examples.dropped},
                 "max_length": self.max_length, "truncated": predicted[1].truncated}
 

@@ -37,7 +37,8 @@ def test_the_commands_of_a_path_run_in_order(heading: str, tmp_path: Path) -> No
         reader.sit_down()
         for command in section(README, heading):
             done = reader.types(command)
-            assert done.returncode == 0, f"{lean(command)}\n{done.stderr[-3000:]}"
+            differs = command.startswith("relexify diff ") and done.returncode == 1  # as the shell's diff says it
+            assert done.returncode == 0 or differs, f"{lean(command)}\n{done.stderr[-3000:]}"
             if output := re.search(r"(?:--output |output=)(\S+)", command):
                 assert (folder / output[1]).exists(), command
         assert not [command for command in section(README, heading) if " push " in command] or store.commits

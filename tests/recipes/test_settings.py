@@ -101,6 +101,7 @@ GIVEN = {
     "pretrain": ["data=d", "output=o", "lr=2e-4", "forget_every=100", "arch=electra_tiny", "adam_eps=1e-7"],
     "adapt": ["body=b", "data=d", "output=1e3", "lr=7e-4", "save_embeddings_at='5,10'", "disentangle=true"],
     "finetune": ["body=b", "data=d", "output='no'", "train_files=[x.tsv,y.tsv]", "adam_betas=(0.9, 0.999)", "epochs=2.5"],
+    "multitask": ["body=b", "mixture='#m: e'", "output=o", "epochs=2.5", "lr=7e-4"],
     "evaluate": ["body=b", "data='#d: e'", "output=o", "embedding=[en,sw]", "max_answer_tokens=12"],
 }
 

@@ -45,6 +45,9 @@ class StubTask:
         positions = positions - rows.start * tokens.size(1)
         return Masked(tokens, positions.reshape(-1), targets.reshape(-1))
 
+    def segments(self, sample: dict[str, Any], training: bool) -> None:
+        """One segment."""
+
     def draws(self, sample: dict[str, Any], training: bool, *purpose: int) -> torch.Generator:
         return generator_for(torch.device("cpu"), 5)
 

@@ -103,8 +103,8 @@ def test_missing_and_unknown_ids_are_warnings(tmp_path: Path, files: list[str]) 
                          capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(run.stdout)["missing"] == 1
     assert run.stderr.splitlines() == [
-        "1 of 2 questions have no prediction and score 0 (first: id b)",
-        "1 predictions are for questions that are not in the gold file and do not count (first: id zzz)"]
+        "relexify: warning: 1 of 2 questions have no prediction and score 0 (first: id b)",
+        "relexify: warning: 1 predictions are for questions that are not in the gold file and do not count (first: id zzz)"]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [

@@ -12,7 +12,7 @@ import scipy.stats
 
 from pretrain.base.errors import UserError
 from recipes.cli import main
-from tasks.classification.regression import score
+from tasks.classification.regression_family import score
 from tasks.registry import get_task
 from tasks.statistics import bootstrap_pairs
 from tests.tasks.conftest import WORDS
