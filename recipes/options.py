@@ -13,6 +13,9 @@ from pretrain.base.settings import Declared, declared, option
 GIVEN = "given_options"
 """Attribute of the parsed arguments: names of the settings that the command line said."""
 METAVARS = {"folder": "DIR", "file": "FILE", "files": "FILE"}
+RUN_OPTIONS = {"--print-command": "print the fairseq-train line and stop",
+               "--restart": "throw away an unfinished run rather than resume it", "--overwrite": "replace an existing output",
+               "--keep-checkpoints": "leave checkpoints and log in OUTPUT.training", "--quiet": "no progress bar"}
 Settings = TypeVar("Settings")
 
 
@@ -78,6 +81,13 @@ def add_options(parser: argparse.ArgumentParser, kind: type, flags: dict[str, st
     for name, one in declared(kind).items():
         if name not in but:
             add_option(parser.add_argument, one, *([flags[name]] if flags and name in flags else []))
+
+
+def add_run_options(parser: argparse.ArgumentParser, *but: str) -> None:
+    """What a training command can be told beside its settings, without the options that it has no use for."""
+    for name, text in RUN_OPTIONS.items():
+        if name not in but:
+            parser.add_argument(name, action="store_true", help=text)
 
 
 def settings_from(kind: type[Settings], args: argparse.Namespace) -> Settings:

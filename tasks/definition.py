@@ -237,3 +237,20 @@ def wilson_interval(share: float, count: int, z: float = Z_95) -> tuple[float, f
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+OUTPUT = "score"
+"""What a head's one output is called where others have labels."""
+
+
+class OneOutput:
+    """What tasks whose head has one output answer for it; it comes before `Definition` among a task's bases."""
+
+    @property
+    def outputs(self) -> int:
+        return 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of the one output, where others have labels."""
+        return (OUTPUT,)

@@ -42,6 +42,47 @@ class Training(Protocol):
         """What `dev_score` has chosen on that split, for the body's `task` record."""
 
 
+RETRIEVAL, QUESTIONS, DRAWN_HEADS = "retrieval", "question answering", "question answering and tagging"
+BELONGING = {RETRIEVAL: ("layer", "neighbours"), QUESTIONS: ("pairs", "stride", "max_question", "max_answer"),
+             DRAWN_HEADS: ("untrained_head",)}
+"""Families -> the options of an evaluation that are theirs alone."""
+
+
+@dataclass
+class HeadTraining:
+    """What families do alike in task adaptation that cut their inputs to a length and learn one head."""
+
+    task: Any
+    head: str
+    max_length: int
+
+    def items(self, train: Any, embedding: Embedding) -> int:
+        return len(train)
+
+    def made(self) -> dict[str, Any]:
+        return {"max_length": self.max_length}
+
+    def record(self) -> dict[str, Any]:
+        return {"head": self.head, "labels": list(self.task.labels)}
+
+    def learned(self) -> dict[str, Any]:
+        return {}
+
+
+class OneLanguage:
+    """What families do alike in evaluation that score each language by itself."""
+
+    task: Any
+    ending: ClassVar[str] = ".tsv"
+    record_ending: ClassVar[str] = ".json"
+
+    def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
+        return [(language,) for language in languages]
+
+    def read(self, data: str | Path, split: str, languages: tuple[str, ...]) -> Any:
+        return self.task.read(data, split, languages[0])
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """What the families' evaluations can be told; a family refuses what it has no use for (`refuse`).
@@ -63,6 +104,12 @@ class EvaluationOptions:
     untrained_head: bool = False
     layer: int = -1
     neighbours: int = 10
+
+    def only(self, task: str, *families: str) -> None:
+        """Raises UserError where an option was set that belongs to other families than these."""
+        for family, names in BELONGING.items():
+            if family not in families:
+                self.refuse(task, *names, belong_to=family)
 
     def refuse(self, task: str, *names: str, belong_to: str = "question answering") -> None:
         """Raises UserError where one of these options was set."""

@@ -48,6 +48,19 @@ def head_outputs(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: st
         yield indices, logits
 
 
+def single_outputs(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
+                   description: str | None = None, unit: str = "ex") -> NDArray[np.float64]:
+    """The output of a head that has one [N], in the order of the inputs.
+
+    Raises:
+        UserError: outputs that are not finite.
+    """
+    result = np.empty(len(tokens), dtype=np.float64)
+    for indices, outputs_B1 in head_outputs(model, tokens, task, max_tokens, description, unit):
+        result[indices] = outputs_B1[:, 0].double().cpu().numpy()
+    return result
+
+
 def most_probable(model: TaskModel, tokens: Sequence[NDArray[np.int32]], task: str, max_tokens: int,
                   description: str | None, unit: str) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
     """Numbers of a batch's inputs with the most probable label of each, [B], or of each of their tokens, [B, T].

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pretrain.base.notices import warn
-from recipes.options import add_options, settings_from
+from recipes.options import add_options, add_run_options, settings_from
 
 if TYPE_CHECKING:
     from adapt.artefacts.embedding import Embedding
@@ -21,10 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     add_options(parser, AdaptSettings)
-    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument("--keep-checkpoints", action="store_true", help="leave checkpoints and log in OUTPUT.training")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_run_options(parser, "--restart")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from recipes.options import add_options, settings_from
+from recipes.options import add_options, add_run_options, settings_from
 
 EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
@@ -31,11 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--failed-margin", type=float, default=0.02, metavar="SHARE",
                         help="with --seeds: a run has failed where its dev score is not more than this above what reading "
                              "nothing scores, such as the most frequent label (default 0.02)")
-    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
-    parser.add_argument("--restart", action="store_true", help="throw away an unfinished run rather than resume it")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument("--keep-checkpoints", action="store_true", help="leave checkpoints and log in OUTPUT.training")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_run_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

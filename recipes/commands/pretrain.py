@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pretrain.base.notices import warn
+from recipes.options import add_run_options
 
 EXAMPLE = """example:
   relexify pretrain recipes/pretrain/laptop-forgetting.yaml data=data/en output=runs/en updates=4000 seed=2
@@ -20,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("recipe", metavar="RECIPE.yaml", help="a recipe; its head comment says what it needs")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that take the place of the recipe's")
-    parser.add_argument("--print-command", action="store_true", help="print the fairseq-train line and stop")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_run_options(parser, "--restart", "--keep-checkpoints")
 
 
 def run(args: argparse.Namespace) -> int:

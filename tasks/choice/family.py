@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from pretrain.base.errors import UserError
 from tasks.classification.task import Example
 from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, separators_of
+from tasks.family import HeadTraining, OneLanguage
 from tasks.heads.model import TaskModel, check_trained_labels, task_of
-from tasks.predict import head_outputs
+from tasks.predict import single_outputs
 from tasks.tables import aligned
 
 if TYPE_CHECKING:
@@ -47,28 +48,17 @@ def outputs(model: TaskModel, encoded: Encoded, task: str, candidates: int, max_
         candidates: of each item, K.
         max_tokens: padded tokens of a batch: decides about memory and speed, not about the result.
     """
-    result = np.empty(len(encoded), dtype=np.float64)
-    for indices, outputs_B1 in head_outputs(model, encoded.tokens, task, max_tokens, description, "candidates"):
-        result[indices] = outputs_B1[:, 0].double().cpu().numpy()
-    return result.reshape(-1, candidates)
+    return single_outputs(model, encoded.tokens, task, max_tokens, description, "candidates").reshape(-1, candidates)
 
 
 @dataclass
-class ChoiceTraining:
+class ChoiceTraining(HeadTraining):
     """Multiple choice in task adaptation."""
 
     task: ChoiceTask
-    head: str
-    max_length: int
-
-    def items(self, train: Choices, embedding: Embedding) -> int:
-        return len(train)
-
-    def made(self) -> dict[str, Any]:
-        return {"max_length": self.max_length}
 
     def record(self) -> dict[str, Any]:
-        return {"head": self.head, "labels": list(self.task.labels), "candidates": self.task.candidates}
+        return {**super().record(), "candidates": self.task.candidates}
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Choices) -> dict[str, Any]:
         encoded = encode(embedding.tokenizer, dev.items, self.max_length, separators_of(model.encoder.config))
@@ -79,12 +69,9 @@ class ChoiceTraining:
         return {"score": share, "n": len(dev), "standard_error": standard_error(share, len(dev)),
                 "baseline": {"score": common, "what": "the place that is right most often"}}
 
-    def learned(self) -> dict[str, Any]:
-        return {}
-
 
 @dataclass
-class ChoiceEvaluation:
+class ChoiceEvaluation(OneLanguage):
     """A task body about to be scored; see `tasks.family.Evaluation`.
 
     A cell's files: `STEM.tsv`, the number of the chosen candidate, one a line in file order; `STEM.json`, the record.
@@ -93,23 +80,13 @@ class ChoiceEvaluation:
     task: ChoiceTask
     body: Body
     max_length: int
-    ending: ClassVar[str] = ".tsv"
-    record_ending: ClassVar[str] = ".json"
 
     @classmethod
     def of(cls, task: ChoiceTask, body: Body, place: str, options: EvaluationOptions) -> ChoiceEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
-        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
-        options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
-        options.refuse(task.name, "untrained_head", belong_to="question answering and tagging")
+        options.only(task.name)
         check_trained_labels(place, task_of(body, task.name)["labels"], task)
         return cls(task, body, task.inputs(body.config, options.max_length).max_length)
-
-    def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
-        return [(language,) for language in languages]
-
-    def read(self, data: str | Path, split: str, languages: tuple[str, ...]) -> Choices:
-        return self.task.read(data, split, languages[0])
 
     def predict(self, model: TaskModel, embeddings: Sequence[Embedding], examples: Choices, max_tokens: int,
                 description: str | None) -> tuple[NDArray[np.int64], Encoded]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs
+from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs, OneOutput
 from tasks.files import Files, Row
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pretrain.artefacts.body import Body
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
-OUTPUT = "score"
-"""What the one output of the head is called where others have labels."""
 Option = tuple[str, str | None]
 """The one or two texts of a candidate's input."""
 
@@ -80,7 +78,7 @@ Compose = Callable[[Mapping[str, str]], tuple[Option, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChoiceTask(Definition):
+class ChoiceTask(OneOutput, Definition):
     """A multiple-choice task.
 
     Attributes:
@@ -105,15 +103,6 @@ class ChoiceTask(Definition):
     metric: str = "accuracy"
     criterion: str = "modular_choice"
     trainer = "tasks.trainer.choice"
-
-    @property
-    def outputs(self) -> int:
-        return 1
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of the one output."""
-        return (OUTPUT,)
 
     @property
     def chance(self) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pretrain.base.errors import UserError
 from tasks.classification.metrics import accuracy, confusion, get_metric
 from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, separators_of
+from tasks.family import HeadTraining, OneLanguage
 from tasks.heads.model import TaskModel, check_trained_labels, task_of
 from tasks.predict import most_probable
 from tasks.statistics import bootstrap_counts
@@ -45,23 +46,15 @@ def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX
 
 
 @dataclass
-class ClassificationTraining:
+class ClassificationTraining(HeadTraining):
     """One label for one or two texts, in task adaptation."""
 
     task: ClassificationTask
-    head: str
-    max_length: int
 
     def items(self, train: Loaded, embedding: Embedding) -> int:
         for name in (self.task.metric, *self.task.further):
             get_metric(name)  # known before anything is trained
-        return len(train)
-
-    def made(self) -> dict[str, Any]:
-        return {"max_length": self.max_length}
-
-    def record(self) -> dict[str, Any]:
-        return {"head": self.head, "labels": list(self.task.labels)}
+        return super().items(train, embedding)
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Loaded) -> dict[str, Any]:
         encoded = encode_examples(embedding.tokenizer, dev.examples, self.max_length, separators_of(model.encoder.config))
@@ -76,12 +69,9 @@ class ClassificationTraining:
         return {"score": share, "n": len(dev), "standard_error": error,
                 "baseline": {"score": metric(constant), "what": "the most frequent label"}}
 
-    def learned(self) -> dict[str, Any]:
-        return {}
-
 
 @dataclass
-class ClassificationEvaluation:
+class ClassificationEvaluation(OneLanguage):
     """A task body about to be scored; see `tasks.family.Evaluation`.
 
     A cell's files: `STEM.tsv`, the predicted label names, one a line in file order, as XTREME reads them; `STEM.json`, the
@@ -93,15 +83,11 @@ class ClassificationEvaluation:
     head: str
     labels: list[str]
     max_length: int
-    ending: ClassVar[str] = ".tsv"
-    record_ending: ClassVar[str] = ".json"
 
     @classmethod
     def of(cls, task: ClassificationTask, body: Body, place: str, options: EvaluationOptions) -> ClassificationEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
-        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
-        options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
-        options.refuse(task.name, "untrained_head", belong_to="question answering and tagging")
+        options.only(task.name)
         record = task_of(body)
         if record["name"] not in task.bodies_of:
             record = task_of(body, task.name)
@@ -111,12 +97,6 @@ class ClassificationEvaluation:
         for name in (task.metric, *task.further):
             get_metric(name)
         return cls(task, body, record["name"], labels, task.inputs(body.config, options.max_length).max_length)
-
-    def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
-        return [(language,) for language in languages]
-
-    def read(self, data: str | Path, split: str, languages: tuple[str, ...]) -> Loaded:
-        return self.task.read(data, split, languages[0])
 
     def predict(self, model: TaskModel, embeddings: Sequence[Embedding], examples: Loaded, max_tokens: int,
                 description: str | None) -> tuple[list[str], Encoded]:

@@ -10,7 +10,7 @@ import torch
 
 from pretrain.base.errors import UserError
 from tasks.classification.task import Example
-from tasks.encoding import encode_examples, resolve_max_length, separators_of
+from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel
 from tasks.predict import head_outputs
 
@@ -33,15 +33,20 @@ class Labeller:
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
                 max_tokens: int) -> list[dict[str, Any]]:
         """`label`, and the probability of each label by name."""
-        shape = model.encoder.config
-        examples = [Example(str(number), *texts_of(row), None) for number, row in enumerate(rows)]
-        encoded = encode_examples(embedding.tokenizer, examples, resolve_max_length(0, shape.max_positions), separators_of(shape))
-        found: list[dict[str, Any]] = [{}] * len(examples)
+        encoded = encode_rows(model, embedding, rows)
+        found: list[dict[str, Any]] = [{}] * len(rows)
         for indices, logits_BC in head_outputs(model, encoded.tokens, self.task, max_tokens):
             for index, shares in zip(indices, logits_BC.softmax(-1).tolist(), strict=True):
                 best = max(range(len(shares)), key=shares.__getitem__)
                 found[index] = {"label": self.labels[best], "probabilities": dict(zip(self.labels, shares, strict=True))}
         return found
+
+
+def encode_rows(model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+    """The inputs of rows with one or two texts, as long as the model takes them."""
+    shape = model.encoder.config
+    examples = [Example(str(number), *texts_of(row), None) for number, row in enumerate(rows)]
+    return encode_examples(embedding.tokenizer, examples, resolve_max_length(0, shape.max_positions), separators_of(shape))
 
 
 def texts_of(row: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pretrain.base.errors import UserError
 from tasks.classification.columns import Table
 from tasks.classification.task import Available, Loaded, Reader
-from tasks.definition import Definition, Inputs, missing_data
+from tasks.definition import Definition, Inputs, OneOutput, missing_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
     from pretrain.artefacts.body import Body
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
-OUTPUT = "score"
-"""What the one output is called where others have labels."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class RegressionTask(Definition):
+class RegressionTask(OneOutput, Definition):
     """A value for one or two texts.
 
     Attributes:
@@ -45,15 +41,6 @@ class RegressionTask(Definition):
     metric: str = "pearson"
     criterion: str = "modular_regression"
     trainer = "tasks.trainer.regression"
-
-    @property
-    def outputs(self) -> int:
-        return 1
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of the one output."""
-        return (OUTPUT,)
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
         """The examples with their values, see `Definition.read`; values that were stripped are an error too."""
@@ -87,9 +74,7 @@ class RegressionTask(Definition):
         from tasks.classification.regression_family import RegressionEvaluation
         from tasks.heads.model import check_trained_labels, task_of
 
-        options.refuse(self.name, "layer", "neighbours", belong_to="retrieval")
-        options.refuse(self.name, "pairs", "stride", "max_question", "max_answer")
-        options.refuse(self.name, "untrained_head", belong_to="question answering and tagging")
+        options.only(self.name)
         check_trained_labels(place, task_of(body, self.name)["labels"], self)
         return RegressionEvaluation(self, body, self.inputs(body.config, options.max_length).max_length)
 

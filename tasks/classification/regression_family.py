@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from adapt.text.windows import MAX_TOKENS
-from tasks.classification.labelling import PAIRS, texts_of
+from tasks.classification.labelling import PAIRS, encode_rows
 from tasks.classification.metrics import CORRELATIONS
-from tasks.classification.regression import OUTPUT, RegressionTask
-from tasks.classification.task import Example, Loaded
-from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
+from tasks.classification.regression import RegressionTask
+from tasks.classification.task import Loaded
+from tasks.definition import OUTPUT
+from tasks.encoding import Encoded, encode_examples, separators_of
+from tasks.family import HeadTraining, OneLanguage
 from tasks.heads.model import TaskModel
-from tasks.predict import head_outputs
+from tasks.predict import single_outputs
 from tasks.statistics import bootstrap_pairs
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ if TYPE_CHECKING:
 def predict(model: TaskModel, encoded: Encoded, task: str, max_tokens: int = MAX_TOKENS,
             description: str | None = None) -> NDArray[np.float64]:
     """The value of each input [N], in the order of the inputs; arguments as of `tasks.classification.family.predict`."""
-    result = np.empty(len(encoded), dtype=np.float64)
-    for indices, outputs_B1 in head_outputs(model, encoded.tokens, task, max_tokens, description):
-        result[indices] = outputs_B1[:, 0].double().cpu().numpy()
-    return result
+    return single_outputs(model, encoded.tokens, task, max_tokens, description)
 
 
 def score(predicted: NDArray[np.float64], gold: NDArray[np.float64], task: RegressionTask) -> dict[str, Any]:
@@ -51,21 +50,10 @@ def values_of(examples: Loaded) -> NDArray[np.float64]:
 
 
 @dataclass
-class RegressionTraining:
+class RegressionTraining(HeadTraining):
     """A value for one or two texts, in task adaptation."""
 
     task: RegressionTask
-    head: str
-    max_length: int
-
-    def items(self, train: Loaded, embedding: Embedding) -> int:
-        return len(train)
-
-    def made(self) -> dict[str, Any]:
-        return {"max_length": self.max_length}
-
-    def record(self) -> dict[str, Any]:
-        return {"head": self.head, "labels": list(self.task.labels)}
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Loaded) -> dict[str, Any]:
         encoded = encode_examples(embedding.tokenizer, dev.examples, self.max_length, separators_of(model.encoder.config))
@@ -73,25 +61,14 @@ class RegressionTraining:
         return {**{name: found[name] for name in ("score", "n", "standard_error", "further")},
                 "baseline": {"score": 0.0, "what": "one value for all"}}
 
-    def learned(self) -> dict[str, Any]:
-        return {}
-
 
 @dataclass
-class RegressionEvaluation:
+class RegressionEvaluation(OneLanguage):
     """A task body about to be scored; see `tasks.family.Evaluation`. `STEM.tsv`: the values, one a line in file order."""
 
     task: RegressionTask
     body: Body
     max_length: int
-    ending: ClassVar[str] = ".tsv"
-    record_ending: ClassVar[str] = ".json"
-
-    def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
-        return [(language,) for language in languages]
-
-    def read(self, data: str | Path, split: str, languages: tuple[str, ...]) -> Loaded:
-        return self.task.read(data, split, languages[0])
 
     def predict(self, model: TaskModel, embeddings: Sequence[Embedding], examples: Loaded, max_tokens: int,
                 description: str | None) -> tuple[NDArray[np.float64], Encoded]:
@@ -123,7 +100,5 @@ class Valuer:
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
                 max_tokens: int) -> list[dict[str, Any]]:
         """`score`, in the unit of the data that the body was trained on."""
-        shape = model.encoder.config
-        examples = [Example(str(number), *texts_of(row), None) for number, row in enumerate(rows)]
-        encoded = encode_examples(embedding.tokenizer, examples, resolve_max_length(0, shape.max_positions), separators_of(shape))
+        encoded = encode_rows(model, embedding, rows)
         return [{OUTPUT: float(value)} for value in predict(model, encoded, self.task, max_tokens)]

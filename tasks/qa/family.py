@@ -22,7 +22,7 @@ from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import write_json
 from tasks.definition import Z_95
-from tasks.family import LONGEST_ANSWER, EvaluationOptions
+from tasks.family import DRAWN_HEADS, LONGEST_ANSWER, QUESTIONS, EvaluationOptions
 from tasks.heads.model import TaskModel
 from tasks.qa.data import Question, Questions
 from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
@@ -153,7 +153,7 @@ class QAEvaluation:
     @classmethod
     def of(cls, task: QATask, body: Body, options: EvaluationOptions) -> QAEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
-        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
+        options.only(task.name, QUESTIONS, DRAWN_HEADS)
         if options.pairs not in PAIRS:
             raise unknown("pairs", options.pairs, PAIRS)
         if options.max_answer < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from adapt.artefacts.embedding import Embedding
 from adapt.text.windows import MAX_TOKENS
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
-from tasks.family import EvaluationOptions
+from tasks.family import DRAWN_HEADS, EvaluationOptions, OneLanguage
 from tasks.heads.model import TaskModel, check_trained_labels, task_of, with_drawn_head
 from tasks.predict import most_probable
 from tasks.tables import aligned
@@ -92,7 +92,7 @@ class TaggingTraining:
 
 
 @dataclass
-class TaggingEvaluation:
+class TaggingEvaluation(OneLanguage):
     """A task body about to be scored; see `tasks.family.Evaluation`.
 
     A cell's files: `STEM.tsv`, the predicted tags, one a line, an empty line after each sentence, as XTREME reads them;
@@ -104,14 +104,11 @@ class TaggingEvaluation:
     record: dict[str, Any]
     max_length: int
     trained: bool = True
-    ending: ClassVar[str] = ".tsv"
-    record_ending: ClassVar[str] = ".json"
 
     @classmethod
     def of(cls, task: TaggingTask, body: Body, place: str, options: EvaluationOptions) -> TaggingEvaluation:
         """The evaluation that the options ask for; see `Definition.evaluation`."""
-        options.refuse(task.name, "layer", "neighbours", belong_to="retrieval")
-        options.refuse(task.name, "pairs", "stride", "max_question", "max_answer")
+        options.only(task.name, DRAWN_HEADS)
         if options.untrained_head:
             if not task.labels and (body.task or {}).get("name") == task.name:
                 task = task.with_labels(labels=task_of(body)["labels"])
@@ -124,12 +121,6 @@ class TaggingEvaluation:
             check_trained_labels(place, task_of(body, task.name)["labels"], task)
         length = task.inputs(body.config, options.max_length).max_length
         return cls(task, body, task_of(body), length, not options.untrained_head)
-
-    def cells(self, languages: Sequence[str]) -> list[tuple[str, ...]]:
-        return [(language,) for language in languages]
-
-    def read(self, data: str | Path, split: str, languages: tuple[str, ...]) -> Sentences:
-        return self.task.read(data, split, languages[0])
 
     def predict(self, model: TaskModel, embeddings: Sequence[Embedding], examples: Sentences, max_tokens: int,
                 description: str | None) -> tuple[list[list[str]], Windows]:

@@ -15,18 +15,16 @@ def read_split(task: Any, split: str, files: list[str], training: bool) -> Any:
     return task.subset.of(loaded) if training else loaded
 
 
-class ItemDataset(FairseqDataset):
-    """Items that are encoded already, known by their number; training order is drawn from (seed, epoch) alone.
+class EncodedDataset(FairseqDataset):
+    """What fairseq asks of items that are encoded already and known by their number.
 
-    Args:
+    Attributes:
         sizes: tokens of each item [N].
-        shuffle: a training set: another order in each epoch, neighbours of similar length.
+        epoch: from 1.
     """
 
-    def __init__(self, sizes: NDArray[np.int64], seed: int, shuffle: bool):
-        super().__init__()
-        self.sizes, self.seed, self.shuffle = sizes, seed, shuffle
-        self.epoch = 1
+    sizes: NDArray[np.int64]
+    epoch: int = 1
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -43,17 +41,8 @@ class ItemDataset(FairseqDataset):
     def num_tokens_vec(self, indices: Any) -> Any:
         return self.sizes[indices]
 
-    def ordered_indices(self) -> Any:
-        if not self.shuffle:
-            return np.argsort(self.sizes, kind="stable")
-        return shuffled_by_length(self.sizes, self.seed, self.epoch)
-
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
-
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        return not self.shuffle
 
     def filter_indices_by_size(self, indices: Any, max_sizes: Any) -> Any:
         """All of them: inputs were cut to size when they were encoded."""
@@ -61,3 +50,25 @@ class ItemDataset(FairseqDataset):
 
     def prefetch(self, indices: Any) -> None:
         """Nothing to do: everything is encoded already."""
+
+
+class ItemDataset(EncodedDataset):
+    """Items whose training order is drawn from (seed, epoch) alone.
+
+    Args:
+        sizes: tokens of each item [N].
+        shuffle: a training set: another order in each epoch, neighbours of similar length.
+    """
+
+    def __init__(self, sizes: NDArray[np.int64], seed: int, shuffle: bool):
+        super().__init__()
+        self.sizes, self.seed, self.shuffle = sizes, seed, shuffle
+
+    def ordered_indices(self) -> Any:
+        if not self.shuffle:
+            return np.argsort(self.sizes, kind="stable")
+        return shuffled_by_length(self.sizes, self.seed, self.epoch)
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle

@@ -14,16 +14,11 @@ from typing import Any
 
 import numpy as np
 from fairseq.criterions import CRITERION_REGISTRY, FairseqCriterion, register_criterion
-from fairseq.data import FairseqDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
-from adapt.artefacts.assemble import check_compatible
-from adapt.artefacts.embedding import Embedding
-from adapt.artefacts.resources import embedding_of, locate
-from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.task import unwrap
@@ -33,13 +28,14 @@ from tasks.multitask.member import members_of
 from tasks.multitask.policy import Policy
 from tasks.multitask.recipe import read_mixture
 from tasks.multitask.settings import MultitaskSettings
-from tasks.trainer.data import ItemDataset
+from tasks.trainer.body_task import BodyTask, require_body
+from tasks.trainer.data import EncodedDataset, ItemDataset
 
 MEAN = "mean_score"
 """Name of the mean over tasks of each one's metric in the log."""
 
 
-class MixtureDataset(FairseqDataset):
+class MixtureDataset(EncodedDataset):
     """The items of several tasks one after the other; batches are of one task, in the policy's order, held out task by task."""
 
     def __init__(self, parts: dict[str, ItemDataset], policy: Policy | None, seed: int, epochs: int):
@@ -47,36 +43,13 @@ class MixtureDataset(FairseqDataset):
         self.parts, self.policy, self.seed, self.epochs = parts, policy, seed, epochs
         self.starts = np.concatenate([[0], np.cumsum([len(part) for part in parts.values()])])
         self.sizes = np.concatenate([part.sizes for part in parts.values()])
-        self.epoch = 1
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def __getitem__(self, index: int) -> int:
-        return int(index)
-
-    def num_tokens(self, index: int) -> int:
-        return int(self.sizes[index])
-
-    def size(self, index: int) -> int:
-        return int(self.sizes[index])
-
-    def num_tokens_vec(self, indices: Any) -> Any:
-        return self.sizes[indices]
 
     def ordered_indices(self) -> Any:
         return np.arange(len(self))
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
         return self.policy is None
-
-    def filter_indices_by_size(self, indices: Any, max_sizes: Any) -> Any:
-        """All of them: inputs were cut to size when they were encoded."""
-        return indices, []
 
     def batch_by_size(self, indices: Any, max_tokens: Any = None, max_sentences: Any = None,
                       required_batch_size_multiple: int = 1) -> Any:
@@ -103,9 +76,6 @@ class MixtureDataset(FairseqDataset):
         return {**self.parts[name].collater([number - start for number in samples]), "member": name,
                 "id": np.array(samples, dtype=np.int64)}
 
-    def prefetch(self, indices: Any) -> None:
-        """Nothing to do: everything is encoded already."""
-
 
 @of_settings(MultitaskSettings, "task")
 class ModularMixtureConfig(FairseqDataclass):
@@ -115,27 +85,16 @@ class ModularMixtureConfig(FairseqDataclass):
 
 
 @register_task("modular_mixture", dataclass=ModularMixtureConfig)
-class ModularMixtureTask(FairseqTask):
+class ModularMixtureTask(BodyTask):
     """Training on a mixture: every task's examples are read and encoded once; the model is built from a Body."""
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
         check_config(ModularMixtureConfig, cfg)
-        if not cfg.body:
-            raise UserError("--body is missing: name the folder of a pre-trained body")
+        require_body(cfg)
         self.mixture = read_mixture(cfg.data)
-        self.body = Body.load(locate(cfg.body, "body"))
-        self.embedding = Embedding.load(embedding_of(cfg.body, cfg.embedding))
-        check_compatible(self.body, self.embedding)
+        self.load_body(cfg)
         self.members = members_of(self.mixture, self.body, self.embedding, cfg.seed, cfg.source_language)
-
-    @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
-        return cls(cfg)
-
-    def has_sharded_data(self, split: str) -> bool:
-        """Never: a colon in the path of the mixture is a character like any other."""
-        return False
 
     @property
     def new_heads(self) -> list[NewHead]:
@@ -164,14 +123,6 @@ class ModularMixtureTask(FairseqTask):
 
     def max_positions(self) -> int:
         return self.body.config.max_positions
-
-    @property
-    def source_dictionary(self) -> None:
-        return None
-
-    @property
-    def target_dictionary(self) -> None:
-        return None
 
 
 @register_criterion("modular_mixture", dataclass=FairseqDataclass)

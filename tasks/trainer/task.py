@@ -14,14 +14,11 @@ from typing import Any
 import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import register_model
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
-from adapt.artefacts.assemble import check_compatible
 from adapt.artefacts.embedding import Embedding
-from adapt.artefacts.resources import embedding_of, locate
 from pretrain.artefacts.body import HEADS, Body, load_body
-from pretrain.base.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_scale
@@ -33,6 +30,7 @@ from tasks.layer_decay import LayerDecay
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
 from tasks.subset import Subset
+from tasks.trainer.body_task import BodyTask, require_body
 
 
 @of_settings(FinetuneSettings, "task")
@@ -42,30 +40,19 @@ class ModularFinetuneConfig(FairseqDataclass):
 
 
 @register_task("modular_finetune", dataclass=ModularFinetuneConfig)
-class ModularFinetuneTask(FairseqTask):
+class ModularFinetuneTask(BodyTask):
     """Task adaptation: reads and encodes the examples once; the model is built from a Body."""
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)
         check_config(ModularFinetuneConfig, cfg)
         self.definition = get_task(cfg.task_name).with_labels(cfg.labels)
-        if not cfg.body:
-            raise UserError("--body is missing: name the folder of a pre-trained body")
-        self.body = Body.load(locate(cfg.body, "body"))
-        self.embedding = Embedding.load(embedding_of(cfg.body, cfg.embedding))
-        check_compatible(self.body, self.embedding)
+        require_body(cfg)
+        self.load_body(cfg)
         self.language = cfg.source_language or self.embedding.language
         self.head = cfg.head or self.definition.heads[0]
         self.inputs = self.definition.inputs(self.body.config, cfg.max_length, cfg.stride, cfg.max_question)
         self.subset = Subset(cfg.share, seed=cfg.share_seed)
-
-    @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
-        return cls(cfg)
-
-    def has_sharded_data(self, split: str) -> bool:
-        """Never: a colon in the path of the data is a character like any other."""
-        return False
 
     @property
     def new_heads(self) -> list[NewHead]:
@@ -82,14 +69,6 @@ class ModularFinetuneTask(FairseqTask):
 
     def max_positions(self) -> int:
         return self.inputs.max_length
-
-    @property
-    def source_dictionary(self) -> None:
-        return None
-
-    @property
-    def target_dictionary(self) -> None:
-        return None
 
 
 @of_settings(FinetuneSettings, "decay")
