@@ -18,41 +18,40 @@ from pretrain.base.errors import UserError
 from pretrain.base.notices import shown
 
 VERBS: dict[str, tuple[str, str]] = {
-    "prepare": ("recipes.commands.prepare", "text -> tokenizer and binarised blocks"),
-    "pretrain": ("recipes.commands.pretrain", "prepared English text -> body and embedding, with or without forgetting"),
-    "split": ("recipes.commands.split", "a training checkpoint -> body and embedding, an embedding, or a task body"),
-    "adapt": ("recipes.commands.adapt", "a new language's embedding against the frozen body"),
-    "finetune": ("recipes.commands.finetune", "the body, on English task data -> task body"),
-    "multitask": ("recipes.commands.multitask", "the body, on a mixture of tasks -> a body with a head for each"),
-    "assemble": ("recipes.commands.assemble", "task body + embedding -> one portable model folder"),
-    "evaluate": ("recipes.commands.evaluate", "zero-shot scores of a task body in many languages"),
-    "score-predictions": ("recipes.commands.score_predictions",
+    "prepare": ("training.prepare", "text -> tokenizer and binarised blocks"),
+    "pretrain": ("training.pretrain", "prepared English text -> body and embedding, with or without forgetting"),
+    "split": ("training.split", "a training checkpoint -> body and embedding, an embedding, or a task body"),
+    "adapt": ("training.adapt", "a new language's embedding against the frozen body"),
+    "finetune": ("training.finetune", "the body, on English task data -> task body"),
+    "multitask": ("training.multitask", "the body, on a mixture of tasks -> a body with a head for each"),
+    "assemble": ("training.assemble", "task body + embedding -> one portable model folder"),
+    "evaluate": ("scoring.evaluate", "zero-shot scores of a task body in many languages"),
+    "score-predictions": ("scoring.score_predictions",
                           "scores any system's predictions in the official JSON layout"),
-    "arct": ("recipes.commands.arct", "the argument reasoning data: adversarial set, validation, cues, runs over seeds"),
-    "submit-glue": ("recipes.commands.submit_glue", "predictions of GLUE's test sets in the layout that its site takes"),
-    "analyse-sampling": ("recipes.commands.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
-    "run": ("recipes.commands.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
-    "config": ("recipes.commands.config", "every setting of a stage with its value, where that comes from, and what it does"),
-    "report": ("recipes.commands.report", "results of one or more runs -> one HTML page and one Markdown page"),
-    "paper-tables": ("recipes.commands.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
-    "predict": ("recipes.commands.predict", "labels, answers or tags for texts in any language whose embedding fits"),
-    "detect": ("recipes.commands.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
-    "fill": ("recipes.commands.fill", "the best pieces for each <mask> of a text"),
-    "inspect": ("recipes.commands.inspect", "prints and verifies any artefact"),
-    "diff": ("recipes.commands.diff", "what differs between two artefacts: record, tensors, tokenizer, rows"),
-    "import": ("recipes.commands.import_model", "a BERT, RoBERTa, XLM-R, MPNet, ELECTRA … that you have -> body and embedding"),
-    "import-fairseq": ("recipes.commands.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
-    "import-huggingface": ("recipes.commands.import_huggingface",
-                           "a Hugging Face ELECTRA (discriminator, generator) -> body and embedding"),
-    "export": ("recipes.commands.export", "body or task body, with an embedding -> a model that transformers or fairseq opens"),
-    "surgery": ("recipes.commands.surgery", "an embedding with more pieces, fewer, or those of two languages"),
-    "push": ("recipes.commands.push", "an artefact or an exported model -> the Hugging Face hub"),
-    "export-huggingface": ("recipes.commands.export_huggingface", "the older name of export --to huggingface"),
-    "world": ("recipes.commands.world", "writes the miniature world: invented languages, text, NLI and questions"),
-    "demo": ("recipes.commands.demo", "the whole journey in the miniature world, in minutes"),
-    "bench": ("recipes.commands.bench", "measures steps, preparation and evaluation against the usual ways"),
+    "arct": ("scoring.arct", "the argument reasoning data: adversarial set, validation, cues, runs over seeds"),
+    "submit-glue": ("scoring.submit_glue", "predictions of GLUE's test sets in the layout that its site takes"),
+    "analyse-sampling": ("scoring.analyse_sampling", "what an ELECTRA pair samples and how well it detects it, by arm"),
+    "run": ("whole.run", "a recipe of arms, languages, budgets, tasks and seeds -> all cells, through Snakemake"),
+    "config": ("whole.config", "every setting of a stage with its value, where that comes from, and what it does"),
+    "report": ("scoring.report", "results of one or more runs -> one HTML page and one Markdown page"),
+    "paper-tables": ("scoring.paper_tables", "the three tables of the active-forgetting paper, from a run's results"),
+    "predict": ("using.predict", "labels, answers or tags for texts in any language whose embedding fits"),
+    "detect": ("using.detect", "which tokens of a text were replaced, by an ELECTRA discriminator"),
+    "fill": ("using.fill", "the best pieces for each <mask> of a text"),
+    "inspect": ("using.inspect", "prints and verifies any artefact"),
+    "diff": ("using.diff", "what differs between two artefacts: record, tensors, tokenizer, rows"),
+    "import": ("exchange.import_model", "a BERT, RoBERTa, XLM-R, MPNet, ELECTRA … that you have -> body and embedding"),
+    "import-fairseq": ("exchange.import_fairseq", "a fairseq RoBERTa or XLM-R checkpoint -> body and embedding"),
+    "import-huggingface": ("exchange.import_huggingface", "a Hugging Face ELECTRA, both networks -> body and embedding"),
+    "export": ("exchange.export", "body or task body, with an embedding -> a model that transformers or fairseq opens"),
+    "surgery": ("training.surgery", "an embedding with more pieces, fewer, or those of two languages"),
+    "push": ("exchange.push", "an artefact or an exported model -> the Hugging Face hub"),
+    "export-huggingface": ("exchange.export_huggingface", "the older name of export --to huggingface"),
+    "world": ("whole.world", "writes the miniature world: invented languages, text, NLI and questions"),
+    "demo": ("whole.demo", "the whole journey in the miniature world, in minutes"),
+    "bench": ("whole.bench", "measures steps, preparation and evaluation against the usual ways"),
 }
-"""verb -> module with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
+"""verb -> module of recipes.commands with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
 OWN_TASKS = ("finetune", "multitask", "evaluate", "score-predictions", "predict", "run", "report")
 """Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
@@ -81,7 +80,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
                                formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == verb:
-            loaded = import_module(module)
+            loaded = import_module(f"recipes.commands.{module}")
             loaded.add_arguments(one)
             if name in OWN_TASKS:
                 one.add_argument("--tasks-from", action="append", metavar="FILE.py", help="Python file that registers tasks of "

@@ -11,7 +11,7 @@ import pytest
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from recipes.cli import main
-from recipes.commands.inspect import describe
+from recipes.commands.using.inspect import describe
 
 OLD = Path(__file__).resolve().parent / "fixtures" / "artefacts"
 

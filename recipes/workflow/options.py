@@ -15,8 +15,8 @@ from pretrain.base.settings import Declared, declared
 from recipes.stages import settings_of
 from recipes.workflow.reading import Source
 
-MODULES = {"prepare": "recipes.commands.prepare", "adapt": "recipes.commands.adapt", "finetune": "recipes.commands.finetune",
-           "evaluate": "recipes.commands.evaluate"}
+MODULES = {"prepare": "recipes.commands.training.prepare", "adapt": "recipes.commands.training.adapt",
+           "finetune": "recipes.commands.training.finetune", "evaluate": "recipes.commands.scoring.evaluate"}
 ELSEWHERE = {
     "recipe": "the recipe of the run says it all",
     "output": "every output has its place in the store",

@@ -21,7 +21,7 @@ from pretrain.electra.networks import Discriminator, Electra, ElectraConfig
 from pretrain.electra.replacement import Sampling
 from pretrain.encoder import EncoderConfig
 from pretrain.masking import generator_for, mask_tokens
-from recipes.commands.inspect import describe
+from recipes.commands.using.inspect import describe
 from tests.training import PRETRAIN, state, train
 
 ELECTRA = {**PRETRAIN, "arch": "modular_electra_tiny", "criterion": "modular_replaced_token", "token-embed-dim": 8,

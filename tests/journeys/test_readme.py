@@ -20,7 +20,7 @@ PATHS = ("Quick start",)
 """Headings whose commands are one journey, each from an empty folder."""
 ELSEWHERE = ("The same stages from the shell", "From a model you have to a new language")
 """Headings whose commands are not run here, only parsed: lines of fairseq-train beside what makes them artefacts, and a path that
-begins with a download (its stages, with a model that the test makes: tests/recipes/commands/test_import_journey.py)."""
+begins with a download (its stages, with a model that the test makes: tests/recipes/commands/exchange/test_import_journey.py)."""
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def test_interrupt_says_how_to_go_on(monkeypatch, capsys):
 
 
 def test_errors_of_our_own_keep_their_traceback(monkeypatch):
-    monkeypatch.setattr("recipes.commands.inspect.describe", lambda path: 1 / 0)
+    monkeypatch.setattr("recipes.commands.using.inspect.describe", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["inspect", "x"])
 

@@ -151,6 +151,6 @@ def test_snakemake_keeps_its_cache_below_the_run_where_home_cannot_be_written(tm
 
 
 def test_an_error_of_our_own_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr("recipes.commands.inspect.run", lambda args: 1 / 0)
+    monkeypatch.setattr("recipes.commands.using.inspect.run", lambda args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["inspect", "x"])

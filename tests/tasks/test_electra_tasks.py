@@ -14,8 +14,8 @@ from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.electra.networks import Discriminator
-from recipes.commands import assemble as assemble_command
-from recipes.commands.inspect import describe
+from recipes.commands.training import assemble as assemble_command
+from recipes.commands.using.inspect import describe
 from tasks.evaluate import evaluate
 from tasks.heads.model import task_model
 from tasks.qa.task import QATask

@@ -177,7 +177,7 @@ def test_scores_against_hand_computed_values() -> None:
 def test_works_where_fairseq_is_not_installed(untrained: Path, world: Path, tmp_path: Path) -> None:
     script = """import sys, argparse
 sys.modules["fairseq"] = None
-from recipes.commands import evaluate
+from recipes.commands.scoring import evaluate
 parser = argparse.ArgumentParser()
 evaluate.add_arguments(parser)
 sys.exit(evaluate.run(parser.parse_args(sys.argv[1:])))
@@ -192,7 +192,8 @@ sys.exit(evaluate.run(parser.parse_args(sys.argv[1:])))
 
 def test_arguments_need_no_heavy_import() -> None:
     script = """import sys, argparse
-from recipes.commands import evaluate, finetune
+from recipes.commands.scoring import evaluate
+from recipes.commands.training import finetune
 for module in (evaluate, finetune):
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)

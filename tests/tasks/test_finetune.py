@@ -20,7 +20,7 @@ from pretrain.artefacts.body import Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
 from pretrain.masked_lm import VOCABULARY_INDEXED
-from recipes.commands import finetune as command
+from recipes.commands.training import finetune as command
 from tasks.finetune import default_lr, finetune, plan
 from tasks.heads.model import NewHead
 from tests.events import scalars

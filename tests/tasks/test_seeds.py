@@ -16,8 +16,8 @@ from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
-from recipes.commands import finetune as command
-from recipes.commands.inspect import describe
+from recipes.commands.training import finetune as command
+from recipes.commands.using.inspect import describe
 from tasks import seeds as module
 from tasks.evaluate import evaluate
 from tasks.seeds import finetune_seeds, parse_seeds, record_of, summary_of, table

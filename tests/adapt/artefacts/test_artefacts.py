@@ -10,7 +10,7 @@ import torch
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
-from recipes.commands.inspect import describe
+from recipes.commands.using.inspect import describe
 
 
 @pytest.fixture

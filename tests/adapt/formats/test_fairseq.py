@@ -20,7 +20,7 @@ from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD, SPECIALS
-from recipes.commands.import_fairseq import add_arguments, run
+from recipes.commands.exchange.import_fairseq import add_arguments, run
 
 pytest.importorskip("fairseq")
 ROOT = Path(__file__).resolve().parents[3]
@@ -232,7 +232,7 @@ class Blocker:
     def find_spec(self, name, *rest):
         assert name.split(".")[0] not in ("fairseq", "transformers"), name
 sys.meta_path.insert(0, Blocker())
-from recipes.commands.import_fairseq import add_arguments, run
+from recipes.commands.exchange.import_fairseq import add_arguments, run
 assert "torch" not in sys.modules and "numpy" not in sys.modules
 parser = argparse.ArgumentParser()
 add_arguments(parser)

@@ -26,7 +26,7 @@ from pretrain.electra.networks import Discriminator, Generator
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
 from recipes.cli import main
-from recipes.commands.export_huggingface import EXAMPLE
+from recipes.commands.exchange.export_huggingface import EXAMPLE
 from tests.adapt.formats.huggingface_tools import (
     POSITIONS,
     SMALL,
@@ -216,7 +216,7 @@ class Blocker:
         assert name.split(".")[0] not in ("fairseq", "transformers"), name
 sys.meta_path.insert(0, Blocker())
 from recipes.cli import main
-from recipes.commands.export_huggingface import EXAMPLE
+from recipes.commands.exchange.export_huggingface import EXAMPLE
 folder = {str(tmp_path)!r}
 assert main(["import-huggingface", "--discriminator", folder + "/discriminator", "--generator", folder + "/generator",
              "--language", "de", "--output", folder + "/ours"]) == 0

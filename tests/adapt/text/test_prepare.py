@@ -22,7 +22,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.language import check_language
 from pretrain.base.vocabulary import Vocabulary
 from pretrain.data import MappedTokens
-from recipes.commands.prepare import add_arguments, run
+from recipes.commands.training.prepare import add_arguments, run
 
 ROOT = Path(__file__).parents[3]
 FILES = ["dict.txt", "prepare.json", "tokenizer.model", "train.bin", "train.idx", "valid.bin", "valid.idx"]
@@ -319,8 +319,8 @@ def test_command_line(world, tmp_path, capsys):
 
 
 def test_help_imports_nothing_heavy():
-    code = ("import sys, argparse, recipes.commands.prepare\n"
-            "recipes.commands.prepare.add_arguments(argparse.ArgumentParser())\n"
+    code = ("import sys, argparse, recipes.commands.training.prepare\n"
+            "recipes.commands.training.prepare.add_arguments(argparse.ArgumentParser())\n"
             "print(sorted({'numpy', 'torch', 'sentencepiece', 'fairseq', 'datasets', 'pyarrow'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -9,9 +9,9 @@ import pytest
 from pretrain.base.errors import UserError
 from pretrain.base.files import sha256_file
 from recipes.cli import main
-from recipes.commands.inspect import describe
+from recipes.commands.using.inspect import describe
 
-PREPARED = Path(__file__).resolve().parents[2] / "fixtures" / "artefacts" / "prepared-qab"
+PREPARED = Path(__file__).resolve().parents[3] / "fixtures" / "artefacts" / "prepared-qab"
 
 
 @pytest.fixture

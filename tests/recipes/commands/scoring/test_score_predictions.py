@@ -12,7 +12,7 @@ import pytest
 
 from recipes.cli import main
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 CONTEXT = "The black cat sat on the mat. 红军 กินข้าว"
 
 

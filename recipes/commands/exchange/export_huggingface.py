@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from recipes.commands.export import add_options, to_huggingface
+from recipes.commands.exchange.export import add_options, to_huggingface
 
 EXAMPLE = """example:
   relexify export-huggingface --body runs/electra-small --embedding runs/electra-small --output exported

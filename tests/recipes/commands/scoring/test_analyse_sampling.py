@@ -135,7 +135,7 @@ def test_existing_output_is_refused_before_anything_is_computed(root, tmp_path, 
 
 
 def test_missing_matplotlib_is_said_first(root, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("recipes.commands.analyse_sampling.find_spec", lambda name: None)
+    monkeypatch.setattr("recipes.commands.scoring.analyse_sampling.find_spec", lambda name: None)
     assert main(["analyse-sampling", "--data", "d", "--output", str(tmp_path / "out"), "--body", "/nowhere"]) == 2
     assert "relexify[demo]" in capsys.readouterr().err
 

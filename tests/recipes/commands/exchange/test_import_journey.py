@@ -13,9 +13,9 @@ from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from recipes.cli import main
 
-from ...adapt.formats.models import make
-from ...foreign import lines
-from ...tasks.conftest import LABELS, pairs, write_pairs
+from ....adapt.formats.models import make
+from ....foreign import lines
+from ....tasks.conftest import LABELS, pairs, write_pairs
 
 pytest.importorskip("transformers")
 pytest.importorskip("fairseq")

@@ -1,0 +1,1 @@
+"""Verbs that score, and that put scores side by side."""

@@ -1,0 +1,1 @@
+"""Verbs that make artefacts: text, bodies, embeddings, task bodies, models."""

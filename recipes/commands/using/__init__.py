@@ -1,0 +1,1 @@
+"""Verbs that use a finished model, or look at one."""
