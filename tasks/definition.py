@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from pretrain.base.errors import UserError, unknown
+from pretrain.base.shards import fitting, in_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,21 +194,23 @@ def missing_data(task: str, data: str, split: str, language: str, known: Sequenc
     return UserError(f"{data}: no {split} data in {wanted or repr(language)} (looked for {', '.join(tried)}); {have}; {advice}")
 
 
-def only_file(folder: Path, groups: Sequence[Sequence[str]], split: str, language: str) -> Path | None:
-    """The file of `folder` that fits a pattern of the first group of which any fits; None without one.
+def split_files(folder: Path, groups: Sequence[Sequence[str]], split: str, language: str) -> list[Path]:
+    """The file of `folder` that fits a pattern of the first group of which any fits, or the parts of such a file in their order
+    (`train-00000-of-00003.parquet` fits `train.parquet`); none without one.
 
     Raises:
-        UserError: several fit that group.
+        UserError: several fit that group that are not the parts of one, or parts are missing.
     """
     for patterns in groups:
-        found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-        if len(found) > 1:
+        found = fitting(folder, patterns)
+        parts = in_order(found) if found else []
+        if parts is None:
             names = ", ".join(str(path.relative_to(folder)) for path in found)
             advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
             raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
-        if found:
-            return found[0]
-    return None
+        if parts:
+            return parts
+    return []
 
 
 REGISTRY: dict[str, Definition] = {}

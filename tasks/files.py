@@ -18,7 +18,8 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
 from pretrain.base.opening import read_lines
 from pretrain.base.records import parse_json
-from tasks.definition import missing_data, only_file
+from pretrain.base.shards import fitting
+from tasks.definition import missing_data, split_files
 from tasks.hub import load_split
 from tasks.quoting import cells_of, is_quoted
 
@@ -64,7 +65,7 @@ class Files:
         """
         if not files and data.startswith(HUB):
             return [self.from_hub(data, split, language)]
-        return [(str(path), self.rows(path)) for path in files or [str(self.find(data, split, language))]]
+        return [(str(path), self.rows(path)) for path in files or self.find(data, split, language)]
 
     def rows(self, path: str | Path) -> Iterator[Row]:
         """The rows of one file of any of the forms."""
@@ -91,18 +92,18 @@ class Files:
                 groups += [[f"{self.folder}/{name}" for name in names]] if self.folder else []
                 groups.append(names)
         if self.hub_splits.get(split):
-            groups.append([f"{self.hub or language}/{self.hub_splits[split]}-*.parquet"])
+            groups += hub_groups([self.hub or language], self.hub_splits[split])
         return groups
 
-    def find(self, data: str, split: str, language: str) -> Path:
-        """The file of a split in a language.
+    def find(self, data: str, split: str, language: str) -> list[Path]:
+        """The file of a split in a language, or its parts.
 
         Raises:
             UserError: there is none, or several that fit equally well.
         """
         groups = self.candidates(split, language)
-        found = only_file(require_folder(data, "a folder with the task's files"), groups, split, language)
-        if found is None:
+        found = split_files(require_folder(data, "a folder with the task's files"), groups, split, language)
+        if not found:
             raise missing_data(self.name, data, split, language, self.available(data, split), [group[0] for group in groups])
         return found
 
@@ -114,7 +115,7 @@ class Files:
         found = {name.removeprefix(f"{split}-").split(".")[0] for name in names
                  if name.startswith(f"{split}-") and name.endswith(endings)}
         english = [pattern for group in self.candidates(split, "en") for pattern in group]
-        if folder.is_dir() and any(next(folder.glob(pattern), None) for pattern in english):
+        if folder.is_dir() and fitting(folder, english):
             found.add("en")
         return sorted(found)
 
@@ -181,10 +182,36 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     return row
 
 
+def hub_groups(places: Sequence[str], split: str) -> list[list[str]]:
+    """Patterns of a split's parquet files in a folder that was fetched from the hub, as groups of `split_files`.
+
+    Args:
+        places: folders of the configuration, of which one is enough; empty: the split stands in the folder itself.
+        split: the hub's own word.
+    """
+    return [[f"{place}/{split}.parquet" if place else f"{split}.parquet" for place in places]]
+
+
+def hub_names(path: Path, column: str) -> list[str] | None:
+    """Names of the numbers in a column of labels, as `datasets` writes them into a parquet file; None where it has none."""
+    from pyarrow import parquet
+
+    written = (parquet.read_schema(path).metadata or {}).get(b"huggingface", b"{}")
+    found: Any = parse_json(written.decode("utf-8", "replace"), path, "what `datasets` writes of its columns")
+    for key in ("info", "features", column):
+        found = found.get(key) if isinstance(found, dict) else None
+    for key in ("feature", "names"):  # of a list of labels, or of one label
+        found = found.get(key, found) if isinstance(found, dict) else found
+    return [str(name) for name in found] if isinstance(found, list) else None
+
+
 def parquet_rows(path: Path) -> Iterator[Row]:
     """Rows of a parquet file; labels are the numbers that the hub gives them."""
-    import pyarrow
-    from pyarrow import parquet
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UserError(f"{path}: reading parquet needs pyarrow; run `pip install pyarrow`") from None
 
     number = 0
     try:

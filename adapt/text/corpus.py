@@ -17,6 +17,7 @@ from adapt.text.record_texts import RecordTexts
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file, sha256_file
 from pretrain.base.opening import TextInput, is_parquet
+from pretrain.base.shards import texts_in
 
 DOCUMENT_MODES = ("auto", "line", "blank")
 LONGEST_DOCUMENT = 10_000_000  # characters; a longer one is cut, so that memory stays bounded and sizes fit in int32
@@ -97,11 +98,18 @@ def _refuse_spread_json(lines: list[str], path: Path) -> None:
                         "lines, for example with `jq -c '.[]'`")
 
 
+def _inputs(text: str) -> list[str]:
+    """An input as it is, or the files of a folder."""
+    place = Path(text)
+    return list(map(str, texts_in(place))) if not text.startswith("hf:") and place.is_dir() else [text]
+
+
 class Corpus:
     """Documents of several inputs, in their order; each iteration reads them anew.
 
     Args:
-        texts: paths, or `hf:NAME[:config[:split]]`.
+        texts: paths of files or of folders as the hub stores a data set (see `pretrain.base.shards`), or
+            `hf:NAME[:config[:split]]`.
         documents: `line` (each line is a document), `blank` (blank lines stand between documents), or `auto`: for
             each file `blank` where the first MiB of its text has a blank line between lines with text. Records of
             JSON lines, parquet and data sets are documents as they are.
@@ -124,7 +132,7 @@ class Corpus:
             raise UserError(f"unknown document mode {documents!r} (known: {', '.join(DOCUMENT_MODES)})")
         if not texts:
             raise UserError("no text was given; name at least one text file")
-        self.texts = [str(text) for text in texts]
+        self.texts = [one for text in texts for one in _inputs(str(text))]
         self.documents = documents
         self._records = RecordTexts(text_field, skip_empty)
         seen: set[str] = set()

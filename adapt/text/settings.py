@@ -19,8 +19,8 @@ KUDO = "Kudo and Richardson 2018"
 class PrepareSettings:
     """One preparation: text to a tokenizer and binarised token ids."""
 
-    texts: tuple[str, ...] = setting(MISSING, "plain text, .jsonl or .parquet, also as .gz, .xz or .zst; or "
-                                     "hf:NAME[:CONFIG[:SPLIT]]", unit="files")
+    texts: tuple[str, ...] = setting(MISSING, "plain text, .jsonl or .parquet, also as .gz, .xz or .zst; a folder of its parts; "
+                                     "or hf:NAME[:CONFIG[:SPLIT]]", unit="files")
     language: str = setting(MISSING, "BCP-47 code, such as sw or zh-Hant", unit="name")
     output: str = setting(MISSING, "the folder to write", unit="folder")
     vocab_size: int | None = setting(None, f"pieces of the tokenizer to train (default {DEFAULT_VOCAB_SIZE}; fewer if the text "

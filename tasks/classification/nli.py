@@ -15,10 +15,12 @@ from typing import Any
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file, require_folder
-from pretrain.base.opening import read_lines
+from pretrain.base.opening import is_parquet, read_lines
 from pretrain.base.records import parse_json
+from pretrain.base.shards import fitting
 from tasks.classification.task import ClassificationTask, Example, Loaded
-from tasks.definition import only_file, register
+from tasks.definition import register, split_files
+from tasks.files import hub_groups, parquet_rows
 from tasks.hub import load_split
 from tasks.quoting import cells_of, is_quoted
 
@@ -123,6 +125,23 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
         yield number, row, form
 
 
+def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
+    """Rows of a parquet file, as the hub keeps them."""
+    form: _Format | None = None
+    for number, (_, row) in enumerate(parquet_rows(path), 1):
+        form = form or _Format(path, list(row))
+        yield number, row, form
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
+    """Rows of a file of any known form, by its content."""
+    if is_parquet(path):
+        return _parquet_rows(path)
+    named = ".jsonl" in path.suffixes[-2:] or ".json" in path.suffixes[-2:]
+    is_json = named or next((line for _, line in read_lines(path) if line.strip()), "").startswith('{"')
+    return _jsonl_rows(path) if is_json else _tsv_rows(path)
+
+
 def _label(value: Any, where: str) -> int | None:
     """Index of a label given by name or index; None where it is empty."""
     text = "" if value is None else str(value).strip()
@@ -152,10 +171,8 @@ def read_file(path: str | Path, language: str | None = None) -> Loaded:
     Raises:
         UserError: with file and line: wrong columns, unknown label, empty text, damaged file.
     """
-    path = require_file(path, "a file of inference pairs (.tsv or .jsonl, also .gz)")
-    named = ".jsonl" in path.suffixes[-2:] or ".json" in path.suffixes[-2:]
-    is_json = named or next((line for _, line in read_lines(path) if line.strip()), "").startswith('{"')
-    rows = _jsonl_rows(path) if is_json else _tsv_rows(path)
+    path = require_file(path, "a file of inference pairs (.tsv or .jsonl, also .gz, or .parquet)")
+    rows = _rows(path)
     examples: list[Example] = []
     seen = dropped = 0
     codes: set[str] = set()
@@ -204,18 +221,18 @@ def candidates(split: str, language: str) -> list[list[str]]:
             groups += [[f"{stem}{ending}"] for ending in endings]
     if split.startswith("dev_") and language == "en":
         groups += [[f"*{split}{ending}"] for ending in endings]
-    return groups
+    return groups + hub_groups([language], _HUB_SPLITS.get(split, split))
 
 
-def find_file(data: str, split: str, language: str) -> Path:
-    """The file of a split in a language.
+def find_files(data: str, split: str, language: str) -> list[Path]:
+    """The file of a split in a language, or its parts.
 
     Raises:
         UserError: there is none, or several that fit equally well.
     """
     folder = require_folder(data, "a folder with the task's files")
     groups = candidates(split, language)
-    if (found := only_file(folder, groups, split, language)) is None:
+    if not (found := split_files(folder, groups, split, language)):
         raise XNLI.missing(data, split, language, [group[0] for group in groups])
     return found
 
@@ -228,6 +245,8 @@ def available(data: str, split: str) -> list[str]:
     found = {match[1] for match in map(pattern.fullmatch, names) if match}
     if any(name in names for name in (f"xnli.{split}{suffix}" for suffix in _SUFFIXES)):
         found |= {*LANGUAGES}
+    if folder.is_dir():
+        found |= {code for code in LANGUAGES if fitting(folder, hub_groups([code], _HUB_SPLITS.get(split, split))[0])}
     return sorted(found)
 
 
@@ -255,15 +274,13 @@ def _read_hub(name: str, split: str, language: str) -> Loaded:
 
 def read(data: str, split: str, language: str, files: Sequence[str] = ()) -> Loaded:
     """The pairs of a split in a language: from `files`, from the hub (`hf:…`), or from the folder `data`."""
-    if files:
-        parts = [read_file(path, language) for path in files]
-        return Loaded([item for part in parts for item in part.examples],
-                      [name for part in parts for name in part.files], sum(part.dropped for part in parts))
-    if split not in SPLITS:
+    if not files and split not in SPLITS:
         raise unknown("split of xnli", split, SPLITS)
-    if data.startswith(HUB):
+    if not files and data.startswith(HUB):
         return _read_hub(data, split, language)
-    return read_file(find_file(data, split, language), language)
+    parts = [read_file(path, language) for path in files or find_files(data, split, language)]
+    return Loaded([item for part in parts for item in part.examples], [name for part in parts for name in part.files],
+                  sum(part.dropped for part in parts))
 
 
 XNLI = register(ClassificationTask(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS, reader=read,

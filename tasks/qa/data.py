@@ -13,15 +13,16 @@ import json
 import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
-from pretrain.base.opening import read_text
+from pretrain.base.opening import is_parquet, read_text
 from pretrain.base.records import parse_json
+from tasks.files import Row, parquet_rows
 from tasks.hub import load_split
 from tasks.qa.files import HUB
 
@@ -292,6 +293,9 @@ def check_answers(questions: Questions, task: str, unanswerable: bool) -> None:
 def _read_file(path: str | Path, seen: dict[str, str], rename: bool) -> Questions:
     path = require_file(path, "a file of questions in SQuAD's layout (.json or .json.gz)")
     collector = _Collector(str(path), seen, rename)
+    if is_parquet(path):
+        _add_rows(collector, parquet_rows(path))
+        return collector.finish()
     for one, article in enumerate(_field(_content(path), "data", list, str(path)), 1):
         where = f"{path}: article {one}"
         paragraphs = _field(article, "paragraphs", list, where)
@@ -321,9 +325,14 @@ def read_hub(name: str, config: str | None, split: str) -> Questions:
     place = "/".join(part for part in (f"{HUB}{bare}", config, split) if part)
     table = load_split(bare, config, split, revision, f"{place}: could not be loaded from the hub")
     collector = _Collector(place, {})
+    _add_rows(collector, ((f"{place}: row {number}", row) for number, row in enumerate(table, 1)))
+    return collector.finish()
+
+
+def _add_rows(collector: _Collector, rows: Iterable[Row]) -> None:
+    """The questions of a table as the hub has it, a question a row."""
     contexts: dict[str, str] = {}  # every row brings a copy of its paragraph
-    for number, row in enumerate(table, 1):
-        where = f"{place}: row {number}"
+    for where, row in rows:
         answers = _field(row, "answers", dict, where)
         texts, starts = _field(answers, "text", list, where), _field(answers, "answer_start", list, where)
         if len(texts) != len(starts):
@@ -332,4 +341,3 @@ def read_hub(name: str, config: str | None, split: str) -> Questions:
                  "answers": [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]}
         context = _text(row, "context", where)
         collector.add(entry, contexts.setdefault(context, context), str(row.get("title") or ""), where, 1)
-    return collector.finish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_folder
 from pretrain.base.language import check_language
-from tasks.definition import Definition, missing_data, only_file
-from tasks.qa.data import Questions, check_answers, read_hub, read_squad_file, read_squad_files
+from tasks.definition import Definition, missing_data, split_files
+from tasks.files import hub_groups
+from tasks.qa.data import Questions, check_answers, read_hub, read_squad_files
 from tasks.qa.files import CODE, HUB, matches, with_endings
 from tasks.qa.scores import SQUAD1, Rules
 
@@ -89,15 +91,22 @@ class QATask(Definition):
         """
         raise UserError(f"{self.name} is not read from the hub; put the files into a folder and name it with --data")
 
-    def find_file(self, data: str, split: str, context: str, question: str) -> Path:
-        """The file of a split, with contexts and questions in these languages.
+    def fetched(self, split: str, context: str, question: str) -> list[list[str]]:
+        """Patterns of the parquet files of a split in a folder that was fetched from the hub."""
+        with suppress(UserError):  # no such split there
+            configuration, name = self.hub_place(split, context, question)
+            return hub_groups([configuration] if configuration else ["", "*"], name)
+        return []
+
+    def find_files(self, data: str, split: str, context: str, question: str) -> list[Path]:
+        """The file of a split, with contexts and questions in these languages, or its parts.
 
         Raises:
             UserError: there is none, or several that fit equally well.
         """
         folder = require_folder(data, "a folder with the task's files")
         groups = self.candidates(split, context, question)
-        if (found := only_file(folder, groups, split, context)) is None:
+        if not (found := split_files(folder, [*groups, *self.fetched(split, context, question)], split, context)):
             raise self.missing(data, split, context, question, [group[0] for group in groups])
         return found
 
@@ -132,7 +141,7 @@ class QATask(Definition):
         elif data.startswith(HUB):
             questions = read_hub(data, *self.hub_place(split, context, question))
         else:
-            questions = read_squad_file(self.find_file(data, split, context, question), split == "train")
+            questions = read_squad_files(self.find_files(data, split, context, question), split == "train")
         questions = self.keep(questions, context)
         check_answers(questions, self.name, self.unanswerable)
         return questions

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, require_folder
-from pretrain.base.opening import read_lines
-from tasks.definition import PLACEHOLDER_ROWS, missing_data, only_file
+from pretrain.base.opening import is_parquet, read_lines
+from pretrain.base.shards import mark_of
+from tasks.definition import PLACEHOLDER_ROWS, missing_data, split_files
+from tasks.files import HUB_SPLITS, hub_groups, hub_names, parquet_rows
 
 if TYPE_CHECKING:
     from tasks.tagging.task import TaggingTask
@@ -34,6 +36,8 @@ _CODE = r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)"
 TSV = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 _COLUMNS = (".txt", ".conll", ".tsv", ".txt.gz", ".conll.gz", ".tsv.gz")
 CONLLU = (".conllu", ".conllu.gz")
+HUB_WORDS, HUB_TAGS = ("tokens", "words"), ("ner_tags", "upos", "pos_tags", "chunk_tags", "tags")
+"""Columns of words and of their tags in parquet files of the hub, a sentence a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,28 @@ def _conllu_rows(path: Path) -> Iterator[Row]:
         yield number, cells[1], cells[3]
 
 
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    """Sentences of a data set of the hub, of which labels are numbers with names, or the names themselves."""
+    columns: tuple[str, str] | None = None
+    names: list[str] | None = None
+    for number, (_, row) in enumerate(parquet_rows(path), 1):
+        if columns is None:
+            words, tags = (next((name for name in known if name in row), "") for known in (HUB_WORDS, HUB_TAGS))
+            if not words or not tags:
+                raise UserError(f"{path}: wrong columns: found {', '.join(map(repr, list(row)[:16]))}; expected "
+                                f"{HUB_WORDS[0]!r} and {' or '.join(map(repr, HUB_TAGS))}")
+            columns, names = (words, tags), hub_names(path, tags)
+        words, tags = (row[name] for name in columns)
+        if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
+            raise UserError(f"{path}:{number}: expected as many tags as words, a list of each")
+        for word, tag in zip(words, tags, strict=True):
+            if isinstance(tag, int) and (names is None or not 0 <= tag < len(names)):
+                raise UserError(f"{path}:{number}: the tag is the number {tag}, and the file has "
+                                f"{'no names' if names is None else f'names of {len(names)} only'}; expected tags by name")
+            yield number, str(word), names[tag] if isinstance(tag, int) and names is not None else str(tag)
+        yield None
+
+
 def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str) -> Sentences:
     """Reads one file.
 
@@ -179,7 +205,9 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
     """
     path = require_file(path, "a file of tagged words")
     prefix: str | None = ""
-    if path.name.endswith(CONLLU):
+    if is_parquet(path):
+        rows = _parquet_rows(path)
+    elif path.name.endswith(CONLLU):
         rows = _conllu_rows(path)
     elif layout == "tsv":
         rows, prefix = _tsv_rows(path), None
@@ -222,7 +250,7 @@ def candidates(task: TaggingTask, split: str, language: str) -> list[list[str]]:
     groups = [[f"{split}-{language}{ending}" for ending in endings], *task.more_files(split, language)]
     if task.layout == "columns" and language == "en":  # the shared tasks' own names, which do not say the language
         groups.append([f"{split}{ending}" for ending in endings])
-    return groups
+    return groups + hub_groups([language, f"{language}_*"], HUB_SPLITS.get(split, split))
 
 
 def available(task: TaggingTask, data: str, split: str) -> list[str]:
@@ -232,21 +260,23 @@ def available(task: TaggingTask, data: str, split: str) -> list[str]:
         return []
     patterns = [re.compile(re.escape(name).replace("CODE", _CODE).replace(r"\*", "[^/]*"))
                 for group in candidates(task, split, "CODE") for name in group]
-    names = [path.relative_to(folder).as_posix() for depth in ("*", "*/*") for path in folder.glob(depth)]
+    paths = [path for depth in ("*", "*/*") for path in folder.glob(depth)]
+    paths += [mark.whole for path in paths if (mark := mark_of(path)) is not None]
+    names = [path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)]
     found = {match[1] for name in names for pattern in patterns if (match := pattern.fullmatch(name))}
     own = candidates(task, split, "en")[1:] if task.layout == "columns" else []
     return sorted(found | {"en"} if any(name in names for group in own for name in group) else found)
 
 
-def find_file(task: TaggingTask, data: str, split: str, language: str) -> Path:
-    """The file of a split in a language.
+def find_files(task: TaggingTask, data: str, split: str, language: str) -> list[Path]:
+    """The file of a split in a language, or its parts.
 
     Raises:
         UserError: there is none, or several that fit equally well.
     """
     folder = require_folder(data, "a folder with the task's files")
     groups = candidates(task, split, language)
-    if (found := only_file(folder, groups, split, language)) is None:
+    if not (found := split_files(folder, groups, split, language)):
         raise missing_data(task.name, data, split, language, available(task, data, split), [group[0] for group in groups])
     return found
 
@@ -257,7 +287,7 @@ def read(task: TaggingTask, data: str, split: str, language: str, files: Sequenc
     Raises:
         UserError: no file, a malformed one, no sentence, or one single tag everywhere (stripped and replaced).
     """
-    paths: Sequence[str | Path] = files or [find_file(task, data, split, language)]
+    paths: Sequence[str | Path] = files or find_files(task, data, split, language)
     parts = [read_file(path, task.layout, task.labels, language) for path in paths]
     sentences = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
     check_sentences(sentences, task.labels, split)

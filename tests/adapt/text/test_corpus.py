@@ -208,7 +208,8 @@ def test_wrong_arguments(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("text")
     assert "expected a text file, found nothing" in refused(tmp_path / "none.txt")
-    assert "expected a text file, found a folder" in refused(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "expected a text, or a folder of one, found no text" in refused(tmp_path / "empty")
     assert "the same input is given twice" in refused(path, tmp_path / "." / "t.txt")
     assert "known: auto, line, blank" in refused(path, documents="page")
     assert "no text was given" in refused()
@@ -289,3 +290,17 @@ def test_damage_is_told_after_the_last_whole_line(tmp_path):
     path = tmp_path / "t.txt.xz"
     path.write_bytes(lzma.compress(encoded(LINES)) + b"junk")
     assert f"damaged or cut short after line {len(LINES)} (" in refused(path)
+
+
+def test_a_folder_of_shards_is_one_input_in_their_order(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    (tmp_path / "wiki").mkdir()
+    for name, rows in (("train-00000-of-00002", ["a", "b"]), ("train-00001-of-00002", ["c"]), ("test-00000-of-00001", ["z"])):
+        parquet.write_table(pyarrow.table({"text": rows}), tmp_path / "wiki" / f"{name}.parquet")
+    corpus = Corpus([tmp_path / "wiki"])
+    assert [line for document in corpus for line in document] == ["a", "b", "c"]
+    assert [source["name"] for source in corpus.sources] == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+    with pytest.raises(UserError, match="the same input is given twice"):
+        Corpus([tmp_path / "wiki", tmp_path / "wiki" / "train-00001-of-00002.parquet"])

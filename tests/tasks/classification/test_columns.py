@@ -103,13 +103,13 @@ def test_rows_that_the_published_file_cut_short_are_left_out_and_counted(tmp_pat
 
 def test_where_files_are_looked_for(tmp_path: Path) -> None:
     official = write(tmp_path / "Plain" / "dev.tsv", "One.\t1")
-    assert PLAIN.find(str(tmp_path), "dev", "en") == official and PLAIN.find(str(tmp_path / "Plain"), "dev", "en") == official
+    assert all(PLAIN.find(str(folder), "dev", "en") == [official] for folder in (tmp_path, tmp_path / "Plain"))
     own = write(tmp_path / "dev-sw.tsv", "Moja.\t1")
-    assert PLAIN.find(str(tmp_path), "dev", "sw") == own and PLAIN.available(str(tmp_path), "dev") == ["en", "sw"]
+    assert PLAIN.find(str(tmp_path), "dev", "sw") == [own] and PLAIN.available(str(tmp_path), "dev") == ["en", "sw"]
     (tmp_path / "hub" / "plain").mkdir(parents=True)
     held = tmp_path / "hub" / "plain" / "validation-00000-of-00001.parquet"
     parquet.write_table(pyarrow.Table.from_pylist([{"text": "A", "label": 0}]), held)
-    assert PLAIN.find(str(tmp_path / "hub"), "dev", "en") == held
+    assert PLAIN.find(str(tmp_path / "hub"), "dev", "en") == [held] and PLAIN.available(str(tmp_path / "hub"), "dev") == ["en"]
     with pytest.raises(UserError, match=r"no dev data in 'de'.*there is dev data in: en, sw"):
         PLAIN.find(str(tmp_path), "dev", "de")
 

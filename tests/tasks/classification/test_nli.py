@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pretrain.base.errors import UserError
-from tasks.classification.nli import LABELS, LANGUAGES, available, find_file, read, read_file
+from tasks.classification.nli import LABELS, LANGUAGES, available, find_files, read, read_file
 from tasks.registry import get_task
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -65,7 +65,7 @@ def test_glue_and_xnli_mt_tsv(tmp_path: Path) -> None:
     assert facts(glue) == [("1n", "One", "Two", 1)]
     translated = write(tmp_path / "multinli.train.sw.tsv", "premise\thypo\tlabel", "Moja\tMbili\tcontradictory")
     assert facts(translated) == [("0", "Moja", "Mbili", 2)]
-    assert find_file(str(tmp_path), "train", "sw") == translated
+    assert find_files(str(tmp_path), "train", "sw") == [translated]
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".tsv.gz"])
@@ -118,14 +118,14 @@ def test_xtreme_layout_without_header(tmp_path: Path) -> None:
 def test_search_for_english_training_data(tmp_path: Path, name: str, others: tuple[str, ...]) -> None:
     for each in (name, *others):
         (tmp_path / each).touch()
-    assert find_file(str(tmp_path), "train", "en").name == name
+    assert [path.name for path in find_files(str(tmp_path), "train", "en")] == [name]
 
 
 def test_several_equally_good_files_are_an_error(tmp_path: Path) -> None:
     for name in ("train_a.tsv", "train_b.tsv"):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"train_a.tsv, train_b.tsv; name the right one with --train-file"):
-        find_file(str(tmp_path), "train", "en")
+        find_files(str(tmp_path), "train", "en")
 
 
 def test_named_training_files_are_read_together(tmp_path: Path) -> None:
