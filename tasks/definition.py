@@ -79,6 +79,10 @@ class Definition(ABC):
     metric: str
     criterion: str
     trainer: ClassVar[str]
+    losses: ClassVar[tuple[str, ...]] = ("cross-entropy",)
+    """What a mixture may train it with, the default first."""
+    needs_head: ClassVar[bool] = True
+    """Whether a body must have learned something to be scored on it."""
     train_instead: ClassVar[str] = "another task of its family"
     """What to train on where the task has no training split."""
 

@@ -26,7 +26,7 @@ from pretrain.choices import PRECISIONS
 from tasks.definition import Definition, Examples
 from tasks.family import EvaluationOptions
 from tasks.heads.model import TaskModel, task_model
-from tasks.heads.several import body_for, heads_for
+from tasks.heads.several import body_for, heads_for, without_heads
 from tasks.predict import choose_device
 from tasks.registry import get_task
 
@@ -140,7 +140,8 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     """
     definition = get_task(task) if isinstance(task, str) else task
     target = evaluation_device(device, precision, max_tokens)
-    chosen = body_for(Body.load(locate(body, "body")), heads_for(definition), str(body))
+    loaded = Body.load(locate(body, "body"))
+    chosen = body_for(loaded, heads_for(definition), str(body)) if definition.needs_head else without_heads(loaded)
     family = definition.evaluation(chosen, str(body), EvaluationOptions(**options))
     paths = by_language(embeddings)
     separate = bool(getattr(family, "separate", False))

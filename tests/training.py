@@ -104,13 +104,13 @@ def by_update(steps: list[tuple[int, list[int], float]]) -> list[tuple[list[int]
 @contextmanager
 def recorded() -> Iterator[Record]:
     """Records the trainings within."""
+    from fairseq.tasks import FairseqTask
     from fairseq.trainer import Trainer
 
     from pretrain import forgetting
-    from pretrain.trainer.task import BlockTask
 
     record = Record()
-    step, reset, build = BlockTask.train_step, forgetting.reset, Trainer.__init__
+    step, reset, build = FairseqTask.train_step, forgetting.reset, Trainer.__init__
 
     def stepped(self: Any, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
                 ignore_grad: bool = False) -> Any:
@@ -127,20 +127,23 @@ def recorded() -> Iterator[Record]:
         build(self, *args, **kwargs)
         record.trainer = self
 
-    with patch.object(BlockTask, "train_step", stepped), patch.object(forgetting, "reset", counted), \
+    with patch.object(FairseqTask, "train_step", stepped), patch.object(forgetting, "reset", counted), \
             patch.object(Trainer, "__init__", built):
         yield record
 
 
-def two_ranks(data: Path, folder: Path, runs: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Trains each of `runs` (name -> options) on two ranks that torchrun starts; of each what both ranks did and hold."""
+def two_ranks(data: Path, folder: Path, runs: dict[str, dict[str, Any]], user_dir: str = "pretrain",
+              base: dict[str, Any] | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Trains each of `runs` (name -> options beside those of `base`, default PRETRAIN) on two ranks that torchrun starts; of each
+    what both ranks did and hold."""
     import json
 
     import torch
 
     script = Path(__file__).with_name("two_ranks.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    run = subprocess.run([*launch, str(script), str(data), str(folder), json.dumps(runs)], capture_output=True, text=True,
-                         timeout=600, check=False)
+    every = {name: {**(PRETRAIN if base is None else base), **changed} for name, changed in runs.items()}
+    run = subprocess.run([*launch, str(script), str(data), str(folder), user_dir, json.dumps(every)], capture_output=True,
+                         text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return {name: [torch.load(folder / name / f"rank{rank}.pt") for rank in (0, 1)] for name in runs}

@@ -1,8 +1,10 @@
-"""Run by torchrun in a test: trains on two gloo ranks with forgetting and writes what each rank did and holds at the end.
+"""Run by torchrun in a test: trains on two gloo ranks and writes what each rank did and holds at the end.
 
-Arguments: the prepared text, the folder to write, and a JSON object: name of a run -> its options. Each has a folder of its own.
+Arguments: the data, the folder to write, the folder of the code that fairseq is told of, and a JSON object: name of a run -> its
+options. Each has a folder of its own.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -18,17 +20,17 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf  # noqa: E402
 from fairseq.distributed import utils as distributed  # noqa: E402
 from fairseq_cli.train import main  # noqa: E402
 
-import pretrain.trainer.plugin  # noqa: E402, F401
-from tests.training import PRETRAIN, QUIET, forget_earlier_runs, recorded, words  # noqa: E402
+from tests.training import QUIET, forget_earlier_runs, recorded, words  # noqa: E402
 
-data, output, runs = sys.argv[1:]
+data, output, user_dir, runs = sys.argv[1:]
+importlib.import_module(f"{user_dir}.trainer.plugin")
 # given outright: without a GPU fairseq would not look at torchrun's environment
 ranks = {"distributed-world-size": os.environ["WORLD_SIZE"], "distributed-rank": os.environ["RANK"],
          "distributed-init-method": "env://", "distributed-no-spawn": True, "distributed-backend": "gloo",
          "ddp-backend": "legacy_ddp"}
 for name, changed in json.loads(runs).items():
     folder = Path(output) / name
-    argv = [data, "--save-dir", str(folder), *words({**QUIET, **PRETRAIN, **ranks, "forget-every": 10, **changed})]
+    argv = [data, "--save-dir", str(folder), *words({**QUIET, **ranks, **changed})]
     args = options.parse_args_and_arch(options.get_training_parser(), argv)
     forget_earlier_runs()
     with recorded() as record:

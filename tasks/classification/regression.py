@@ -41,6 +41,7 @@ class RegressionTask(OneOutput, Definition):
     metric: str = "pearson"
     criterion: str = "modular_regression"
     trainer = "tasks.trainer.regression"
+    losses = ("mse", "mae")
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
         """The examples with their values, see `Definition.read`; values that were stripped are an error too."""

@@ -100,6 +100,7 @@ class ClassificationTask(Definition):
     read_as: tuple[tuple[str, str], ...] = ()
     criterion: str = "modular_classification"
     trainer = "tasks.trainer.classification"
+    losses = ("cross-entropy", "mse")
 
     @property
     def outputs(self) -> int:

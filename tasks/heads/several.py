@@ -50,6 +50,13 @@ def body_for(body: Body, names: Iterable[str] = (), place: str = "this body") ->
     return found
 
 
+def without_heads(body: Body) -> Body:
+    """A body for what needs no head: lineage, fingerprint and all other tensors are the same."""
+    found = replace(body, tensors={key: tensor for key, tensor in body.tensors.items() if not key.startswith(HEADS)}, task=None)
+    found.fingerprint = body.fingerprint
+    return found
+
+
 def heads_for(task: Definition) -> tuple[str, ...]:
     """Names of the tasks whose heads do this one, its own first."""
     return task.name, *getattr(task, "bodies_of", ())

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
-from pretrain.base.errors import UserError
+from pretrain.base.errors import UserError, unknown
 from tasks.definition import Definition, Examples, Inputs
 from tasks.family import Training, training_of
 from tasks.multitask.recipe import Entry, Mixture
@@ -49,6 +49,11 @@ class Member:
         return list(self.family.record()["labels"])
 
     @property
+    def loss(self) -> str:
+        """Name of what its head is trained with."""
+        return self.entry.loss or self.definition.losses[0]
+
+    @property
     def dropout(self) -> float | None:
         """Of its head; None: the body's."""
         return None if self.entry.dropout < 0 else self.entry.dropout
@@ -77,6 +82,8 @@ def _member(name: str, entry: Entry, body: Body, embedding: Embedding, seed: int
         raise UserError(f"tasks.{name}.dev_split: {entry.dev_split}: the split that chooses the checkpoint says nothing about it "
                         "any more; choose on dev")
     definition = get_task(name).with_labels(entry.labels).with_metric(entry.metric)
+    if entry.loss and entry.loss not in definition.losses:
+        raise unknown(f"loss of {name}", entry.loss, definition.losses)
     asked = FinetuneSettings(body="", data=entry.data, output="", head=entry.head, max_length=entry.max_length,
                              stride=entry.stride, max_question=entry.max_question)
     family = training_of(definition, body, asked)

@@ -33,6 +33,8 @@ class Entry:
     max_question: int = like(FinetuneSettings, "max_question")
     dropout: float = setting(-1.0, "dropout of the task's head; -1: the body's", MTDNN + ", section 4.2", "share",
                              Range(0, 1, below=True, also=(-1.0,)))
+    loss: str = setting("", "what its head is trained with: cross-entropy, or mse of the probabilities; of a regression mse or "
+                        "mae (default: the task's own)", MTDNN + ", section 3", "name")
     weight: float = setting(1.0, "what the task's loss is multiplied by", MTDNN, "factor", Range(0, 1e6, above=True))
     limit: int = setting(0, "most training examples, drawn by the seed; 0: all", unit="examples", allowed=Range(0, 10**9))
     metric: str = setting("", "what its dev split is judged by (default: the task's own)", unit="name")

@@ -71,6 +71,7 @@ class RetrievalTask(Definition):
     heads: tuple[str, ...] = ("linear",)
     criterion: str = ""
     trainer = ""
+    needs_head = False
 
     @property
     def outputs(self) -> int:

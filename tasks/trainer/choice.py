@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch.nn import functional as F
 
 from tasks.choice.family import encode
 from tasks.encoding import Encoded, pad
+from tasks.trainer.criterion import FamilyCriterion
 from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ChoiceDatas
 
 
 @register_criterion("modular_choice", dataclass=FairseqDataclass)
-class ModularChoice(FairseqCriterion):
+class ModularChoice(FamilyCriterion):
     """Cross entropy over the candidates, summed over the items; logged in bits, with accuracy in percent."""
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
@@ -67,6 +68,9 @@ class ModularChoice(FairseqCriterion):
             "loss": loss.detach(), "n_correct": logits_BK.detach().argmax(-1).eq(labels).sum(),
             "sample_size": sample["nsentences"], "ntokens": sample["ntokens"], "nsentences": sample["nsentences"]}
 
+    def sums(self, training: bool) -> tuple[str, ...]:
+        return ("loss", "n_correct", "sample_size")
+
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
         total = {key: float(sum(log.get(key, 0) for log in logging_outputs)) for key in ("loss", "sample_size", "n_correct")}
@@ -74,7 +78,3 @@ class ModularChoice(FairseqCriterion):
         if count:
             metrics.log_scalar(f"{prefix}loss", total["loss"] / count / math.log(2), count, round=4)
             metrics.log_scalar(f"{prefix}accuracy", 100 * total["n_correct"] / count, count, round=3)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True

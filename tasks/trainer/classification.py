@@ -2,18 +2,20 @@
 
 import logging
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch.nn import functional as F
 
 from tasks.classification.metrics import confusion, get_metric
 from tasks.encoding import Encoded, encode_examples, pad
+from tasks.trainer.criterion import FamilyCriterion
 from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,23 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ExampleData
     return ExampleDataset(encoded, labels, task.cfg.seed, shuffle=training)
 
 
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "cross-entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
+    "mse": lambda logits, labels: F.mse_loss(logits.softmax(-1), F.one_hot(labels, logits.shape[-1]).to(logits.dtype),
+                                             reduction="sum"),
+}
+"""Of logits [B, C] and labels [B], summed over the examples. `mse`: squared error of the probabilities, Brier's score."""
+
+
+CELL = "cell/"
+"""Begins the names of a confusion matrix's cells in a log: they hold the metric too, so that logs are numbers alone."""
+
+
+def _cells(metric: str, labels: int) -> list[str]:
+    """Names of a confusion matrix's cells, row by row."""
+    return [f"{CELL}{metric}/{gold}_{own}" for gold in range(labels) for own in range(labels)]
+
+
 def _metric(name: str, labels: int, prefix: str, meters: Any) -> float:
     """The metric of all batches so far, in percent."""
     matrix = np.array([[int(meters[f"_{prefix}{gold}_{own}"].sum) for own in range(labels)] for gold in range(labels)])
@@ -59,8 +78,8 @@ def _metric(name: str, labels: int, prefix: str, meters: Any) -> float:
 
 
 @register_criterion("modular_classification", dataclass=FairseqDataclass)
-class ModularClassification(FairseqCriterion):
-    """Cross entropy over the labels, summed over the examples; logged in bits, with accuracy in percent.
+class ModularClassification(FamilyCriterion):
+    """Cross entropy over the labels, or another of `LOSSES`; logged in bits (nats / ln 2), with accuracy in percent.
 
     In validation of a task with another metric also that one, from the confusion matrix of all batches.
     """
@@ -68,7 +87,7 @@ class ModularClassification(FairseqCriterion):
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
         logits = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)
         labels = sample["labels"]
-        loss = F.cross_entropy(logits, labels, reduction="sum")
+        loss = LOSSES[self.loss](logits, labels)
         logging_output = {
             "loss": loss.detach(),
             "n_correct": logits.detach().argmax(-1).eq(labels).sum(),
@@ -79,9 +98,13 @@ class ModularClassification(FairseqCriterion):
         definition = self.task.definition
         if definition.metric != "accuracy" and not model.training:
             matrix = confusion(labels.cpu().numpy(), logits.detach().argmax(-1).cpu().numpy(), definition.outputs)
-            logging_output.update(metric=definition.metric, labels=definition.outputs,
-                                  **{f"_{gold}_{own}": int(n) for (gold, own), n in np.ndenumerate(matrix)})
+            logging_output.update(zip(_cells(definition.metric, definition.outputs), matrix.ravel().tolist(), strict=True))
         return loss, sample["nsentences"], logging_output
+
+    def sums(self, training: bool) -> tuple[str, ...]:
+        definition = self.task.definition
+        plain = training or definition.metric == "accuracy"
+        return ("loss", "n_correct", "sample_size", *(() if plain else _cells(definition.metric, definition.outputs)))
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
@@ -93,13 +116,9 @@ class ModularClassification(FairseqCriterion):
         count = total["sample_size"]
         metrics.log_scalar(f"{prefix}loss", total["loss"] / count / math.log(2), count, round=4)
         metrics.log_scalar(f"{prefix}accuracy", 100 * total["n_correct"] / count, count, round=3)
-        counted = [log for log in logging_outputs if "metric" in log]
-        if counted:  # a function of sums is no mean over batches
-            name, labels = counted[0]["metric"], counted[0]["labels"]
-            for cell in (f"{gold}_{own}" for gold in range(labels) for own in range(labels)):
-                metrics.log_scalar_sum(f"_{prefix}{cell}", sum(log[f"_{cell}"] for log in counted))
-            metrics.log_derived(f"{prefix}{name}", partial(_metric, name, labels, prefix))
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
+        cells = [key for key in logging_outputs[0] if key.startswith(CELL)]
+        if cells:  # a function of sums is no mean over batches
+            for cell in cells:
+                metrics.log_scalar_sum(f"_{prefix}{cell.rsplit('/', 1)[1]}", float(sum(log[cell] for log in logging_outputs)))
+            name = cells[0].split("/")[1]
+            metrics.log_derived(f"{prefix}{name}", partial(_metric, name, math.isqrt(len(cells)), prefix))

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import torch
 from fairseq.criterions import CRITERION_REGISTRY, FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
@@ -33,6 +34,8 @@ from tasks.trainer.data import EncodedDataset, ItemDataset
 
 MEAN = "mean_score"
 """Name of the mean over tasks of each one's metric in the log."""
+TRAINED, HELD_OUT = "trained/", "held-out/"
+"""Before a task's name: its sums in the logging output of a batch."""
 
 
 class MixtureDataset(EncodedDataset):
@@ -121,6 +124,18 @@ class ModularMixtureTask(BodyTask):
                     parameter.grad = None
         super().optimizer_step(optimizer, model, update_num)
 
+    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: Any) -> None:
+        """Logs what fairseq always does, the loss, and the figures of every task that had a batch."""
+        super().reduce_metrics(logging_outputs, criterion)
+        for name, own in criterion.own.items():
+            for place, training in ((TRAINED, True), (HELD_OUT, False)):
+                sums = [log[f"{place}{name}"].tolist() for log in logging_outputs if f"{place}{name}" in log]
+                if any(map(any, sums)):
+                    type(own).reduce_metrics([dict(zip(own.sums(training), values, strict=True)) for values in sums],
+                                             prefix=f"{name}_")
+        if any(key.startswith(HELD_OUT) for log in logging_outputs for key in log):
+            metrics.log_derived(MEAN, partial(_mean, [f"{one.name}_{one.definition.metric}" for one in self.members.values()]))
+
     def max_positions(self) -> int:
         return self.body.config.max_positions
 
@@ -129,8 +144,9 @@ class ModularMixtureTask(BodyTask):
 class ModularMixture(FairseqCriterion):
     """The loss of the batch's task, the mean over its examples times the task's weight; every batch of an update counts alike.
 
-    Logged: the mean of these losses, and in validation each task's own figures under `TASK_NAME`, with the mean over tasks of
-    each one's metric as `mean_score`.
+    Logged: the mean of these losses; beside it each task's own figures under `TASK_NAME` and, in validation, the mean over tasks
+    of each one's metric as `mean_score` (`ModularMixtureTask.reduce_metrics`). A logging output has the sums of every task, those
+    of the others 0: so processes that hold batches of different tasks can add theirs up.
     """
 
     def __init__(self, task: Any):
@@ -139,31 +155,29 @@ class ModularMixture(FairseqCriterion):
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
         name = sample["member"]
-        member = self.task.members[name]
         loss, count, own = self.own[name](model, sample)
-        mean = member.entry.weight * loss / count
-        logging_output = {"loss": mean.detach(), "sample_size": 1, "ntokens": sample["ntokens"],
-                          "nsentences": sample["nsentences"], "member": name, "criterion": member.definition.criterion,
-                          "own": own}
-        if not model.training:
-            logging_output["measures"] = tuple(f"{one.name}_{one.definition.metric}" for one in self.task.members.values())
+        mean = self.task.members[name].entry.weight * loss / count
+        logging_output = {"loss": mean.detach(), "batches": 1, "sample_size": 1, "ntokens": sample["ntokens"],
+                          "nsentences": sample["nsentences"]}
+        for member, criterion in self.own.items():
+            sums = criterion.sums(model.training)
+            if member == name:
+                values = torch.stack([torch.as_tensor(own[key], dtype=torch.float64, device=loss.device) for key in sums])
+            else:
+                values = torch.zeros(len(sums), dtype=torch.float64, device=loss.device)
+            logging_output[f"{TRAINED if model.training else HELD_OUT}{member}"] = values
         return mean, 1, logging_output
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        if not logging_outputs:
-            return
-        total = sum(float(log["loss"]) for log in logging_outputs)
-        metrics.log_scalar("loss", total / len(logging_outputs) / math.log(2), len(logging_outputs), round=4)
-        for name in dict.fromkeys(log["member"] for log in logging_outputs):
-            logs = [log for log in logging_outputs if log["member"] == name]
-            CRITERION_REGISTRY[logs[0]["criterion"]].reduce_metrics([log["own"] for log in logs], prefix=f"{name}_")
-        if "measures" in logging_outputs[0]:
-            metrics.log_derived(MEAN, partial(_mean, logging_outputs[0]["measures"]))
+        batches = float(sum(log["batches"] for log in logging_outputs))
+        if batches:
+            loss = float(sum(log["loss"] for log in logging_outputs))
+            metrics.log_scalar("loss", loss / batches / math.log(2), batches, round=4)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        return False  # the ranks have batches of different tasks
+        return True
 
 
 def _mean(names: Sequence[str], meters: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from tasks.qa.data import Question
 from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
 from tasks.qa.predict import merge
 from tasks.qa.scores import score_answer
+from tasks.trainer.criterion import FamilyCriterion
 from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ItemDataset
 
 
 @register_criterion("modular_span", dataclass=FairseqDataclass)
-class ModularSpan(FairseqCriterion):
+class ModularSpan(FamilyCriterion):
     """The head's own loss, summed over the windows; logged in bits. In validation also exact match and F1 in percent.
 
     Where "no answer" can be right, it is said from a probability of one half on; the threshold that is best on the dev
@@ -110,6 +111,9 @@ class ModularSpan(FairseqCriterion):
             odds = model_head(model, definition.name).null_is_odds
             logging_output.update(self._scores(sample["rows"], output.candidates, odds))
         return loss, sample["nsentences"], logging_output
+
+    def sums(self, training: bool) -> tuple[str, ...]:
+        return ("loss", "sample_size", "questions", "exact_match", "f1")
 
     def _scores(self, rows: Any, candidates: Any, null_is_odds: bool) -> dict[str, float]:
         data = self.task.datasets["valid"]
@@ -134,10 +138,6 @@ class ModularSpan(FairseqCriterion):
         if total["questions"]:
             for key in ("exact_match", "f1"):
                 metrics.log_scalar(f"{prefix}{key}", total[key] / total["questions"], total["questions"], round=3)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
 
 
 def model_head(model: Any, task: str) -> Any:

@@ -2,22 +2,26 @@
 
 import logging
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from torch.nn import functional as F
 
 from tasks.encoding import encode_examples
 from tasks.trainer.classification import ExampleDataset
+from tasks.trainer.criterion import FamilyCriterion
 from tasks.trainer.data import read_split
 
 logger = logging.getLogger(__name__)
 
 SUMS = ("n", "x", "y", "xx", "yy", "xy")
 """Of gold x and prediction y: all that a correlation needs, summable over batches and processes."""
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss}
 
 
 def load(task: Any, split: str, files: list[str], training: bool) -> ExampleDataset:
@@ -37,13 +41,14 @@ def _pearson(prefix: str, meters: Any) -> float:
 
 
 @register_criterion("modular_regression", dataclass=FairseqDataclass)
-class ModularRegression(FairseqCriterion):
-    """Squared error, summed over the examples; logged as their mean, in validation with Pearson's correlation in percent."""
+class ModularRegression(FamilyCriterion):
+    """Squared or absolute error, summed over the examples; logged as their mean, in validation with Pearson's correlation in
+    percent."""
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
         values = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)[:, 0]
         gold = sample["labels"].to(values.dtype)
-        loss = torch.nn.functional.mse_loss(values, gold, reduction="sum")
+        loss = LOSSES[self.loss](values, gold, reduction="sum")
         logging_output = {"loss": loss.detach(), "sample_size": sample["nsentences"], "ntokens": sample["ntokens"],
                           "nsentences": sample["nsentences"]}
         if not model.training:
@@ -51,6 +56,9 @@ class ModularRegression(FairseqCriterion):
             sums = (len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
             logging_output.update({name: float(value) for name, value in zip(SUMS, sums, strict=True)})
         return loss, sample["nsentences"], logging_output
+
+    def sums(self, training: bool) -> tuple[str, ...]:
+        return ("loss", "sample_size", *(() if training else SUMS))
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]], prefix: str = "") -> None:
@@ -60,9 +68,5 @@ class ModularRegression(FairseqCriterion):
         metrics.log_scalar(f"{prefix}loss", float(sum(log.get("loss", 0) for log in logging_outputs)) / count, count, round=4)
         if all(SUMS[0] in log for log in logging_outputs):  # a function of sums is no mean over batches
             for name in SUMS:
-                metrics.log_scalar_sum(f"_{prefix}{name}", sum(log[name] for log in logging_outputs))
+                metrics.log_scalar_sum(f"_{prefix}{name}", float(sum(log[name] for log in logging_outputs)))
             metrics.log_derived(f"{prefix}pearson", partial(_pearson, prefix))
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True

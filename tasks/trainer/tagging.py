@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch.nn import functional as F
@@ -19,6 +19,7 @@ from tasks.encoding import pad
 from tasks.tagging.data import Sentences
 from tasks.tagging.features import Windows, encode_sentences
 from tasks.tagging.scores import count_entities, precision_recall_f1
+from tasks.trainer.criterion import FamilyCriterion
 from tasks.trainer.data import ItemDataset, read_split
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def _percent(place: int, prefix: str, meters: Any) -> float:
 
 
 @register_criterion("modular_tagging", dataclass=FairseqDataclass)
-class ModularTagging(FairseqCriterion):
+class ModularTagging(FamilyCriterion):
     """Cross entropy over the labels, summed over the words; logged in bits a word, with the accuracy of tags in percent.
 
     In validation of a task scored by F1 also precision, recall and F1 of whole entities. fairseq divides by the number of
@@ -95,6 +96,10 @@ class ModularTagging(FairseqCriterion):
             logging_output.update(zip(COUNTS, counts, strict=True))
         return loss, len(labels), logging_output
 
+    def sums(self, training: bool) -> tuple[str, ...]:
+        plain = training or self.task.definition.metric != "f1"
+        return ("loss", "n_correct", "sample_size", *(() if plain else COUNTS))
+
     def _by_sentence(self, flat: list[int], words: list[int]) -> list[list[str]]:
         names = [self.task.definition.labels[index] for index in flat]
         ends = np.cumsum(words).tolist()
@@ -114,7 +119,3 @@ class ModularTagging(FairseqCriterion):
                 metrics.log_scalar_sum(f"_{prefix}{key}", total[key])
             for place, key in enumerate(("precision", "recall", "f1")):
                 metrics.log_derived(f"{prefix}{key}", partial(_percent, place, prefix))
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True

@@ -345,13 +345,13 @@ def test_discriminator_learns_to_find_strangers():
 @pytest.mark.slow
 def test_two_ranks_hold_the_same_pair_and_do_what_one_does(prepared, tmp_path):
     """Without dropout as one rank with two micro-batches: global batch, order, counters, and the losses to rounding."""
-    changed = {**ELECTRA, "hardness-head": "dist", "clip-per-network": True, "max-update": 22}
+    changed = {**ELECTRA, "hardness-head": "dist", "clip-per-network": True, "max-update": 22, "forget-every": 10}
     ranks = two_ranks(prepared, tmp_path, {"dropout": {**changed, "dropout": 0.1}, "plain": {**changed, "dropout": 0}})
     for first, second in ranks.values():
         assert same({**first, "steps": ()}, {**second, "steps": ()})
         assert first["resets"] == 2 and first["updates"] == 22
     with recorded() as one:
-        train(prepared, tmp_path / "one", base={**PRETRAIN, **changed, "dropout": 0}, forget_every=10, update_freq=2)
+        train(prepared, tmp_path / "one", base={**PRETRAIN, **changed, "dropout": 0}, update_freq=2)
     theirs, ours = by_update([step for rank in ranks["plain"] for step in rank["steps"]]), one.updates()
     assert len(ours) == 22 and [blocks for blocks, _ in theirs] == [blocks for blocks, _ in ours]
     assert (one.resets, one.trainer.get_num_updates()) == (2, 22)

@@ -176,7 +176,8 @@ def test_biases_and_norms_are_not_decayed_unless_asked(model):
 @pytest.fixture(scope="module")
 def ranks(prepared, tmp_path_factory) -> dict[str, Any]:
     """Two trainings on two ranks each, with forgetting."""
-    return two_ranks(prepared, tmp_path_factory.mktemp("ranks"), {"dropout": {"dropout": 0.1}, "plain": {"dropout": 0}})
+    return two_ranks(prepared, tmp_path_factory.mktemp("ranks"), {
+        name: {"forget-every": 10, "dropout": dropout} for name, dropout in (("dropout", 0.1), ("plain", 0))})
 
 
 @pytest.fixture(scope="module")

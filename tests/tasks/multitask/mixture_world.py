@@ -35,9 +35,20 @@ def write_mixture(path: Path, world: Path, folder: Path, **changes: str) -> Path
     return path
 
 
+def write_bitext(folder: Path) -> None:
+    """Sentences of both languages, line by line."""
+    folder.mkdir()
+    draw = random.Random(4)
+    numbers = [draw.sample(range(6), 3) for _ in range(40)]
+    for language in WORDS:
+        text = "".join(" ".join(WORDS[language][number] for number in row) + "\n" for row in numbers)
+        (folder / f"tatoeba.qaa-qab.{language}").write_text(text, encoding="utf-8")
+
+
 def write_all(world: Path, folder: Path) -> Path:
     """Data of all tasks and `mixture.yaml`, below a folder."""
     write_values(folder / "values")
+    write_bitext(folder / "bitext")
     (folder / "tags").mkdir()
     write_world(folder / "tags")
     return write_mixture(folder / "mixture.yaml", world, folder)

@@ -63,6 +63,11 @@ def test_every_task_is_scored_in_every_language(several: Path, world: Path, mixe
         records = json.loads((tmp_path / name / "results.json").read_text())
         assert [record["language"] for record in records] == ["qaa", "qab"] and records[0]["score"] > 0.7
         assert records[0]["body"]["fingerprint"] == Body.load(several).fingerprint
+    # what needs no head is scored on this body too
+    assert relexify("evaluate", "--body", several, "--embedding", world / "qaa", "--embedding", world / "qab", "--task",
+                    "tatoeba", "--split", "test", "--data", mixed / "bitext", "--output", tmp_path / "bitext", "--quiet") == 0
+    record, = json.loads((tmp_path / "bitext" / "results.json").read_text())
+    assert record["n"] == 40 and record["body"]["fingerprint"] == Body.load(several).fingerprint
     capsys.readouterr()
     assert relexify("evaluate", "--body", several, "--embedding", world / "qaa", "--task", "squad", "--split", "dev", "--data",
                     mixed, "--output", tmp_path / "x") == 2
@@ -142,6 +147,12 @@ def test_a_named_task_can_choose_and_mistakes_are_told_at_once(world: Path, mixe
     assert "--best-checkpoint-metric stsb_pearson" in line and "--task modular_mixture" in line
     # 240, 120 and 120 examples in batches of 32: 8 + 4 + 4 an epoch
     assert "--max-update 80 " in line
-    recipe.write_text(recipe.read_text().replace("head: san", "head: sam"))
+    recipe.write_text(recipe.read_text().replace("weight: 0.5", "loss: mee"))
+    assert relexify(*words, "--mixture", recipe) == 2
+    assert "unknown loss of stsb 'mee', did you mean 'mae'? (known: mse, mae)" in capsys.readouterr().err
+    recipe.write_text(recipe.read_text().replace("loss: mee", "loss: mae, metric: perason"))
+    assert relexify(*words, "--mixture", recipe) == 2
+    assert "unknown metric of stsb 'perason'" in capsys.readouterr().err
+    recipe.write_text(recipe.read_text().replace(", metric: perason", "").replace("head: san", "head: sam"))
     assert relexify(*words, "--mixture", recipe) == 2
     assert "unknown head for xnli 'sam', did you mean 'san'" in capsys.readouterr().err
