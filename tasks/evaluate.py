@@ -173,10 +173,18 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
 
 
 def body_record(path: str | Path, body: Body) -> dict[str, Any]:
-    """What a result says about its body: where it is, what it is, what it descends from, and its own dev score."""
+    """What a result says about its body: where it is, what it is, what it descends from, and its own dev score.
+
+    `stages`: of a body that learned in several trainings or several tasks at once, these trainings in their order.
+    """
+    chain = [body.made]
+    while chain[-1].get("stage") in ("finetune", "multitask") and chain[-1].get("body_made"):
+        chain.append(chain[-1]["body_made"])
+    stages = [str(made["stage"]) for made in reversed(chain) if made.get("stage") in ("finetune", "multitask")]
     return {"path": str(path), "fingerprint": body.fingerprint, "lineage": body.lineage, "seed": body.made.get("seed"),
             "updates": body.made.get("updates"), "dev": (body.task or {}).get("dev"),
-            "body_fingerprint": body.made.get("body_fingerprint"), "body_made": body.made.get("body_made") or body.made}
+            **({"stages": stages} if len(stages) > 1 or "multitask" in stages else {}),
+            "body_fingerprint": chain[max(0, len(chain) - 2)].get("body_fingerprint"), "body_made": chain[-1]}
 
 
 def embedding_record(path: Path, embedding: Embedding) -> dict[str, Any]:

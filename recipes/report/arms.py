@@ -10,7 +10,7 @@ between records of one arm, language and seed: initialiser, text, length of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,28 @@ MEANING = {
     TEMPORARY: "the same, but only for the first part of the pre-training",
     CONTROL: "the learning rate of forgetting, but nothing was thrown away",
 }
+MULTITASK, THEN_ALONE = "multi-task", "multi-task, then one task"
+SUFFIXES = {("multitask",): MULTITASK, ("multitask", "finetune"): THEN_ALONE}
+SEVERAL_MEANING = (f"An arm with “{MULTITASK}” behind its name is the same body, trained on several tasks at once; with "
+                   f"“{THEN_ALONE}” it was then trained once more on the task that is scored.")
 VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
 """Settings of a recipe that do not make another arm."""
+
+
+def suffix(body: Mapping[str, Any]) -> str:
+    """What is added to the arm of a scored body: how it came to its tasks; empty where it learned one."""
+    told = SUFFIXES.get(tuple(body.get("stages") or ()), "")
+    return f", {told}" if told else ""
+
+
+def single(arm: str) -> str:
+    """The arm that learned each task alone."""
+    return next((arm.removesuffix(f", {told}") for told in (THEN_ALONE, MULTITASK) if arm.endswith(f", {told}")), arm)
+
+
+def several(arm: str) -> bool:
+    """Whether an arm learned several tasks at once."""
+    return single(arm) != arm
 
 
 def base_label(made: dict[str, Any]) -> str:
@@ -164,7 +184,8 @@ def label(found: Collected) -> None:
     found.arms = arms_of(found)
     for score in found.scores:
         drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
-        score.arm, score.condition = found.arms[score.lineage], "head not trained" if drawn else ""
+        score.arm = found.arms[score.lineage] + suffix(score.record["body"])
+        score.condition = "head not trained" if drawn else ""
         score.besides_text, score.text = score.condition, text_budget(score, found)
     for test in sorted({score.test for score in found.scores}):
         members = [score for score in found.scores if score.test == test]
@@ -182,8 +203,8 @@ def label(found: Collected) -> None:
                     score.condition = ", ".join(part for part in (score.condition, told) if part)
                     if told != text_size(score, found):
                         score.besides_text = ", ".join(part for part in (score.besides_text, told) if part)
-    ends = {(*score.test, *score.languages, score.lineage, score.base, score.seeds): score.condition
+    ends = {(*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds): score.condition
             for score in found.scores if score.final}
     for score in found.scores:
         if not score.final:  # an earlier point of an adaptation run belongs to that run
-            score.condition = ends[(*score.test, *score.languages, score.lineage, score.base, score.seeds)]
+            score.condition = ends[(*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds)]

@@ -23,6 +23,7 @@ from recipes.report.commands import trace
 from recipes.report.curves import loss_figures, score_figures, speed
 from recipes.report.layout import Report
 from recipes.report.losses import loss_tables
+from recipes.report.multitask import multitask_table
 from recipes.report.pretraining import pretraining, training
 from recipes.report.records import Collected, collect
 from recipes.report.tables import (
@@ -74,7 +75,8 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
     if baseline and baseline not in known:
         raise unknown("arm", baseline, known)
     tables = matrices(found.scores, baseline)
-    styles = {arm: place for place, arm in enumerate(report_arms.sort_arms(list(found.arms.values())))}
+    every = report_arms.sort_arms([*found.arms.values(), *(score.arm for score in found.scores)])
+    styles = {arm: place for place, arm in enumerate(every)}
     commands, chains = trace(found)
     grown = report_budgets.growths(found.scores, baseline)
     sections = [
@@ -115,11 +117,11 @@ def load(runs: Sequence[str | Path]) -> Collected:
 def _results(tables: Sequence[Matrix]) -> list[Block]:
     arms = report_arms.sort_arms([arm for matrix in tables for arm in matrix.arms])
     meaning = [f"{arm}: {told}" for arm in arms if (told := report_arms.MEANING.get(arm.split(" (")[0]))]
-    others = [arm for arm in arms if arm.split(" (")[0] not in report_arms.MEANING]
+    others = [arm for arm in arms if arm.split(" (")[0] not in report_arms.MEANING and not report_arms.several(arm)]
     meaning += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
-    blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".", *READING])]
-    if (whole := aggregate_table(tables)) is not None:
-        blocks.append(whole)
+    blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".",
+                                   *([report_arms.SEVERAL_MEANING] if any(map(report_arms.several, arms)) else []), *READING])]
+    blocks += [table for table in (multitask_table(tables), aggregate_table(tables)) if table is not None]
     for matrix in tables:
         blocks.append(matrix_table(matrix))
         gains, compared = gain_table(matrix), comparison_table(matrix)

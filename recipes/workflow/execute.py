@@ -142,6 +142,10 @@ def lay_out(plan: Plan, root: Path, pending: Sequence[str], only: Sequence[str] 
     with atomic_file(root / "recipe.yaml") as file:
         OmegaConf.save(OmegaConf.create(plan.recipe.content), file)
     write_json(root / "cells.json", plan.cells)
+    for path, text in plan.files.items():
+        make_folder(path.parent)
+        with atomic_file(path) as file:
+            file.write_text(text, encoding="utf-8")
     with atomic_file(root / "commands.sh") as file:
         file.write_text("".join(job.line + "\n" for job in plan.jobs.values()), encoding="utf-8")
     for name in (".stamps", ".failed", ".jobs", *STAGES):  # marks and links only: outputs are in the store

@@ -26,7 +26,7 @@ from recipes.workflow.gpus import taken
 POLL = 0.1
 LEADER = "RELEXIFY_RUN_LEADER"
 """Process group of a run on this machine; absent on a cluster, where jobs outlive the run that sent them."""
-QUIET = ("pretrain", "adapt", "finetune", "evaluate")
+QUIET = ("pretrain", "adapt", "multitask", "finetune", "evaluate")
 
 
 def leaderless() -> bool:

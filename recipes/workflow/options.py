@@ -16,7 +16,8 @@ from recipes.stages import settings_of
 from recipes.workflow.reading import Source
 
 MODULES = {"prepare": "recipes.commands.training.prepare", "adapt": "recipes.commands.training.adapt",
-           "finetune": "recipes.commands.training.finetune", "evaluate": "recipes.commands.scoring.evaluate"}
+           "multitask": "recipes.commands.training.multitask", "finetune": "recipes.commands.training.finetune",
+           "evaluate": "recipes.commands.scoring.evaluate"}
 ELSEWHERE = {
     "recipe": "the recipe of the run says it all",
     "output": "every output has its place in the store",

@@ -10,19 +10,22 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pretrain.base.files import cleaning, read_object
 from pretrain.base.records import Record
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
+from recipes.workflow.mixtures import MixtureSettings
 from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings
 
-RECORDS = {"prepare": "prepare.json", "pretrain": "body/body.json", "adapt": "embedding.json", "finetune": "body.json",
-           "evaluate": "results.json"}
+RECORDS = {"prepare": "prepare.json", "pretrain": "body/body.json", "adapt": "embedding.json", "multitask": "body.json",
+           "finetune": "body.json", "evaluate": "results.json"}
 """The file that a stage's output holds when it is whole: outputs appear with one rename."""
 
 
@@ -67,6 +70,7 @@ class Plan:
     Attributes:
         cells: one entry for each cell of the recipe; several cells may be one job.
         missing: inputs that are not there.
+        files: what commands read that the run itself writes before they start: path -> text.
     """
 
     recipe: RunRecipe
@@ -74,6 +78,7 @@ class Plan:
     jobs: dict[str, Job] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    files: dict[Path, str] = field(default_factory=dict)
 
     def wanted(self, only: Iterable[str] = ()) -> list[str]:
         """The jobs that somebody wants for themselves: those of the stages `only`, else all that no other job reads."""
@@ -124,16 +129,35 @@ class Planner:
         adapted = {(initialiser, budget.label, code): self._embedding(arm, seed, body, code, initialiser, budget)
                    for initialiser in r.initialisers for budget in r.budgets for code in r.targets}
         for task in (one for one in r.tasks if seed in one.seeds):
-            learned = self._finetune(task, arm, seed, body)
-            own = [body.embedding] if r.base in task.languages else []
-            if own:
-                self._evaluate(task, arm, seed, learned, own, "", None)
-            for initialiser in r.initialisers:
-                for budget in r.budgets:
-                    embeddings = [adapted[initialiser, budget.label, code] for code in r.targets if code in task.languages]
-                    if embeddings:
-                        pairs = own if task.evaluate.get("pairs") == "all" else []
-                        self._evaluate(task, arm, seed, learned, [*pairs, *embeddings], initialiser, budget)
+            self._score(task, arm, seed, self._finetune(task, arm, seed, body), body, adapted)
+        for mixture in r.mixtures:
+            tasks = [one for one in mixture.tasks if seed in one.seeds]
+            if not tasks:
+                continue
+            learned = self._multitask(mixture, arm, seed, body)
+            mixed = _Body(f"multitask-{body.label}", learned.output, learned.id, [learned.id], body.embedding,
+                          body.source or body.embedding.path)
+            for task in tasks:
+                self._score(task, arm, seed, learned, body, adapted, mixture=mixture.name)
+                if mixture.then:
+                    head = mixture.mixture.tasks[task.train_task].head  # else its head could not go on
+                    own = replace(task, finetune={**task.finetune, **({"head": head} if head else {})})
+                    more = {"mixture": mixture.name, "then": "finetune"}
+                    self._score(task, arm, seed, self._finetune(own, arm, seed, mixed, **more), body, adapted, **more)
+
+    def _score(self, task: TaskSettings, arm: Arm, seed: int, learned: Job, body: _Body,
+               adapted: dict[tuple[str, str, str], _Embedding], **cell: Any) -> None:
+        """A body that has learned a task, scored with its own embedding and with those of all budgets and initialisers."""
+        r = self.recipe
+        own = [body.embedding] if r.base in task.languages else []
+        if own:
+            self._evaluate(task, arm, seed, learned, own, "", None, **cell)
+        for initialiser in r.initialisers:
+            for budget in r.budgets:
+                embeddings = [adapted[initialiser, budget.label, code] for code in r.targets if code in task.languages]
+                if embeddings:
+                    pairs = own if task.evaluate.get("pairs") == "all" else []
+                    self._evaluate(task, arm, seed, learned, [*pairs, *embeddings], initialiser, budget, **cell)
 
     def _add(self, stage: str, label: str, key: dict[str, Any], needs: Iterable[str], words: list[Any],
              **cell: Any) -> Job:
@@ -238,13 +262,32 @@ class Planner:
             return _Embedding(code, job.output, job.id, [job.id])
         return _Embedding(code, job.output / "at" / f"{budget.updates:06d}", f"{job.id}@{budget.updates}", [job.id])
 
-    def _finetune(self, task: TaskSettings, arm: Arm, seed: int, body: _Body) -> Job:
-        given = task.finetune
+    def _read(self, task: TaskSettings, given: dict[str, Any]) -> dict[str, Any]:
+        """What a task learns from: contents of its files."""
         files = {name: [self.contents.of(path, f"a file of {task.train_task}") for path in given.get(name, [])]
                  for name in ("train_files", "dev_files")}
-        key = {"body": body.key, "embedding": body.embedding.key, "task": task.train_task, "seed": seed, "files": files,
-               "data": "" if all(files.values()) else self.contents.of(task.train_data, f"files of {task.train_task}"),
-               "settings": options.deciding("finetune", given)}
+        return {"files": files, "data": "" if all(files.values()) else
+                self.contents.of(task.train_data, f"files of {task.train_task}")}
+
+    def _multitask(self, mixture: MixtureSettings, arm: Arm, seed: int, body: _Body) -> Job:
+        """The body that learns a mixture; its file stands in the store, under its own hash."""
+        text = yaml.safe_dump(mixture.content, sort_keys=False, allow_unicode=True)
+        file = self.store / "mixtures" / f"{short(mixture.content)}.yaml"
+        self.plan.files[file] = text
+        read = {task.train_task: self._read(task, mixture.content["tasks"][task.train_task]) for task in mixture.tasks}
+        key = {"body": body.key, "embedding": body.embedding.key, "seed": seed, "mixture": mixture.identity, "read": read,
+               "settings": options.deciding("multitask", mixture.options)}
+        label = f"{len(read)}-tasks-{mixture.mixture.policy.name}-on-{body.label}"
+        return self._add("multitask", label, key, body.needs,
+                         ["multitask", "--body", body.path, *(["--embedding", body.source] if body.source else []),
+                          "--mixture", file, "--output", "{OUTPUT}", *options.words("multitask", mixture.options),
+                          "--seed", seed, "--threads", self._threads("multitask"), *self._board("multitask", label)],
+                         arm=arm.name, seed=seed, mixture=mixture.name, tasks=list(read))
+
+    def _finetune(self, task: TaskSettings, arm: Arm, seed: int, body: _Body, **cell: Any) -> Job:
+        given = task.finetune
+        key = {"body": body.key, "embedding": body.embedding.key, "task": task.train_task, "seed": seed,
+               **self._read(task, given), "settings": options.deciding("finetune", given)}
         if given.get("labels"):
             key["labels"] = self.contents.of(given["labels"], "labels")
         label = f"{task.train_task}-on-{body.label}"
@@ -253,10 +296,10 @@ class Planner:
                           "--task", task.train_task, "--data", task.train_data, "--output", "{OUTPUT}",
                           *options.words("finetune", given), "--seed", seed, "--threads", self._threads("finetune"),
                           *self._board("finetune", label)],
-                         arm=arm.name, seed=seed, task=task.train_task)
+                         arm=arm.name, seed=seed, task=task.train_task, **cell)
 
     def _evaluate(self, task: TaskSettings, arm: Arm, seed: int, learned: Job, embeddings: list[_Embedding], initialiser: str,
-                  budget: Budget | None) -> None:
+                  budget: Budget | None, **cell: Any) -> None:
         key = {"body": learned.id, "embeddings": [one.key for one in embeddings], "task": task.name, "split": task.split,
                "data": self.contents.of(task.data, f"files of {task.name}"),
                "settings": options.deciding("evaluate", task.evaluate)}
@@ -266,11 +309,13 @@ class Planner:
         for one in embeddings:
             words += ["--embedding", one.path]
         needs = [learned.id, *(need for one in embeddings for need in one.needs)]
-        label = learned.id.split("-on-", 1)[1].rpartition("-")[0]
+        label = learned.id.rpartition("-")[0].partition("-on-")[2]
+        if learned.stage == "multitask":
+            label = f"multitask-{label}"
         self._add("evaluate", f"{task.name}-{task.split}-{which}-{label}", key, needs,
                   [*words, *options.words("evaluate", task.evaluate), "--threads", self._threads("evaluate")],
                   arm=arm.name, seed=seed, task=task.name, split=task.split, languages=[one.language for one in embeddings],
-                  **({"initialiser": initialiser, "budget": budget.label, "updates": budget.updates} if budget else {}))
+                  **cell, **({"initialiser": initialiser, "budget": budget.label, "updates": budget.updates} if budget else {}))
 
 
 @dataclass(frozen=True)

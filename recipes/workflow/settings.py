@@ -13,11 +13,12 @@ from pretrain.base.settings import declared
 from pretrain.settings import PretrainRecipe
 from recipes.workflow import options
 from recipes.workflow.initialisers import check as check_resources
+from recipes.workflow.mixtures import MixtureSettings, mixtures_of
 from recipes.workflow.reading import Source, read
 
-STAGES = ("prepare", "pretrain", "adapt", "finetune", "evaluate")
+STAGES = ("prepare", "pretrain", "adapt", "multitask", "finetune", "evaluate")
 KEYS = ("name", "base", "languages", "prepare", "arms", "pretrain", "seeds", "initialisers", "budgets", "budget_is", "adapt",
-        "tasks", "finetune", "evaluate", "resources", "store", "tensorboard", "finally")
+        "tasks", "multitask", "finetune", "evaluate", "mixtures", "values", "resources", "store", "tensorboard", "finally")
 TASK_KEYS = ("data", "split", "languages", "seeds", "train_task", "finetune", "evaluate")
 RESOURCES = ("threads", "mem_mb", "gpus", "runtime", "extra")
 FINALLY = ("report", "paper-tables")
@@ -95,6 +96,7 @@ class RunRecipe:
     budgets: tuple[Budget, ...]
     adapt: dict[str, Any]
     tasks: tuple[TaskSettings, ...]
+    mixtures: tuple[MixtureSettings, ...]
     resources: dict[str, dict[str, Any]]
     store: str = ""
     tensorboard: bool = False
@@ -138,7 +140,9 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     adapt = options.check(source, "adapt", "adapt", source.table("adapt", content.get("adapt")), ("data",))
     check_resources(source, initialisers, adapt)
     budgets = _budgets(source, content, adapt)
+    source.table("values", content.get("values"))
     tasks = _tasks(source, content, list(languages), seeds)
+    mixtures = mixtures_of(source, content, tasks)
     finals = source.names("finally", content.get("finally", ["report"] if tasks else [])) if content.get("finally") != [] else []
     _known("finally", finals, FINALLY, source)
     for key, kind in (("store", str), ("tensorboard", bool)):
@@ -147,8 +151,8 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     resources = _resources(source, content)
     source.finish()
     return RunRecipe(name, source.path, str(base), languages, arms, tuple(seeds), tuple(initialisers), budgets, adapt, tasks,
-                     resources, content.get("store", ""), content.get("tensorboard", False), tuple(finals), source.content,
-                     warnings)
+                     mixtures, resources, content.get("store", ""), content.get("tensorboard", False), tuple(finals),
+                     source.content, warnings)
 
 
 def _initialisers() -> list[str]:

@@ -105,6 +105,18 @@ def read_mixture(path: str | Path) -> Mixture:
         UserError: no such file, or every mistake in it, a line each.
     """
     content, lines = read_yaml(path, "a mixture of tasks (YAML)")
+    return mixture_of(content, lines, path)
+
+
+def mixture_of(content: Mapping[Any, Any], lines: Mapping[str, int], path: str | Path) -> Mixture:
+    """The mixture that the content of a file says.
+
+    Args:
+        lines: dotted key -> its line in `path`.
+
+    Raises:
+        UserError: every mistake in it, a line each.
+    """
     reading = _Reading(Path(path), lines)
     head = reading.values(_Head, content, leave=("tasks",))
     given = content.get("tasks")

@@ -158,8 +158,9 @@ def export(checkpoint: Path, settings: MultitaskSettings, planned: Plan) -> tupl
         "attention_dropout": settings.attention_dropout, "precision": settings.precision,
         "policy": asdict(planned.mixture.policy), "best": planned.mixture.best,
         "tasks": {name: {**one.family.made(), "loss": one.loss, "weight": one.entry.weight, "dropout": one.dropout,
-                         "limit": one.entry.limit, "train_files": planned.train[name].files, "train_examples": len(planned.train[name]),
-                         "data_sha256": planned.train[name].sha256()} for name, one in planned.members.items()},
+                         "limit": one.entry.limit, "train_files": planned.train[name].files,
+                         "train_examples": len(planned.train[name]), "data_sha256": planned.train[name].sha256()}
+                  for name, one in planned.members.items()},
         "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,
         "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,
         "body_made": start.made, "environment": environment(training=True),

@@ -149,7 +149,7 @@ def test_a_named_task_can_choose_and_mistakes_are_told_at_once(world: Path, mixe
     assert "--max-update 80 " in line
     recipe.write_text(recipe.read_text().replace("weight: 0.5", "loss: mee"))
     assert relexify(*words, "--mixture", recipe) == 2
-    assert "unknown loss of stsb 'mee', did you mean 'mae'? (known: mse, mae)" in capsys.readouterr().err
+    assert "unknown loss of stsb 'mee', did you mean 'mse'? (known: mae, mse)" in capsys.readouterr().err
     recipe.write_text(recipe.read_text().replace("loss: mee", "loss: mae, metric: perason"))
     assert relexify(*words, "--mixture", recipe) == 2
     assert "unknown metric of stsb 'perason'" in capsys.readouterr().err
