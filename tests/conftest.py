@@ -26,7 +26,8 @@ LONG = ("journeys/test_readme.py", "recipes/workflow/test_run_resume.py", "recip
         "pretrain/base/test_checkpoints.py", "tasks/test_evaluate.py", "adapt/test_language.py")
 """Files of half a minute and more, below tests/: the workers begin with them, so that none is left alone with one at the end."""
 
-WARM = {"train": ("torch", "safetensors.torch", "sentencepiece", "fairseq_cli.train")}
+WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "yaml", "tqdm", "numpy"),
+        "train": ("torch", "safetensors.torch", "sentencepiece", "torch._dynamo", "torch.distributed.fsdp", "fairseq_cli.train")}
 """Server of forked processes -> what it has imported, nothing of ours."""
 
 
@@ -60,7 +61,10 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = [subprocess.Popen([sys.executable, str(warm / "server.py"), str(place / f"{name}.sock"), *modules], cwd="/",
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for name, modules in WARM.items() if importlib.util.find_spec(modules[-1].partition(".")[0])]
+    from tests.warm.sitecustomize import settings
+
     os.environ.update(RELEXIFY_WARM=str(place), RELEXIFY_WARM_MOUNTS=os.readlink("/proc/self/ns/mnt"),
+                      RELEXIFY_WARM_SETTINGS=settings(),
                       RELEXIFY_WARM_PATH=os.pathsep.join([str(ROOT), str(warm), path]),
                       PYTHONPATH=os.pathsep.join(filter(None, [str(warm), path])))
 
@@ -75,6 +79,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def cold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is marked `cold` or `campaign` starts its processes from nothing; `killing.kill_at` does so by itself."""
+    """What is marked `cold` or `campaign` starts its processes from nothing."""
     if any(request.node.get_closest_marker(name) for name in ("cold", "campaign")):
         monkeypatch.delenv("RELEXIFY_WARM", raising=False)

@@ -22,6 +22,7 @@ from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.masked_lm import MaskedLM
+from tests.killing import warm
 from tests.pairs import other_embedding, save_pair
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,5 +139,6 @@ def test_no_fairseq_is_needed(folder):
     code = ("import sys\nclass No:\n    def find_spec(self, name, *rest):\n        assert name.split('.')[0] != 'fairseq', name\n"
             "sys.meta_path.insert(0, No())\nimport relexify\n"
             f"print(relexify.load({str(folder / 'run')!r}, device='cpu').encode('de kat').shape)")
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+                         env=warm())
     assert run.stdout.strip() == "(16,)", run.stderr

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm.sitecustomize import settings
+
 ROOT = Path(__file__).resolve().parents[1]
 WARM = ROOT / "tests" / "warm"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc")
@@ -26,7 +28,7 @@ sys.exit(int(sys.argv[1]))
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """What a served process has; `fairseq_cli.train` is a script of a few lines."""
     (tmp_path / "fairseq_cli").mkdir()
     (tmp_path / "fairseq_cli" / "__init__.py").write_text("")
@@ -36,8 +38,9 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     while not (tmp_path / "train.sock").exists():
         assert server.poll() is None and time.monotonic() < limit
         time.sleep(0.01)
-    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(WARM), "PYTHONPATH": str(WARM), "MARK": "x",
-           "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"), "OMP_NUM_THREADS": "1"}
+    monkeypatch.setenv("PYTHONPATH", str(WARM))
+    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(WARM), "MARK": "x",
+           "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"), "RELEXIFY_WARM_SETTINGS": settings()}
     server.kill()
     server.wait()
 
@@ -72,3 +75,60 @@ def test_modules_that_stand_before_ours_are_not_left_out(tmp_path: Path, environ
     environment["PYTHONPATH"] += os.pathsep + str(tmp_path / "other")
     child = start(tmp_path, environment, "0")
     assert "cold" in child.communicate(timeout=60)[0]
+
+
+def test_another_locale_is_not_followed(tmp_path: Path, environment: dict[str, str]) -> None:
+    child = start(tmp_path, {**environment, "PYTHONIOENCODING": "ascii"}, "0")
+    assert "cold" in child.communicate(timeout=60)[0]
+
+
+PROGRAM = "import sys; print(*sys.argv, 'warm' if 'colorsys' in sys.modules else 'cold'); sys.exit(5)"
+
+
+@pytest.mark.parametrize(("server", "said"), [("train", "warm"), ("none", "cold"), ("", "cold")])
+def test_a_programs_text_is_served_where_it_asks_for_that(tmp_path: Path, environment: dict[str, str], server: str,
+                                                         said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, "a b"], cwd=tmp_path, env={**environment, "RELEXIFY_WARM_CODE": server},
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (5, f"-c a b {said}\n", "")
+
+
+def test_what_a_served_program_starts_is_served_no_more(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Python's own helpers are programs' texts too (multiprocessing); they did not ask."""
+    code = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {PROGRAM!r}]).returncode)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**environment, "RELEXIFY_WARM_CODE": "train"},
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (5, "-c cold\n")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_locks_are_inherited_where_they_would_be(tmp_path: Path, environment: dict[str, str], kept: bool) -> None:
+    """A lock is held as long as the process that was given it lives, though the one that took it has let it go."""
+    import fcntl
+
+    code = "import sys; print('warm' if 'colorsys' in sys.modules else 'cold', flush=True); sys.stdin.read()"
+    with open(tmp_path / "lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = subprocess.Popen([sys.executable, "-c", code], env={**environment, "RELEXIFY_WARM_CODE": "train"}, text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[lock.fileno()] if kept else [])
+        assert child.stdout is not None and child.stdout.readline() == "warm\n"
+    with open(tmp_path / "lock", "ab") as lock:
+        free = True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            free = False
+    assert free is not kept
+    child.communicate("", timeout=60)
+    with open(tmp_path / "lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_streams_are_those_of_a_started_process(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Pipes and not what the warm process had; they can be told to write what an encoding lacks as escapes."""
+    code = ("import sys\nsys.stderr.reconfigure(errors='backslashreplace')\n"
+            "sys.stdout.reconfigure(errors='backslashreplace', encoding='ascii')\n"
+            "print(sys.stdin.read(), 'ü', sys.stdout.isatty(), 'colorsys' in sys.modules)")
+    done = subprocess.run([sys.executable, "-u", "-c", code], env={**environment, "RELEXIFY_WARM_CODE": "train"}, input="in",
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("in \\xfc False True\n", "")

@@ -13,10 +13,9 @@ import pytest
 
 from adapt.artefacts.embedding import Embedding
 from pretrain.base.checkpoints import load_checkpoint
-from tests.killing import ROOT, relexify
+from tests.killing import ROOT, relexify, warm
 
 pytest.importorskip("fairseq")
-pytestmark = pytest.mark.cold
 OLD = ROOT / "tests" / "fixtures" / "artefacts"
 
 
@@ -52,6 +51,7 @@ def trainers(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
 def test_the_training_ends_with_its_command_and_goes_on(number, code, tmp_path):
@@ -95,7 +95,8 @@ def test_a_clean_up_that_was_cut_off_is_finished_by_the_same_command(tmp_path):
     kill = ("import os, signal, shutil, sys\nfrom recipes.cli import main\n"
             "from pretrain.stage import Stage\nStage.clean_up = lambda self, keep: os.kill(os.getpid(), signal.SIGKILL)\n"
             "main(sys.argv[1:])")
-    killed = subprocess.run([sys.executable, "-c", kill, *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, "-c", kill, *map(str, words)], cwd=ROOT, capture_output=True, text=True,
+                            env=warm())
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     whole = Embedding.load(tmp_path / "out").record()
     assert (tmp_path / "out.training" / "checkpoint_last.pt").exists()

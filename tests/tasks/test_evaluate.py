@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from tasks.evaluate import evaluate
 from tasks.heads.model import task_model
 from tasks.predict import choose_device
 from tasks.registry import get_task
+from tests.killing import warm
 
 from .conftest import LABELS, make_embedding
 
@@ -184,8 +184,7 @@ sys.exit(evaluate.run(parser.parse_args(sys.argv[1:])))
 """
     words = ["--body", str(untrained), "--embedding", str(world / "qaa"), "--embedding", str(world / "qab"), "--data",
              str(world / "data"), "--output", str(tmp_path / "out"), "--quiet"]
-    done = subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, env=warm())
     assert done.returncode == 0, done.stderr
     assert "qab" in done.stdout and "mean of 2" in done.stdout
 

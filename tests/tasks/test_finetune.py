@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from recipes.commands.training import finetune as command
 from tasks.finetune import default_lr, finetune, plan
 from tasks.heads.model import NewHead
 from tests.events import scalars
-from tests.killing import ROOT, kill_finetune_at
+from tests.killing import kill_finetune_at, warm
 
 from .conftest import settings_for
 
@@ -134,9 +133,8 @@ def test_print_command_runs_as_it_stands(world: Path, tmp_path: Path, capsys: An
     assert line.startswith("fairseq-train ") and "--task modular_finetune --arch modular_task_body" in line
     assert "--max-update 8 " in line and "--user-dir" in line
     assert not (tmp_path / "x.training").exists()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([sys.executable, "-m", "fairseq_cli.train", *shlex.split(line)[1:]], cwd=Path.cwd(), env=env,
-                          capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "fairseq_cli.train", *shlex.split(line)[1:]], cwd=Path.cwd(),
+                          env=warm(PYTHONWARNINGS="ignore"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "x.training" / "checkpoint_best.pt").exists()
 

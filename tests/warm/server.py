@@ -1,15 +1,18 @@
 """`python server.py SOCKET MODULE …`: imports the modules once, then forks a process for every command that it is sent.
 
-Importing torch and fairseq takes six seconds of a core, and the tests start some hundred trainings of a second each. A forked
-process has its own memory, files, environment and signals, as one that was started has. It is killed when the process that
-asked for it is gone, and all go with this one.
+Importing torch takes three seconds of a core, torch and fairseq eight, and the tests start some hundred commands of a second
+each. A forked process has its own memory, files (also those that it inherits, as locks), environment and signals, as one that
+was started has. It is killed when the process that asked for it is gone, and all go with this one.
 """
 
+import array
 import atexit
 import contextlib
 import ctypes
 import importlib
+import io
 import json
+import logging
 import os
 import random
 import resource
@@ -20,12 +23,67 @@ import socket
 import sys
 import tempfile
 import threading
+import types
 import warnings
 from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
 LIBRARY = ctypes.CDLL(None)
+FILES = 64
+"""Files that a command may have at most."""
+
+
+def hold(files: list[int], places: list[int]) -> None:
+    """Gives the files the numbers that they have in the process that asked."""
+    above = max(places) + 1
+    raised = [fcntl_above(file, above) for file in files]
+    for file, place in zip(raised, places, strict=True):
+        os.dup2(file, place)
+        os.close(file)
+
+
+def fcntl_above(file: int, least: int) -> int:
+    """The same file under a number that is at least `least`."""
+    import fcntl
+
+    found = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, least)
+    os.close(file)
+    return found
+
+
+def streams(unbuffered: bool) -> None:
+    """Opens input, output and errors as Python does when it begins: what they were in this process was another kind of file."""
+    for place, name in enumerate(("stdin", "stdout", "stderr")):
+        old, written = getattr(sys, name), name != "stdin"
+        raw: Any = io.FileIO(place, "wb" if written else "rb", closefd=False)
+        if not (written and unbuffered):
+            raw = io.BufferedWriter(raw) if written else io.BufferedReader(raw)
+        new = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=name == "stderr" or raw.isatty(),
+                               write_through=unbuffered)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+        for handler in logging.root.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is old:
+                handler.setStream(new)
+
+
+def execute(asked: dict[str, Any]) -> None:
+    """Runs the command as Python would: a module, a program's text or a script."""
+    kind, what, words = asked["kind"], asked["what"], asked["words"]
+    first = {"-m": os.getcwd(), "-c": "", "": os.path.dirname(os.path.abspath(what))}[kind]
+    listed = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[:] = [*([] if asked["safe"] else [first]), *listed, *(entry for entry in BASE if entry not in listed)]
+    sys.argv = [what if kind == "" else kind, *words]
+    sys.orig_argv = [sys.executable, *filter(None, [kind]), what, *words]
+    if kind == "-m":
+        sys.modules.pop(what, None)
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)
+    else:
+        runpy.run_path(what, run_name="__main__")
 
 
 def become(asked: dict[str, Any], files: list[int]) -> None:
@@ -35,9 +93,7 @@ def become(asked: dict[str, Any], files: list[int]) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for place, file in enumerate(files):
-        os.dup2(file, place)
-        os.close(file)
+    hold(files, asked["files"])
     code: Any = 1
     try:
         os.chdir(asked["folder"])
@@ -46,17 +102,13 @@ def become(asked: dict[str, Any], files: list[int]) -> None:
         for name, pair in asked["limits"].items():
             with contextlib.suppress(ValueError, OSError):
                 resource.setrlimit(getattr(resource, name), tuple(pair))
-        listed = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-        sys.path[:] = [os.getcwd(), *listed, *(entry for entry in BASE if entry not in listed)]
-        sys.argv = ["-m", *asked["words"]]
-        sys.orig_argv = [sys.executable, "-m", asked["module"], *asked["words"]]
+        streams(asked["unbuffered"])
         for action in filter(None, os.environ.get("PYTHONWARNINGS", "").split(",")):
             warnings.simplefilter(action)  # type: ignore[arg-type]
         tempfile.tempdir = None
         random.seed()
         importlib.invalidate_caches()
-        sys.modules.pop(asked["module"], None)
-        runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
+        execute(asked)
         code = 0
     except SystemExit as stop:
         code = stop.code
@@ -75,15 +127,15 @@ def become(asked: dict[str, Any], files: list[int]) -> None:
 
 
 def read(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A command and the three files that it has for input, output and errors."""
-    head, files, _, _ = socket.recv_fds(connection, 8, 3)
+    """A command and the files that it has."""
+    head, files, _, _ = socket.recv_fds(connection, 8, FILES)
     size, data = int.from_bytes(head, "little"), b""
     while len(data) < size:
         part = connection.recv(size - len(data))
         if not part:
             raise ConnectionError("cut off")
         data += part
-    return json.loads(data), files
+    return json.loads(data), list(array.array("i", files))
 
 
 def serve(place: str) -> None:

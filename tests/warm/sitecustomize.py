@@ -1,30 +1,65 @@
 """Python imports this first in every process that the tests start: a served command is forked from a warm one (server.py).
 
-Only `make test` and its like (pytest -n …) start the servers and name them in $RELEXIFY_WARM; a test of kills takes the name
-away. Not served is what a fork could not follow: another user, a private mount, modules that stand before ours.
+Only `make test` and its like (pytest -n …) start the servers and name them in $RELEXIFY_WARM; what is marked `cold` takes the
+name away. Not served is what a fork could not follow: another user, a private mount, modules that stand before ours, another
+locale. A program's text (`python -c`) is served where $RELEXIFY_WARM_CODE names the server.
 """
 
 import os
 import sys
 
-PLAIN = {"pretrain", "split", "adapt", "finetune", "assemble", "evaluate", "detect", "fill", "analyse-sampling"}
-"""Verbs of relexify that compute, and start nothing but a training."""
+MODULES = {"fairseq_cli.train": "train", "recipes.cli": "plain", "torch.distributed.run": "plain"}
+"""What is run by `python -m` -> the server that has imported what it needs."""
+SCRIPTS = {"two_ranks.py": "train"}
+"""The same for scripts of tests/."""
 LIMITS = ("RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_CPU")
+FOLLOWED = {"PYTHONPATH", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
+KINDS = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "MKL_", "ATEN_", "CUDA_")
+CODE = os.environ.pop("RELEXIFY_WARM_CODE", "")
+
+
+def settings() -> str:
+    """What Python and the libraries below torch read from the environment when they begin, and a fork does not read again."""
+    return repr(sorted((name, value) for name, value in os.environ.items() if name not in FOLLOWED and name.startswith(KINDS)
+                       and (name, value) != ("MKL_NUM_THREADS", "1")))  # as OMP_NUM_THREADS says already
+
+
+def command() -> tuple[str, str, list[str], str]:
+    """How this process was started (`-m`, `-c`, or empty for a script), with what, its words, and the name of its server."""
+    words = list(sys.orig_argv[1:])
+    while words and words[0] in ("-u", "-P"):
+        words.pop(0)
+    if not words:
+        return "", "", [], ""
+    if words[0] in ("-m", "-c") and len(words) > 1:
+        return words[0], words[1], words[2:], MODULES.get(words[1], "") if words[0] == "-m" else CODE
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return "", words[0], words[1:], SCRIPTS.get(os.path.relpath(os.path.abspath(words[0]), root), "")
 
 
 def server() -> str | None:
     """The socket of the server that can run this command, or None."""
-    place, words = os.environ.get("RELEXIFY_WARM"), sys.orig_argv
-    if not place or words[1:2] != ["-m"] or len(words) < 4:
-        return None
-    name = "train" if words[2] == "fairseq_cli.train" else "plain" if words[2] == "recipes.cli" and words[3] in PLAIN else ""
+    place, name = os.environ.get("RELEXIFY_WARM"), command()[3]
     socket = f"{place}/{name}.sock"
-    if not name or not os.path.exists(socket) or os.environ.get("OMP_NUM_THREADS") != "1" or "PYTHONHASHSEED" in os.environ:
+    if not place or not name or not os.path.exists(socket) or settings() != os.environ.get("RELEXIFY_WARM_SETTINGS"):
         return None
     known = {place, *os.environ["RELEXIFY_WARM_PATH"].split(os.pathsep)}
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry not in known]
     same = os.stat(socket).st_uid == os.geteuid() and os.readlink("/proc/self/ns/mnt") == os.environ["RELEXIFY_WARM_MOUNTS"]
     return socket if same and not others else None
+
+
+def inherited() -> list[int]:
+    """Open files of this process that it was given: input, output, errors and what else its parent passed on, as locks."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) < 3 or os.get_inheritable(int(name)):
+                os.fstat(int(name))
+                found.append(int(name))
+        except OSError:  # the folder that is being listed
+            continue
+    return sorted(found)
 
 
 def ask(place: str) -> None:
@@ -39,10 +74,13 @@ def ask(place: str) -> None:
         connection.connect(place)
     except OSError:
         return
+    kind, what, words, _ = command()
+    files = inherited()
     limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
-    asked = json.dumps({"module": sys.orig_argv[2], "words": sys.orig_argv[3:], "folder": os.getcwd(), "limits": limits,
-                        "environment": dict(os.environ)}).encode()
-    socket.send_fds(connection, [len(asked).to_bytes(8, "little")], [0, 1, 2])
+    asked = json.dumps({"kind": kind, "what": what, "words": words, "folder": os.getcwd(), "limits": limits, "files": files,
+                        "safe": bool(sys.flags.safe_path), "unbuffered": "-u" in sys.orig_argv[1:2] or bool(
+                            os.environ.get("PYTHONUNBUFFERED")), "environment": dict(os.environ)}).encode()
+    socket.send_fds(connection, [len(asked).to_bytes(8, "little")], files)
     connection.sendall(asked)
 
     def passed(number: int, frame: object) -> None:
@@ -59,5 +97,5 @@ def ask(place: str) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-if (found := server()) is not None:
+if __name__ == "sitecustomize" and (found := server()) is not None:
     ask(found)

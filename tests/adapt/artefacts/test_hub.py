@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from pretrain.base.errors import UserError
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
 from tests.adapt.artefacts.hub_server import TOKEN, hub
+from tests.killing import warm
 
 pytest.importorskip("huggingface_hub")
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,9 +53,8 @@ def world(folder: Path, tokenizer: Tokenizer, seed: int) -> tuple[Body, Embeddin
 
 def called(calls: list[list[str]], folder: Path, address: str, **more: str) -> tuple[list[object], str]:
     """What a fresh process answers (the hub's settings are read at its start), and its standard error."""
-    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(folder / "hub"), "HF_TOKEN": TOKEN,
-                   "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_TELEMETRY": "1",
-                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1", **more}
+    environment = {**warm(), "HF_ENDPOINT": address, "HF_HOME": str(folder / "hub"), "HF_TOKEN": TOKEN,
+                   "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1", **more}
     done = subprocess.run([sys.executable, "-c", CALLS, json.dumps(calls)], cwd=ROOT, env=environment, capture_output=True,
                           text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

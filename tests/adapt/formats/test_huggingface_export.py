@@ -39,6 +39,7 @@ from tests.adapt.formats.huggingface_tools import (
     same_logits,
     transformers,
 )
+from tests.killing import warm
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -222,7 +223,7 @@ assert main(["import-huggingface", "--discriminator", folder + "/discriminator",
              "--language", "de", "--output", folder + "/ours"]) == 0
 assert main(["export-huggingface", "--body", folder + "/ours", "--output", folder + "/theirs"]) == 0
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=300)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=300, env=warm())
     assert (tmp_path / "theirs" / "generator" / "model.safetensors").exists()
 
 
@@ -236,8 +237,7 @@ def test_the_example_of_its_help_runs_as_a_user_runs_it(sentencepiece: Tokenizer
     (tmp_path / "bin" / "relexify").chmod(0o755)
     title, *lines = EXAMPLE.splitlines()
     assert title == "example:" and len(lines) == 2
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{tmp_path / 'bin'}:{os.environ['PATH']}",
-                   "PYTHONPATH": str(ROOT)}
+    environment = warm(server="", PATH=f"{Path(sys.executable).parent}:{tmp_path / 'bin'}:{os.environ['PATH']}")
     for line in lines:
         done = subprocess.run(["sh", "-c", line.strip()], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, (f"{line.strip()}\n{done.stderr[-2000:]}\nwhere torchaudio does not import: `make install` "

@@ -24,6 +24,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 from pretrain.encoder import EncoderConfig
 from pretrain.masked_lm import MaskedLM
+from tests.killing import warm
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYERS, WIDTH, HEADS, FFN, POSITIONS, ROWS = 2, 16, 4, 24, 12, 40
@@ -183,4 +184,4 @@ from adapt.formats.names import *; from pretrain.masked_lm import MaskedLM; from
 s = MaskedLM(EncoderConfig(1, 8, 2, 8, 8, 8), 9).state_dict()
 assert from_fairseq(to_fairseq(s)).keys() == from_huggingface(to_huggingface(s)).keys() == s.keys()
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120, env=warm())

@@ -18,18 +18,21 @@ import torch
 
 from pretrain.base.checkpoints import checkpoint_globals, load_checkpoint
 from pretrain.base.errors import UserError
+from tests.killing import warm
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def run(code: str, *arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(code: str, *arguments: object, path: Path | None = None, server: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(p) for p in (path, ROOT) if p)}
+    if server:
+        environment = warm(server)
     return subprocess.run([sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], env=environment,
                           capture_output=True, text=True, timeout=120)
 
 
-def checked(code: str, *arguments: object, path: Path | None = None) -> str:
-    result = run(code, *arguments, path=path)
+def checked(code: str, *arguments: object, path: Path | None = None, server: str = "") -> str:
+    result = run(code, *arguments, path=path, server=server)
     assert result.returncode == 0, result.stderr[-2000:]
     return result.stdout
 
@@ -203,7 +206,8 @@ def test_load_checkpoint_without_fairseq(stock):
         assert set(torch.serialization.get_safe_globals()) == before
     """
     folder = stock[0]
-    assert checked(code, folder / "whole/checkpoint_last.pt", folder / "scored/checkpoint_best.pt") == "task_state " * 2
+    files = folder / "whole/checkpoint_last.pt", folder / "scored/checkpoint_best.pt"
+    assert checked(code, *files, server="plain") == "task_state " * 2
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, 0.3, 0.5, 0.99])

@@ -14,7 +14,7 @@ from recipes.cli import main
 from recipes.report.build import build, report
 from recipes.report.html import render
 from recipes.report.markdown import line
-from tests.killing import ROOT
+from tests.killing import ROOT, warm
 from tests.recipes.report.report_world import make_run, record, write_gold, write_scores
 
 VOID = {"meta", "link", "input", "br", "img"}
@@ -210,5 +210,5 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(run, tmp_path):
 def test_a_report_needs_no_fairseq(run, tmp_path):
     code = ("import sys; sys.modules['fairseq'] = None\nfrom recipes.cli import main\n"
             f"sys.exit(main(['report', {str(run)!r}, '--output', {str(tmp_path / 'out')!r}]))")
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, env=warm())
     assert (tmp_path / "out" / "report.html").is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,7 +24,7 @@ from tasks.qa.features import WindowSettings
 from tasks.qa.task import QATask
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
-from tests.killing import ROOT, kill_finetune_at
+from tests.killing import ROOT, kill_finetune_at, warm
 
 from ..conftest import settings_for
 from .qa_world import question_files, write_questions
@@ -190,7 +189,7 @@ sys.exit(main(sys.argv[1:]))
 def test_evaluation_needs_no_fairseq(squad: Path, world: Path, questions: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKED, "evaluate", "--body", str(squad), "--embedding", str(world / "qaa"),
                            "--task", "squad", "--data", str(questions / "one"), "--output", str(tmp_path / "out"), "--quiet"],
-                          cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+                          cwd=ROOT, capture_output=True, text=True, check=False, env=warm(OMP_NUM_THREADS="1"))
     assert done.returncode == 0, done.stderr
     assert "qaa" in done.stdout
 

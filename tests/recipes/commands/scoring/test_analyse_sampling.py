@@ -15,7 +15,7 @@ from pretrain.encoder import Dropout
 from pretrain.masked_lm import MaskedLM
 from recipes.cli import main
 from recipes.sampling.runs import parse
-from tests.killing import ROOT
+from tests.killing import ROOT, warm
 from tests.recipes.sampling.sampling_pairs import SHAPE, prepared, random_pair, save
 
 
@@ -144,5 +144,5 @@ def test_works_where_fairseq_is_not_installed(root, tmp_path):
     code = ("import sys; sys.modules['fairseq'] = None\nfrom recipes.cli import main\n"
             f"sys.exit(main(['analyse-sampling', '--body', {str(root / 'loss1')!r}, '--data', {str(root / 'qaa' / 'data')!r}, "
             f"'--output', {str(tmp_path / 'out')!r}, '--blocks', '2', '--quiet', '--no-picture']))")
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True, env=warm())
     assert (tmp_path / "out" / "summary.md").exists()

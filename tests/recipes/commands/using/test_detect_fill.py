@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +20,7 @@ from adapt.text.tokenizer import Tokenizer, train_tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.masked_lm import MaskedLM
 from recipes.cli import main
-from tests.killing import ROOT
+from tests.killing import ROOT, warm
 from tests.pairs import SHAPE, save_pair
 
 TEXTS = ["the cat barked at the moon", "кот лаял на луну", "a cat"]
@@ -170,6 +169,6 @@ def test_neither_verb_needs_fairseq(models):
     lines = [f"{verb}|--body|{models / body}|{text}" for verb, body, text in (
         ("detect", "electra", TEXTS[0]), ("fill", "electra", MASKED[0]), ("fill", "roberta", MASKED[0]))]
     done = subprocess.run([sys.executable, "-c", WITHOUT_FAIRSEQ], input="\n".join(lines), cwd=ROOT, capture_output=True,
-                          text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+                          text=True, check=False, env=warm(OMP_NUM_THREADS="1"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("  = ") == 2
