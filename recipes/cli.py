@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "split": ("training.split", "a training checkpoint -> body and embedding, an embedding, or a task body"),
     "adapt": ("training.adapt", "a new language's embedding against the frozen body"),
     "finetune": ("training.finetune", "the body, on English task data -> task body"),
+    "teach": ("training.teach", "what task bodies say of each example -> a file that finetune and multitask learn from"),
     "multitask": ("training.multitask", "the body, on a mixture of tasks -> a body with a head for each"),
     "assemble": ("training.assemble", "task body + embedding -> one portable model folder"),
     "evaluate": ("scoring.evaluate", "zero-shot scores of a task body in many languages"),
@@ -53,7 +54,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """verb -> module of recipes.commands with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
-OWN_TASKS = ("finetune", "multitask", "evaluate", "score-predictions", "predict", "run", "report")
+OWN_TASKS = ("finetune", "teach", "multitask", "evaluate", "score-predictions", "predict", "run", "report")
 """Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
 
 EXAMPLE = """the journey:

@@ -9,6 +9,7 @@ SETTINGS = {
     "pretrain": ("pretrain.settings", "PretrainRecipe"),
     "adapt": ("adapt.settings", "AdaptSettings"),
     "finetune": ("tasks.settings", "FinetuneSettings"),
+    "teach": ("tasks.distillation.settings", "TeachSettings"),
     "multitask": ("tasks.multitask.settings", "MultitaskSettings"),
     "evaluate": ("tasks.settings", "EvaluateSettings"),
 }

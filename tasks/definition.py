@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 PLACEHOLDER_ROWS = 20
@@ -139,6 +140,19 @@ class Definition(ABC):
         Raises:
             UserError: predictions of other examples, or a metric that is no mean and no ratio of sums over examples.
         """
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:
+        """As `read`, of examples that may lack their gold."""
+        raise UserError(f"{self.name}: its files are not read without gold; give --alpha 1, or take another task")
+
+    def teaching(self) -> Teaching:
+        """How its bodies teach and learn from teachers (docs/distillation.md).
+
+        Raises:
+            UserError: the family does not.
+        """
+        raise UserError(f"{self.name}: teachers are for classification, regression, multiple choice and question answering; "
+                        "docs/distillation.md")
 
     def inputs(self, shape: EncoderConfig, max_length: int = 0, stride: int = 0, max_question: int = 0) -> Inputs:
         """How inputs are made for a body of this shape; 0 chooses.

@@ -190,4 +190,8 @@ def training_of(task: Definition, body: Body, settings: FinetuneSettings) -> Tra
         raise UserError(f"{task.name} has no training split; train on {task.train_instead} and evaluate the result on "
                         f"{task.name}")
     inputs = task.inputs(body.config, settings.max_length, settings.stride, settings.max_question)
-    return task.training(head, inputs)
+    family = task.training(head, inputs)
+    if settings.teacher:
+        teaching = task.teaching()
+        return family if settings.alpha else teaching.without_gold(family)
+    return family

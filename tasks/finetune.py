@@ -23,6 +23,7 @@ from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.training_log import read_curve
 from tasks.definition import Definition, Examples
+from tasks.distillation.student import STUDENT, Distillation, Lesson, read_training
 from tasks.family import Training, training_of
 from tasks.heads.model import task_model
 from tasks.predict import choose_device
@@ -45,6 +46,7 @@ class Plan:
     dev: Examples
     updates: int
     lr: float
+    lesson: Lesson | None = None
 
 
 def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = False) -> Plan:
@@ -61,8 +63,10 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     language = settings.source_language or embedding.language
     family = training_of(task, body, settings)
     check_numbers(settings)
+    distillation = Distillation.of(settings)
     train = Subset(settings.share, seed=settings.share_seed).of(
-        task.read(settings.data, "train", language, settings.train_files))
+        read_training(task, settings.data, language, settings.train_files, distillation))
+    lesson = distillation.learn(task, train, language, settings.head or task.heads[0]) if distillation else None
     dev = task.read(settings.data, settings.dev_split, language, settings.dev_files)
     per_epoch = math.ceil(math.ceil(family.items(train, embedding) / settings.batch_size) / settings.update_freq)
     updates = settings.updates or max(1, round(settings.epochs * per_epoch))
@@ -82,15 +86,15 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
         clip_norm=settings.clip_norm, validate_every=validate_every, update_freq=settings.update_freq,
         weight_decay=settings.weight_decay))
     identity = asdict(settings)
-    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files", "labels"):
+    for place in ("output", "threads", "tensorboard", "cpu", "data", "train_files", "dev_files", "labels", *STUDENT):
         identity.pop(place)
     identity.update(task=[task.name, task.version], body=body.fingerprint, embedding=embedding.record()["fingerprint"],
                     updates=updates, lr=lr, train_sha256=train.sha256(), dev_sha256=dev.sha256(), language=language,
-                    labels=list(getattr(task, "labels", ())))
+                    labels=list(getattr(task, "labels", ())), **({"teacher": lesson.record()} if lesson else {}))
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
                   threads=settings.threads, overwrite=overwrite, quiet=quiet, kind="a task body")
-    return Plan(stage, body, embedding, task, family, language, train, dev, updates, lr)
+    return Plan(stage, body, embedding, task, family, language, train, dev, updates, lr, lesson)
 
 
 def embedding_path(settings: FinetuneSettings) -> Path:
@@ -170,7 +174,7 @@ def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple
         "train_files": planned.train.files, "train_examples": len(planned.train),
         "share": settings.share, "share_seed": settings.share_seed if settings.share < 1 else None,
         "train_dropped": planned.train.dropped, "data_sha256": planned.train.sha256(), "body_made": start.made,
-        "environment": environment(training=True),
+        **({"teacher": planned.lesson.record()} if planned.lesson else {}), "environment": environment(training=True),
     }
     record = {"name": task.name, "version": task.version, "metric": task.metric, **planned.family.record()}
     body = Body(start.config, tensors, start.lineage, start.backbone, made, record)

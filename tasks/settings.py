@@ -60,6 +60,15 @@ class FinetuneSettings:
                            "Liu et al. 2019, MT-DNN, table 7", "share", Range(0, 1, above=True), part="task")
     share_seed: int = setting(1, "with --share: which ones; of one seed a smaller share lies within every larger one",
                               allowed=Range(0, 2**31 - 1), part="task")
+    teacher: str = setting("", "learn from what teachers say of the training examples: a file of relexify teach "
+                           "(docs/distillation.md)", "Liu et al. 2019, MT-DNN-KD", "file", part="task", unset=True)
+    distillation_loss: str = setting("", "with --teacher: soft-ce, kl or logit-mse; for a regression mse (default: soft-ce, mse)",
+                                     "Liu et al. 2019, MT-DNN-KD", allowed=("", "soft-ce", "kl", "logit-mse", "mse"), part="task",
+                                     unset=True)
+    alpha: float = setting(0.0, "with --teacher: share of the loss on hard labels beside the teacher's; 0: none, examples then "
+                           "need no labels", "Hinton et al. 2015, section 2", "share", Range(0, 1), part="task")
+    temperature: float = setting(0.0, "with --teacher: temperature T of soft-ce and kl, whose loss is multiplied by T²; 0: the "
+                                 "file's", "Hinton et al. 2015, section 2", "factor", Range(0, 1000), part="task", unset=True)
     train_embedding: bool = setting(False, "train the embedding too (other embeddings then fit the body less well); it is "
                                     "written to OUTPUT/embedding", part="task")
     dropout: float = like(PretrainRecipe, "dropout", help="dropout, also of the head")

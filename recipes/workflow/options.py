@@ -46,7 +46,7 @@ ALLOWED = {("prepare", "seed"), ("prepare", "tokens")}
 """Exceptions: the draw of a text is no seed of the experiment, and a base language may be cut."""
 NEITHER = {"device", "max_tokens", "cpu"}
 """Options that change where and how fast, never what."""
-FILES = {"resources", "labels", "train_files", "dev_files", "tokenizer"}
+FILES = {"resources", "labels", "train_files", "dev_files", "tokenizer", "teacher"}
 """Options that name files: their content counts, not their names."""
 COUNTS = {"tokens", "tokenizer_characters"}
 

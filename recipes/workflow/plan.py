@@ -290,6 +290,8 @@ class Planner:
                **self._read(task, given), "settings": options.deciding("finetune", given)}
         if given.get("labels"):
             key["labels"] = self.contents.of(given["labels"], "labels")
+        if given.get("teacher"):
+            key["teacher"] = self.contents.of(given["teacher"], "a file of teachers' outputs")
         label = f"{task.train_task}-on-{body.label}"
         return self._add("finetune", label, key, body.needs,
                          ["finetune", "--body", body.path, *(["--embedding", body.source] if body.source else []),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 Option = tuple[str, str | None]
@@ -111,6 +112,12 @@ class ChoiceTask(OneOutput, Definition):
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Choices:
         """The items with their right candidates, see `Definition.read`; labels that were stripped are an error too."""
+        found = self.unlabelled(data, split, language, files)
+        self._check(found, split)
+        return found
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Choices:
+        """As `read`, of items whose right candidates may be unknown."""
         code = self.check(split, language)
         found = Choices([])
         for place, rows in self.files.parts(str(data), split, code, [str(file) for file in files]):
@@ -120,7 +127,8 @@ class ChoiceTask(OneOutput, Definition):
                 found.pairs += [(first + at, second + at) for first, second in self.paired([item.id for item in items])]
             found.items += items
             found.files.append(place)
-        self._check(found, split)
+        if not found.items:
+            raise UserError(f"{', '.join(found.files)}: no items for {split}; the file is empty")
         return found
 
     def items(self, rows: Iterator[Row]) -> Iterator[Choice]:
@@ -152,8 +160,6 @@ class ChoiceTask(OneOutput, Definition):
 
     def _check(self, found: Choices, split: str) -> None:
         where = ", ".join(found.files)
-        if not found.items:
-            raise UserError(f"{where}: no items for {split}; the file is empty")
         counts = Counter(item.label for item in found.items)
         if None in counts:
             first = next(item.id for item in found.items if item.label is None)
@@ -164,6 +170,11 @@ class ChoiceTask(OneOutput, Definition):
         if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
             raise UserError(f"{where}: all {len(found):,} labels are {next(iter(counts))}; the labels of this {split} file were "
                             "stripped and replaced by a placeholder: take the official file")
+
+    def teaching(self) -> Teaching:
+        from tasks.choice.teaching import ChoiceTeaching
+
+        return ChoiceTeaching(self)
 
     def training(self, head: str, inputs: Inputs) -> Training:
         from tasks.choice.family import ChoiceTraining

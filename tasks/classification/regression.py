@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,11 @@ class RegressionTask(OneOutput, Definition):
     def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
         """The error for a language whose file is not there, see `missing_data`."""
         return missing_data(self.name, data, split, language, self.available(data, split), tried[:4])
+
+    def teaching(self) -> Teaching:
+        from tasks.classification.teaching import RegressionTeaching
+
+        return RegressionTeaching(self)
 
     def training(self, head: str, inputs: Inputs) -> Training:
         from tasks.classification.regression_family import RegressionTraining

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 
@@ -131,6 +132,11 @@ class ClassificationTask(Definition):
         if name and name not in known:
             raise unknown(f"metric of {self.name}", name, known)
         return replace(self, metric=name or self.metric)
+
+    def teaching(self) -> Teaching:
+        from tasks.classification.teaching import ClassificationTeaching
+
+        return ClassificationTeaching(self)
 
     def training(self, head: str, inputs: Inputs) -> Training:
         from tasks.classification.family import ClassificationTraining

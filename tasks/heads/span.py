@@ -61,10 +61,12 @@ class Candidates:
 
 @dataclass
 class SpanOutput:
-    """Of one batch: the loss of each window [B] where targets were given, candidates where a search was."""
+    """Of one batch: the loss of each window [B] where targets were given, candidates where a search was; of a head that scores
+    starts and ends by themselves the two logits of each token [B, 2, T], -inf where none may be."""
 
     loss: Tensor | None
     candidates: Candidates | None
+    logits: Tensor | None = None
 
 
 def masked_log_softmax(logits_BT: Tensor, allowed_BT: Tensor) -> Tensor:
@@ -133,7 +135,7 @@ class SpanHead(nn.Module):
             score, first, last = best_pairs(start_BT.masked_fill(~(search.starts & inside), float("-inf")),
                                             end_BT.masked_fill(~inside, float("-inf")), search.limit, search.count)
             candidates = Candidates(score, first, last, start_BT[:, 0] + end_BT[:, 0])
-        return SpanOutput(loss, candidates)
+        return SpanOutput(loss, candidates, torch.stack([start_BT, end_BT], 1))
 
 
 class JointSpanHead(nn.Module):

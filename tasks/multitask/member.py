@@ -10,6 +10,7 @@ from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError, unknown
 from tasks.definition import Definition, Examples, Inputs
+from tasks.distillation.student import Distillation, Lesson, read_training
 from tasks.family import Training, training_of
 from tasks.multitask.recipe import Entry, Mixture
 from tasks.registry import get_task
@@ -25,6 +26,8 @@ class Member:
         cfg: `data` and `seed`.
         head: kind of its head.
         family: how it takes part in training.
+        distillation: how it learns from a teacher; None: from hard labels.
+        lesson: what that teacher says of its training examples; `learn` or its data set brings it.
         datasets: fairseq's data sets, by their names there.
     """
 
@@ -37,6 +40,8 @@ class Member:
     language: str
     subset: Subset
     cfg: SimpleNamespace
+    distillation: Distillation | None = None
+    lesson: Lesson | None = None
     datasets: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -60,8 +65,13 @@ class Member:
 
     def train(self) -> Examples:
         """The examples that it is trained on."""
-        read = self.definition.read(self.entry.data, "train", self.language, self.entry.train_files)
-        return self.subset.of(read)
+        return self.subset.of(read_training(self.definition, self.entry.data, self.language, self.entry.train_files,
+                                            self.distillation))
+
+    def learn(self, train: Examples) -> None:
+        """Asks the teacher, if there is one, about the training examples."""
+        if self.distillation is not None:
+            self.lesson = self.distillation.learn(self.definition, train, self.language, self.head)
 
     def dev(self) -> Examples:
         """The examples that judge its checkpoints."""
@@ -85,8 +95,9 @@ def _member(name: str, entry: Entry, body: Body, embedding: Embedding, seed: int
     if entry.loss and entry.loss not in definition.losses:
         raise unknown(f"loss of {name}", entry.loss, definition.losses)
     asked = FinetuneSettings(body="", data=entry.data, output="", head=entry.head, max_length=entry.max_length,
-                             stride=entry.stride, max_question=entry.max_question)
+                             stride=entry.stride, max_question=entry.max_question, teacher=entry.teacher, alpha=entry.alpha)
     family = training_of(definition, body, asked)
     inputs = definition.inputs(body.config, entry.max_length, entry.stride, entry.max_question)
     return Member(definition, entry, entry.head or definition.heads[0], inputs, family, embedding, language or embedding.language,
-                  Subset(limit=entry.limit, seed=seed), SimpleNamespace(data=entry.data, seed=seed))
+                  Subset(limit=entry.limit, seed=seed), SimpleNamespace(data=entry.data, seed=seed),
+                  Distillation.of(entry, lambda key: f"tasks.{name}.{key}"))

@@ -37,6 +37,10 @@ class Entry:
                         "mae (default: the task's own)", MTDNN + ", section 3", "name")
     weight: float = setting(1.0, "what the task's loss is multiplied by", MTDNN, "factor", Range(0, 1e6, above=True))
     limit: int = setting(0, "most training examples, drawn by the seed; 0: all", unit="examples", allowed=Range(0, 10**9))
+    teacher: str = like(FinetuneSettings, "teacher")
+    distillation_loss: str = like(FinetuneSettings, "distillation_loss")
+    alpha: float = like(FinetuneSettings, "alpha")
+    temperature: float = like(FinetuneSettings, "temperature")
     metric: str = setting("", "what its dev split is judged by (default: the task's own)", unit="name")
 
 

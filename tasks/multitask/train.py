@@ -23,6 +23,7 @@ from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.training_log import read_curve
 from tasks.definition import Examples
+from tasks.distillation.student import STUDENT
 from tasks.heads.model import task_model
 from tasks.heads.several import body_for
 from tasks.multitask.batches import in_batches
@@ -34,7 +35,7 @@ from tasks.settings import default_lr
 from tasks.tables import aligned
 
 NEVER = 10**9
-PLACES = ("data", "train_files", "dev_files")
+PLACES = ("data", "train_files", "dev_files", *STUDENT)
 """Of an entry what says where its data stands; what it is, its hashes say."""
 
 
@@ -67,6 +68,8 @@ def plan(settings: MultitaskSettings, overwrite: bool = False, quiet: bool = Fal
     check_compatible(body, embedding)
     members = members_of(mixture, body, embedding, settings.seed, settings.source_language)
     train = {name: one.train() for name, one in members.items()}
+    for name, one in members.items():
+        one.learn(train[name])
     dev = {name: one.dev() for name, one in members.items()}
     batches = mixture.policy.batches({name: in_batches(one.family.items(train[name], embedding), settings.batch_size)
                                       for name, one in members.items()})
@@ -97,6 +100,7 @@ def plan(settings: MultitaskSettings, overwrite: bool = False, quiet: bool = Fal
         body=body.fingerprint, embedding=embedding.record()["fingerprint"], updates=updates, lr=lr,
         policy=asdict(mixture.policy), best=mixture.best,
         tasks={name: {**{key: value for key, value in asdict(one.entry).items() if key not in PLACES},
+                      **({"teacher": one.lesson.record()} if one.lesson else {}),
                       "version": one.definition.version, "train_sha256": train[name].sha256(),
                       "dev_sha256": dev[name].sha256(), "labels": one.labels} for name, one in members.items()})
     output = Path(settings.output)
@@ -159,7 +163,8 @@ def export(checkpoint: Path, settings: MultitaskSettings, planned: Plan) -> tupl
         "policy": asdict(planned.mixture.policy), "best": planned.mixture.best,
         "tasks": {name: {**one.family.made(), "loss": one.loss, "weight": one.entry.weight, "dropout": one.dropout,
                          "limit": one.entry.limit, "train_files": planned.train[name].files,
-                         "train_examples": len(planned.train[name]), "data_sha256": planned.train[name].sha256()}
+                         "train_examples": len(planned.train[name]), "data_sha256": planned.train[name].sha256(),
+                         **({"teacher": one.lesson.record()} if one.lesson else {})}
                   for name, one in planned.members.items()},
         "embedding_trained": settings.train_embedding, "embedding_language": embedding.language,
         "embedding_fingerprint": planned.embedding.record()["fingerprint"], "body_fingerprint": start.fingerprint,

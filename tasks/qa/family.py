@@ -90,14 +90,15 @@ class QATraining:
     windows: WindowSettings
     answer_tokens: int = 0
     threshold: float = 1.0
+    gold: bool = True
     counts: dict[str, int] = field(default_factory=dict)
 
     def items(self, train: Questions, embedding: Embedding) -> int:
         windows = encode_questions(embedding.tokenizer, train.questions, self.windows, targets=True)
-        kept = ~np.isin(windows.question, windows.unplaced)
+        kept = ~np.isin(windows.question, windows.unplaced if self.gold else [])
         if not kept.any():
             raise UserError(f"{', '.join(train.files)}: no question has its answer in its context; nothing can be learned")
-        if windows.unplaced:
+        if windows.unplaced and self.gold:
             logger.warning(left_out(train.files, train.questions, windows))
         lengths = np.diff(windows.targets, axis=1)[windows.targets[:, 0] > 0] + 1
         # how long a usual answer is: what the first-span baseline guesses

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
     from tasks.qa.features import WindowSettings
 
@@ -128,6 +129,13 @@ class QATask(Definition):
         Raises:
             UserError: unknown split or code, no file, a malformed entry, or questions without answers.
         """
+        questions = self.unlabelled(data, split, language, files, question_language)
+        check_answers(questions, self.name, self.unanswerable)
+        return questions
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = (),
+                   question_language: str = "") -> Questions:
+        """As `read`, of questions whose answers may be unknown."""
         data = str(data)
         self.check_split(split)
         context = check_language(language)
@@ -142,9 +150,7 @@ class QATask(Definition):
             questions = read_hub(data, *self.hub_place(split, context, question))
         else:
             questions = read_squad_files(self.find_files(data, split, context, question), split == "train")
-        questions = self.keep(questions, context)
-        check_answers(questions, self.name, self.unanswerable)
-        return questions
+        return self.keep(questions, context)
 
     # --- the family ----------------------------------------------------------------------------------------------------
 
@@ -165,6 +171,11 @@ class QATask(Definition):
         from tasks.qa.features import WindowSettings
 
         return WindowSettings.fit(shape.max_positions, max_length, stride, max_question, separators_of(shape))
+
+    def teaching(self) -> Teaching:
+        from tasks.qa.teaching import QATeaching
+
+        return QATeaching(self)
 
     def training(self, head: str, inputs: Any) -> Training:
         from tasks.qa.family import QATraining

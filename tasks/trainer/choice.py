@@ -2,6 +2,7 @@
 
 import logging
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from fairseq.logging import metrics
 from torch.nn import functional as F
 
 from tasks.choice.family import encode
+from tasks.distillation.student import UNLABELLED, Lesson
 from tasks.encoding import Encoded, pad
 from tasks.trainer.criterion import FamilyCriterion
-from tasks.trainer.data import ItemDataset, read_split
+from tasks.trainer.data import ItemDataset, lesson_of, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,12 @@ class ChoiceDataset(ItemDataset):
         encoded: those of an item beside each other [N * K].
     """
 
-    def __init__(self, encoded: Encoded, labels: list[int], candidates: int, seed: int, shuffle: bool):
+    def __init__(self, encoded: Encoded, labels: list[int], candidates: int, seed: int, shuffle: bool,
+                 lesson: Lesson | None = None):
         super().__init__(encoded.sizes.reshape(-1, candidates).max(1), seed, shuffle)
         self.encoded, self.candidates = encoded, candidates
         self.labels = np.array(labels)
+        self.teacher = None if lesson is None else lesson.targets()
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
         """Tokens [B * K, T], labels [B]."""
@@ -41,7 +45,8 @@ class ChoiceDataset(ItemDataset):
         lengths = self.encoded.sizes[rows]
         return {"id": torch.from_numpy(indices), "tokens": pad([self.encoded.tokens[row] for row in rows]),
                 "labels": torch.from_numpy(self.labels[indices]), "full": bool((lengths == lengths[0]).all()),
-                "ntokens": int(lengths.sum()), "nsentences": len(samples)}
+                "ntokens": int(lengths.sum()), "nsentences": len(samples),
+                **({} if self.teacher is None else {"teacher": self.teacher[indices]})}
 
 
 def load(task: Any, split: str, files: list[str], training: bool) -> ChoiceDataset:
@@ -50,9 +55,8 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ChoiceDatas
     encoded = encode(task.embedding.tokenizer, loaded.items, task.inputs.max_length, task.inputs.separators)
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} items of {task.definition.name} {split} in {task.language}; "
                 f"{encoded.truncated:,} candidates cut to {task.inputs.max_length} tokens")
-    return ChoiceDataset(
-        encoded, [item.label for item in loaded.items], task.definition.candidates, task.cfg.seed, shuffle=training
-    )
+    labels = [UNLABELLED if item.label is None else item.label for item in loaded.items]
+    return ChoiceDataset(encoded, labels, task.definition.candidates, task.cfg.seed, training, lesson_of(task, loaded, training))
 
 
 @register_criterion("modular_choice", dataclass=FairseqDataclass)
@@ -63,7 +67,8 @@ class ModularChoice(FamilyCriterion):
         outputs = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)
         labels = sample["labels"]
         logits_BK = outputs.view(len(labels), -1)
-        loss = F.cross_entropy(logits_BK, labels, reduction="sum")
+        hard = partial(F.cross_entropy, logits_BK, labels, reduction="sum")
+        loss = self.task.lesson.total(hard, logits_BK, sample["teacher"]) if "teacher" in sample else hard()
         return loss, sample["nsentences"], {
             "loss": loss.detach(), "n_correct": logits_BK.detach().argmax(-1).eq(labels).sum(),
             "sample_size": sample["nsentences"], "ntokens": sample["ntokens"], "nsentences": sample["nsentences"]}

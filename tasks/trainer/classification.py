@@ -14,20 +14,22 @@ from fairseq.logging import metrics
 from torch.nn import functional as F
 
 from tasks.classification.metrics import confusion, get_metric
+from tasks.distillation.student import UNLABELLED, Lesson
 from tasks.encoding import Encoded, encode_examples, pad
 from tasks.trainer.criterion import FamilyCriterion
-from tasks.trainer.data import ItemDataset, read_split
+from tasks.trainer.data import ItemDataset, lesson_of, read_split
 
 logger = logging.getLogger(__name__)
 
 
 class ExampleDataset(ItemDataset):
-    """Encoded examples of one split with their labels, or the values of a regression [N]."""
+    """Encoded examples of one split with their labels, or the values of a regression [N], and what a teacher says of them."""
 
-    def __init__(self, encoded: Encoded, labels: list[int] | list[float], seed: int, shuffle: bool):
+    def __init__(self, encoded: Encoded, labels: list[int] | list[float], seed: int, shuffle: bool, lesson: Lesson | None = None):
         super().__init__(encoded.sizes, seed, shuffle)
         self.encoded = encoded
         self.labels = np.array(labels)
+        self.teacher = None if lesson is None else lesson.targets()
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
         if not samples:
@@ -41,6 +43,7 @@ class ExampleDataset(ItemDataset):
             "full": bool((lengths == lengths[0]).all()),
             "ntokens": int(lengths.sum()),
             "nsentences": len(samples),
+            **({} if self.teacher is None else {"teacher": self.teacher[indices]}),
         }
 
 
@@ -48,10 +51,10 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ExampleData
     """The data set of one split of a classification task, for the fairseq task that asks for it."""
     loaded = read_split(task, split, files, training)
     encoded = encode_examples(task.embedding.tokenizer, loaded.examples, task.inputs.max_length, task.inputs.separators)
-    labels = [item.label for item in loaded.examples if item.label is not None]
+    labels = [UNLABELLED if item.label is None else item.label for item in loaded.examples]
     logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {task.definition.name} {split} in "
                 f"{task.language}; {encoded.truncated:,} cut to {task.inputs.max_length} tokens")
-    return ExampleDataset(encoded, labels, task.cfg.seed, shuffle=training)
+    return ExampleDataset(encoded, labels, task.cfg.seed, training, lesson_of(task, loaded, training))
 
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -87,7 +90,8 @@ class ModularClassification(FamilyCriterion):
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
         logits = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)
         labels = sample["labels"]
-        loss = LOSSES[self.loss](logits, labels)
+        hard = partial(LOSSES[self.loss], logits, labels)
+        loss = self.task.lesson.total(hard, logits, sample["teacher"]) if "teacher" in sample else hard()
         logging_output = {
             "loss": loss.detach(),
             "n_correct": logits.detach().argmax(-1).eq(labels).sum(),

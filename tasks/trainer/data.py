@@ -6,13 +6,23 @@ import numpy as np
 from fairseq.data import FairseqDataset
 from numpy.typing import NDArray
 
+from tasks.distillation.student import Lesson, read_training
 from tasks.encoding import shuffled_by_length
 
 
 def read_split(task: Any, split: str, files: list[str], training: bool) -> Any:
     """The examples of a split; of the training split those that the run learns from."""
-    loaded = task.definition.read(task.cfg.data, split, task.language, files)
-    return task.subset.of(loaded) if training else loaded
+    if not training:
+        return task.definition.read(task.cfg.data, split, task.language, files)
+    return task.subset.of(read_training(task.definition, task.cfg.data, task.language, files, task.distillation))
+
+
+def lesson_of(task: Any, examples: Any, training: bool) -> Lesson | None:
+    """What the task's teacher says of its training examples; its criterion finds it as `task.lesson`."""
+    if training and task.distillation is not None:
+        task.lesson = task.distillation.learn(task.definition, examples, task.language, task.head)
+        return task.lesson  # type: ignore[no-any-return]
+    return None
 
 
 class EncodedDataset(FairseqDataset):

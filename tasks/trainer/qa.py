@@ -15,28 +15,38 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from numpy.typing import NDArray
 
+from tasks.distillation.student import Lesson
 from tasks.family import LONGEST_ANSWER
 from tasks.heads.span import SpanSearch
 from tasks.qa.data import Question
 from tasks.qa.features import Windows, WindowSettings, encode_questions, left_out
 from tasks.qa.predict import merge
 from tasks.qa.scores import score_answer
+from tasks.qa.teaching import window_shares
 from tasks.trainer.criterion import FamilyCriterion
-from tasks.trainer.data import ItemDataset, read_split
+from tasks.trainer.data import ItemDataset, lesson_of, read_split
 
 logger = logging.getLogger(__name__)
 
 
 class WindowDataset(ItemDataset):
-    """Windows with the columns of their answers; those of questions without a place in the context are left out."""
+    """Windows with the columns of their answers; those of questions without a place in the context are left out, unless a teacher
+    alone speaks."""
 
-    def __init__(self, windows: Windows, seed: int):
-        self.windows = windows
-        self.kept = trainable(windows)
+    def __init__(self, windows: Windows, seed: int, lesson: Lesson | None = None):
+        self.windows, self.lesson = windows, lesson
+        alone = lesson is not None and lesson.asked.alpha == 0
+        self.kept = np.arange(len(windows)) if alone else trainable(windows)
         super().__init__(windows.sizes[self.kept], seed, shuffle=True)
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
-        return window_batch(self.windows, self.kept[np.array(samples, dtype=np.int64)]) if samples else {}
+        if not samples:
+            return {}
+        rows = self.kept[np.array(samples, dtype=np.int64)]
+        batch = window_batch(self.windows, rows)
+        if self.lesson is not None:
+            batch["teacher"] = window_shares(self.windows, rows, self.lesson.columns, self.lesson.temperature)
+        return batch
 
 
 class QuestionDataset(ItemDataset):
@@ -84,10 +94,11 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ItemDataset
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} questions of {task.definition.name} {split} in {task.language}, "
                 f"{len(windows):,} windows of at most {settings.max_length} tokens, step {settings.stride}; "
                 f"{windows.cut_questions:,} questions cut to {settings.max_question} tokens")
-    if windows.unplaced:
+    lesson = lesson_of(task, loaded, training)
+    if windows.unplaced and not (lesson is not None and lesson.asked.alpha == 0):
         logger.warning(left_out(loaded.files, loaded.questions, windows, training))
     if training:
-        return WindowDataset(windows, task.cfg.seed)
+        return WindowDataset(windows, task.cfg.seed, lesson)
     return QuestionDataset(windows, loaded.questions, task.cfg.seed)
 
 
@@ -104,7 +115,8 @@ class ModularSpan(FamilyCriterion):
         search = SpanSearch(sample["allowed"], sample["starts"], LONGEST_ANSWER, 1) if "starts" in sample else None
         output = model(sample["tokens"], full=sample["full"], task=definition.name, targets=sample["targets"],
                        allowed=sample["allowed"], search=search)
-        loss = output.loss.sum()
+        hard = output.loss.sum
+        loss = self.task.lesson.total(hard, output.logits, sample["teacher"]) if "teacher" in sample else hard()
         logging_output = {"loss": loss.detach(), "sample_size": sample["nsentences"], "ntokens": sample["ntokens"],
                           "nsentences": sample["nsentences"], "questions": 0, "exact_match": 0.0, "f1": 0.0}
         if search is not None:

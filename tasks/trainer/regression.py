@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tasks.encoding import encode_examples
 from tasks.trainer.classification import ExampleDataset
 from tasks.trainer.criterion import FamilyCriterion
-from tasks.trainer.data import read_split
+from tasks.trainer.data import lesson_of, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ def load(task: Any, split: str, files: list[str], training: bool) -> ExampleData
     encoded = encode_examples(task.embedding.tokenizer, loaded.examples, task.inputs.max_length, task.inputs.separators)
     logger.info(f"{', '.join(loaded.files)}: {len(encoded):,} examples of {task.definition.name} {split} in "
                 f"{task.language}; {encoded.truncated:,} cut to {task.inputs.max_length} tokens")
-    return ExampleDataset(encoded, [float(item.value) for item in loaded.examples], task.cfg.seed, shuffle=training)
+    values = [float(item.value or 0) for item in loaded.examples]  # without one a teacher alone speaks
+    return ExampleDataset(encoded, values, task.cfg.seed, training, lesson_of(task, loaded, training))
 
 
 def _pearson(prefix: str, meters: Any) -> float:
@@ -48,7 +49,8 @@ class ModularRegression(FamilyCriterion):
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple[Any, int, dict[str, Any]]:
         values = model(sample["tokens"], full=sample["full"], task=self.task.definition.name)[:, 0]
         gold = sample["labels"].to(values.dtype)
-        loss = LOSSES[self.loss](values, gold, reduction="sum")
+        hard = partial(LOSSES[self.loss], values, gold, reduction="sum")
+        loss = self.task.lesson.total(hard, values, sample["teacher"]) if "teacher" in sample else hard()
         logging_output = {"loss": loss.detach(), "sample_size": sample["nsentences"], "ntokens": sample["ntokens"],
                           "nsentences": sample["nsentences"]}
         if not model.training:

@@ -24,6 +24,7 @@ from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark, mark_scale
 from pretrain.trainer.partial import PartlyTrained
 from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
+from tasks.distillation.student import Distillation, Lesson
 from tasks.heads.model import NewHead, TaskModel
 from tasks.heads.several import trained_head
 from tasks.layer_decay import LayerDecay
@@ -52,6 +53,8 @@ class ModularFinetuneTask(BodyTask):
         self.language = cfg.source_language or self.embedding.language
         self.head = cfg.head or self.definition.heads[0]
         self.inputs = self.definition.inputs(self.body.config, cfg.max_length, cfg.stride, cfg.max_question)
+        self.distillation = Distillation.of(cfg)
+        self.lesson: Lesson | None = None
         self.subset = Subset(cfg.share, seed=cfg.share_seed)
 
     @property

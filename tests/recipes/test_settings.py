@@ -101,6 +101,7 @@ GIVEN = {
     "pretrain": ["data=d", "output=o", "lr=2e-4", "forget_every=100", "arch=electra_tiny", "adam_eps=1e-7"],
     "adapt": ["body=b", "data=d", "output=1e3", "lr=7e-4", "save_embeddings_at='5,10'", "disentangle=true"],
     "finetune": ["body=b", "data=d", "output='no'", "train_files=[x.tsv,y.tsv]", "adam_betas=(0.9, 0.999)", "epochs=2.5"],
+    "teach": ["body=[b,'c, d']", "data=d", "output=o.parquet", "temperature=2.5", "stride=3"],
     "multitask": ["body=b", "mixture='#m: e'", "output=o", "epochs=2.5", "lr=7e-4"],
     "evaluate": ["body=b", "data='#d: e'", "output=o", "embedding=[en,sw]", "max_answer_tokens=12"],
 }
@@ -120,7 +121,7 @@ def test_what_config_prints_can_be_read_again(stage, tmp_path, capsys):
 def test_config_says_where_a_value_comes_from(stage, tmp_path, capsys):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("# a comment\noutput: here\n")
-    shown = config(capsys, stage, str(recipe), "seed=7" if stage != "evaluate" else "stride=7")
+    shown = config(capsys, stage, str(recipe), "stride=7" if stage in ("evaluate", "teach") else "seed=7")
     assert f'output: "here"  # {recipe}:2\n' in shown
     assert ": 7  # command line\n" in shown and "  # default\n" in shown
     for one in declared(settings_of(stage)).values():

@@ -92,7 +92,7 @@ def write(bodies: Mapping[str, str], embedding: str | Path, data: str, output: s
     target = evaluation_device(device, "fp32", max_tokens)
     module = Embedding.load(locate(embedding, "embedding"))
     wanted = [entry for entry in ENTRIES if entry.body_of in bodies]
-    examples = {entry: get_task(entry.task).unlabelled(data, entry.split, module.language) for entry in wanted}  # type: ignore[attr-defined]
+    examples: dict[Entry, Any] = {entry: get_task(entry.task).unlabelled(data, entry.split, module.language) for entry in wanted}
     with atomic_folder(output, overwrite) as folder:
         for name, place in bodies.items():
             body = Body.load(locate(place, "body"))

@@ -1,0 +1,136 @@
+"""What a task family is asked where its bodies teach and learn; `Definition.teaching` gives its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from pretrain.base.errors import UserError
+from tasks.distillation.soft_labels import CLASSES, VALUE
+
+if TYPE_CHECKING:
+    from adapt.artefacts.embedding import Embedding
+    from tasks.definition import Examples
+    from tasks.heads.model import TaskModel
+
+PROBABILITIES, LOGITS = "probabilities", "logits"
+AVERAGES = (PROBABILITIES, LOGITS)
+"""What is averaged over several teachers."""
+Columns = dict[str, list[NDArray[Any]]]
+"""Columns of a file of teachers' outputs: of each the list of every row."""
+
+
+class Teaching(Protocol):
+    """How bodies of a task teach.
+
+    Attributes:
+        form: what a row of the file holds, a key of `tasks.distillation.soft_labels.FORMS`.
+        labels: names of the outputs, in their order.
+        heads: kinds of heads that can teach and learn.
+        parallel: whether the outputs for a text hold for its translation too.
+    """
+
+    form: ClassVar[str]
+    parallel: ClassVar[bool]
+
+    @property
+    def labels(self) -> list[str]: ...
+
+    @property
+    def heads(self) -> tuple[str, ...]: ...
+
+    def ids(self, examples: Any) -> list[str]:
+        """The id of each example."""
+
+    def keys(self, examples: Any) -> list[str]:
+        """The key of each example: `key_of` its texts."""
+
+    def golds(self, examples: Any) -> list[Any]:
+        """The gold of each example; None where there is none."""
+
+    def outputs(self, evaluation: Any, model: TaskModel, embedding: Embedding, examples: Any, max_tokens: int,
+                description: str | None) -> Any:
+        """What one teacher says of each example, in the family's own form.
+
+        Args:
+            evaluation: what `Definition.evaluation` made for the teacher's body.
+        """
+
+    def average(self, outputs: Sequence[Any], average: str, temperature: float) -> Columns:
+        """The columns of the file from what each teacher says.
+
+        Raises:
+            UserError: outputs that cannot be averaged in that way.
+        """
+
+    def without_gold(self, training: Any) -> Any:
+        """How the task takes part in training where a teacher alone speaks of the examples."""
+
+
+class RowTeaching:
+    """What families do alike whose bodies put out so many numbers for an example: logits of classes or candidates, or a value."""
+
+    parallel: ClassVar[bool] = True
+    task: Any
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.task.heads)
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.task.labels)
+
+    def without_gold(self, training: Any) -> Any:
+        return training
+
+    def average(self, outputs: Sequence[NDArray[np.float64]], average: str, temperature: float) -> Columns:
+        """`logits` is the mean of the teachers' [N, C]; `probabilities` the mean of each one's at the temperature, or those of
+        the mean logits."""
+        logits_NC = np.mean(outputs, axis=0)
+        if average == LOGITS:
+            shares_NC = softmax(logits_NC / temperature, axis=1)
+        else:
+            shares_NC = np.mean([softmax(one / temperature, axis=1) for one in outputs], axis=0)
+        return {"logits": list(logits_NC), "probabilities": list(shares_NC)}
+
+
+class ClassTeaching(RowTeaching):
+    """Classes or candidates."""
+
+    form: ClassVar[str] = CLASSES
+
+
+class ValueTeaching(RowTeaching):
+    """One value."""
+
+    form: ClassVar[str] = VALUE
+
+    def average(self, outputs: Sequence[NDArray[np.float64]], average: str, temperature: float) -> Columns:
+        if temperature != 1:
+            raise UserError(f"--temperature {temperature:g}: {self.task.name} has values, which have none; leave it out")
+        return {"values": [np.array([value]) for value in np.mean(outputs, axis=0)]}
+
+
+def same_examples(teaching: Teaching, first: Examples, second: Examples) -> None:
+    """Refuses two files that are not the same examples in two languages.
+
+    Args:
+        first, second: what the teacher reads, and what the student reads.
+
+    Raises:
+        UserError: another number of examples, another id or another gold in a row; both sides are named.
+    """
+    names = " and ".join(", ".join(one.files) for one in (first, second))
+    if len(first) != len(second):
+        raise UserError(f"{names}: {len(first):,} and {len(second):,} examples; expected the same examples, row by row, in the "
+                        "teacher's and the student's language")
+    for what, values in (("id", teaching.ids), ("gold", teaching.golds)):
+        for number, (one, other) in enumerate(zip(values(first), values(second), strict=True), 1):
+            if one != other and one is not None and other is not None:
+                raise UserError(f"{names}: example {number:,} has the {what} {one!r} there and {other!r} here; expected the same "
+                                "examples, row by row, in the teacher's and the student's language")
