@@ -85,11 +85,17 @@ def test_a_student_with_the_teachers_tokens_gets_its_shares() -> None:
     assert target.shape == (2, 2, max(windows.sizes))
     torch.testing.assert_close(target.sum(-1), torch.ones(2, 2), rtol=1e-5, atol=1e-6)
     for place, number in enumerate((1, 0)):
-        first, count = int(windows.context_at[number]), int(windows.count[number])
+        first, context = int(windows.context_at[number]), windows.contexts[number]
+        real = np.flatnonzero(context.starts < context.ends)
         for side in (0, 1):
+            expected = shares_of(outputs[number][side][1], 1.0)
+            for token in np.flatnonzero(context.starts == context.ends):  # a boundary: its share goes to the token that it belongs to
+                beside = real[real > token][:1] if side == 0 else real[real < token][-1:]
+                expected[beside + 1 if len(beside) else 0] += expected[token + 1]
+                expected[token + 1] = 0
             line = target[place, side].numpy()
-            found = np.concatenate([line[:1], line[first:first + count]])
-            np.testing.assert_allclose(found, shares_of(outputs[number][side][1], 1.0), rtol=1e-4, atol=1e-6)
+            found = np.concatenate([line[:1], line[first:first + len(context)]])
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_student_with_other_tokens_gets_the_places_that_its_tokens_cover() -> None:
