@@ -89,7 +89,7 @@ def test_a_student_with_the_teachers_tokens_gets_its_shares() -> None:
         real = np.flatnonzero(context.starts < context.ends)
         for side in (0, 1):
             expected = shares_of(outputs[number][side][1], 1.0)
-            for token in np.flatnonzero(context.starts == context.ends):  # a boundary: its share goes to the token that it belongs to
+            for token in np.flatnonzero(context.starts == context.ends):  # its share goes beside it
                 beside = real[real > token][:1] if side == 0 else real[real < token][-1:]
                 expected[beside + 1 if len(beside) else 0] += expected[token + 1]
                 expected[token + 1] = 0
