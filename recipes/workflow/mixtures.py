@@ -21,7 +21,7 @@ MIXED = ("policy", "temperature", "main", "ratio", "best")
 """What a mixture says beside its tasks, see `tasks.multitask.recipe`."""
 SHARED = ("train_files", "dev_files", "dev_split", "labels", "head", "max_length", "stride", "max_question")
 """What a task of the run brings to a mixture as it does to its own fine-tuning, unless the mixture says otherwise."""
-PATHS = ("data", "train_files", "dev_files", "labels")
+PATHS = ("data", "train_files", "dev_files", "labels", "teacher")
 
 
 @dataclass(frozen=True)

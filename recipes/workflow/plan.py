@@ -266,8 +266,10 @@ class Planner:
         """What a task learns from: contents of its files."""
         files = {name: [self.contents.of(path, f"a file of {task.train_task}") for path in given.get(name, [])]
                  for name in ("train_files", "dev_files")}
+        teacher = given.get("teacher")
         return {"files": files, "data": "" if all(files.values()) else
-                self.contents.of(task.train_data, f"files of {task.train_task}")}
+                self.contents.of(task.train_data, f"files of {task.train_task}"),
+                **({"teacher": self.contents.of(teacher, "a file of teachers' outputs")} if teacher else {})}
 
     def _multitask(self, mixture: MixtureSettings, arm: Arm, seed: int, body: _Body) -> Job:
         """The body that learns a mixture; its file stands in the store, under its own hash."""
@@ -290,8 +292,6 @@ class Planner:
                **self._read(task, given), "settings": options.deciding("finetune", given)}
         if given.get("labels"):
             key["labels"] = self.contents.of(given["labels"], "labels")
-        if given.get("teacher"):
-            key["teacher"] = self.contents.of(given["teacher"], "a file of teachers' outputs")
         label = f"{task.train_task}-on-{body.label}"
         return self._add("finetune", label, key, body.needs,
                          ["finetune", "--body", body.path, *(["--embedding", body.source] if body.source else []),

@@ -125,6 +125,17 @@ def test_text_counts_by_content_not_by_name_or_time(tmp_path):
     assert folders(plan(tmp_path, languages=moved), "prepare") != folders(before, "prepare")
 
 
+def test_a_teacher_counts_by_what_it_says(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"one")
+    (tmp_path / "b.parquet").write_bytes(b"one")
+    first, same = (plan(tmp_path, f"finetune.teacher={tmp_path / name}") for name in ("a.parquet", "b.parquet"))
+    assert list(first.jobs) == list(same.jobs) and folders(first, "finetune") != folders(plan(tmp_path), "finetune")
+    assert any("--teacher" in job.words for job in first.jobs.values() if job.stage == "finetune")
+    (tmp_path / "b.parquet").write_bytes(b"two")
+    other = plan(tmp_path, f"finetune.teacher={tmp_path / 'b.parquet'}")
+    assert folders(other, "finetune") != folders(first, "finetune") and folders(other, "adapt") == folders(first, "adapt")
+
+
 def test_remembered_hashes_follow_a_file_that_changes(tmp_path):
     (tmp_path / "store").mkdir()
     before = plan(tmp_path)
