@@ -98,6 +98,7 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False, 
         start: what it goes on from (`from=`), whose shape the recipe has (`pretrain.start.shaped`).
     """
     check(recipe)
+    read_object(Path(recipe.data) / "prepare.json", "the record of prepared data").language()  # before hours, not after them
     electra, scaled = recipe.arch.startswith("electra"), recipe.embedding_lr_scale != 1
     parts = ["shape", "blocks", "training", "focal", "adam", *(["start", "head"] if start else []),
              *(["pair", "game"] if electra else []),

@@ -11,7 +11,7 @@ from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
-from pretrain.base.files import read_json, sha256_file
+from pretrain.base.files import read_object, sha256_file
 from pretrain.base.outputs import makes
 
 TASK = "modular_adapt"
@@ -70,7 +70,7 @@ def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path |
         made["objective"] = task["objective"]
     if (folder / "train.bin").is_file():
         made["data_sha256"] = sha256_file(folder / "train.bin")
-    language = read_json(folder / "prepare.json", "the record of prepared data")["language"]
+    language = read_object(folder / "prepare.json", "the record of prepared data").language()
     try:
         embedding = Embedding.of_state(state["model"], ours.backbone, tokenizer, language, ours.lineage, made)
     except (KeyError, UserError) as error:

@@ -44,8 +44,9 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
         UserError: missing inputs, a missing package, a profile that is none, another process at work on this run.
     """
     if plan.missing:
-        raise UserError("\n".join([f"{plan.recipe.path}: {len(plan.missing)} inputs are missing",
-                                   *(f"{path}: expected {what}" for path, what in plan.missing.items())]))
+        lines = [f"{path}: expected {what}, found nothing" for path, what in plan.missing.items()]
+        raise UserError(f"{plan.recipe.path}: " + (lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} inputs are missing",
+                                                                                            *lines])))
     pending = plan.pending(only)
     arguments = snakemake_arguments(profile, cores, jobs, keep_going) if pending else []
     asked = {stage: plan.recipe.resources[stage]["gpus"] for stage in (plan.jobs[name].stage for name in pending)}
@@ -54,8 +55,11 @@ def execute(plan: Plan, root: Path, *, only: Sequence[str] = (), cores: int | No
         arguments += ["--resources", f"gpu={len(shared)}"]
     for text in plan.recipe.warnings:
         warn(text)
-    for folder in (root, plan.store):
+    for folder in (root, plan.store):  # both before either is made
         check_place(folder)
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder}: expected a folder, found a file; name another --output or --store")
+    for folder in (root, plan.store):
         make_folder(folder)
     with locked(root) as lock:
         for folder in (root, plan.store, *(plan.store / stage for stage in STAGES)):

@@ -11,6 +11,7 @@ from yaml import YAMLError
 
 from pretrain.base.config import WORDS, read_yaml, refuse_resolvers
 from pretrain.base.errors import UserError, nearest
+from pretrain.base.settings import refuse
 
 
 @dataclass
@@ -75,10 +76,8 @@ class Source:
         return list(dict.fromkeys(items))
 
     def finish(self) -> None:
-        """Raises all mistakes at once: UserError with one line each."""
-        if self.problems:
-            count = len(self.problems)
-            raise UserError(f"{self.path}: {count} mistake{'s' if count > 1 else ''}\n" + "\n".join(self.problems))
+        """Raises all mistakes at once: UserError with one line each; a single one is a line by itself, which has its place."""
+        refuse(self.problems, str(self.path) if len(self.problems) > 1 else "")
 
 
 def read(path: str | Path, words: Sequence[str] = ()) -> Source:

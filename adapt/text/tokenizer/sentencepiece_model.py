@@ -32,7 +32,7 @@ class SentencePieceModel:
         self.content = content
         try:
             self.processor: Any = sentencepiece.SentencePieceProcessor(model_proto=content)
-            self.size = int(self.processor.get_piece_size())
+            self.size = int(self.processor.get_piece_size()) if content else 0  # without a model it writes to stderr
         except (RuntimeError, TypeError, ValueError):
             self.size = 0
         if not self.size:
