@@ -23,15 +23,19 @@ class FinetuneSettings:
                         trainer_default="")
     data: str = setting(MISSING, "folder with the task's files, or hf:facebook/xnli, hf:rajpurkar/squad", unit="folder")
     output: str = setting(MISSING, "where the task body will stand", unit="folder")
-    embedding: str = setting("", "embedding of the examples' language (default: the one beside the body); stays as it is", CHEN,
-                             "folder", part="task", unset=True)
+    embedding: tuple[str, ...] = setting((), "embedding of the examples' language (default: the one beside the body); stays as "
+                                         "it is; repeatable: examples in the language of each", CHEN, "folder", part="task",
+                                         unset=True)
     task: str = setting("xnli", "the task to learn: xnli, GLUE's cola sst2 mrpc qqp stsb mnli qnli rte wnli, snli, "
                         "scitail, anli, pawsx; squad, squad2, tydiqa; panx, udpos, conll2000, conll", CHEN, "name",
                         part="task", trainer="task_name")
-    train_files: tuple[str, ...] = setting((), "file of the train split, instead of a search in the data; repeatable",
-                                           unit="files", part="task", unset=True)
-    dev_files: tuple[str, ...] = setting((), "file of the dev split, instead of a search in the data; repeatable", unit="files",
-                                         part="task", unset=True)
+    language_sampling: str = setting("proportional", "several training languages: proportional, each example once an epoch, or "
+                                     "equal, as many batches of each language in turn", allowed=("proportional", "equal"),
+                                     part="languages")
+    train_files: tuple[str, ...] = setting((), "file of the train split, instead of a search in the data; repeatable; of several "
+                                           "languages CODE=FILE", unit="files", part="task", unset=True)
+    dev_files: tuple[str, ...] = setting((), "file of the dev split, instead of a search in the data; repeatable; of several "
+                                         "languages CODE=FILE", unit="files", part="task", unset=True)
     source_language: str = setting("", "language of the examples (default: the embedding's)", CHEN, "name", part="task",
                                    unset=True)
     dev_split: str = setting("dev", "split that chooses the best checkpoint", CHEN, "name", part="task")
@@ -91,6 +95,11 @@ class FinetuneSettings:
     threads: int = like(PretrainRecipe, "threads")
     cpu: bool = setting(False, "train on the CPU although there is a GPU")
     tensorboard: str = like(PretrainRecipe, "tensorboard")
+
+    def __post_init__(self) -> None:
+        """A single embedding may be given as a text: in Python that is what it has always been."""
+        if isinstance(self.embedding, str):
+            self.embedding = (self.embedding,) if self.embedding else ()
 
 
 @dataclass

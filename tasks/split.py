@@ -11,11 +11,11 @@ from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_folder
 from pretrain.base.outputs import makes
-from tasks.finetune import export, plan
+from tasks.finetune import LANGUAGES, export, plan
 from tasks.settings import FinetuneSettings
 
-TASK = "modular_finetune"
-"""The fairseq task whose checkpoints these are."""
+TASKS = ("modular_finetune", LANGUAGES)
+"""The fairseq tasks whose checkpoints these are: of one training language, and of several."""
 
 
 def settings_of(config: dict[str, Any], checkpoint: str | Path, output: str | Path, data: str | Path | None = None,
@@ -23,7 +23,8 @@ def settings_of(config: dict[str, Any], checkpoint: str | Path, output: str | Pa
     """The settings of a run, from the configuration in its checkpoint.
 
     Args:
-        data, body, embedding: to use instead of the paths that the run was given.
+        data, body, embedding: to use instead of the paths that the run was given; of several languages the embeddings are those
+            of the run.
 
     Raises:
         UserError: a file of the run that is no longer there.
@@ -32,18 +33,22 @@ def settings_of(config: dict[str, Any], checkpoint: str | Path, output: str | Pa
     optimization, optimizer = config.get("optimization") or {}, config.get("optimizer") or {}
     common, scheduler = config.get("common") or {}, config.get("lr_scheduler") or {}
     defaults = FinetuneSettings
-    source = str(embedding or task.get("embedding") or "")
-    if source:
-        source = recorded(task, "embedding", embedding, checkpoint)
+    several = task.get("_name") == LANGUAGES
+    if several and embedding:
+        raise UserError(f"--embedding {embedding}: this run learned from several languages, whose embeddings its checkpoint "
+                        f"names ({task['embedding']}); put them there again and leave it out")
+    sources = task["embedding"].split(",") if several else [str(embedding or task.get("embedding") or "")]
+    sources = [recorded({"embedding": one}, "embedding", None, checkpoint) for one in sources if one]
 
     def files(name: str) -> tuple[str, ...]:
         return tuple(filter(None, str(task.get(name) or "").split(",")))
 
     place = str(data or task.get("data") or "")
     return FinetuneSettings(
-        body=recorded(task, "body", body, checkpoint), output=str(output), embedding=source, task=task["task_name"],
+        body=recorded(task, "body", body, checkpoint), output=str(output), embedding=tuple(sources), task=task["task_name"],
         data=place if place.startswith("hf:") else recorded(task, "data", data, checkpoint),
         train_files=files("train_files"), dev_files=files("dev_files"),
+        language_sampling=task.get("language_sampling") or defaults.language_sampling,
         source_language=task.get("source_language") or "", dev_split=task.get("dev_split") or defaults.dev_split,
         updates=int(optimization.get("max_update") or 0), lr=float((optimization.get("lr") or [0.0])[0]),
         warmup=float(scheduler.get("warmup_updates") or 0), batch_size=int((config.get("dataset") or {}).get("batch_size") or 1),
@@ -74,7 +79,7 @@ def split_finetuned(checkpoint: str | Path, output: str | Path, data: str | Path
         UserError: no such checkpoint, or files that are not those of the run.
     """
     state = load_checkpoint(checkpoint)
-    if task_of(state) != TASK:
+    if task_of(state) not in TASKS:
         raise UserError(f"{checkpoint}: not a checkpoint of task adaptation; expected one that `relexify finetune` or "
                         "`fairseq-train … --user-dir tasks` wrote")
     settings = settings_of(state["cfg"], checkpoint, output, data, body, embedding)

@@ -18,7 +18,8 @@ class MultitaskSettings:
     mixture: str = setting(MISSING, "the mixture: a YAML file that names the tasks, what each brings, and how they are mixed "
                            "(docs/multitask.md)", MTDNN, "file")
     output: str = like(FinetuneSettings, "output", MISSING, help="where the body with the heads of all tasks will stand")
-    embedding: str = like(FinetuneSettings, "embedding")
+    embedding: str = like(FinetuneSettings, "embedding", "", help="embedding of the examples' language (default: the one beside "
+                          "the body); stays as it is")
     source_language: str = like(FinetuneSettings, "source_language")
     epochs: float = like(FinetuneSettings, "epochs", 5.0, help="epochs of the mixture, see its policy", source=MTDNN)
     updates: int = like(FinetuneSettings, "updates")

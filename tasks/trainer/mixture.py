@@ -6,7 +6,7 @@ Liu et al. 2019, MT-DNN, algorithm 1. Data sets and losses are those of the fami
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from importlib import import_module
@@ -127,14 +127,8 @@ class ModularMixtureTask(BodyTask):
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: Any) -> None:
         """Logs what fairseq always does, the loss, and the figures of every task that had a batch."""
         super().reduce_metrics(logging_outputs, criterion)
-        for name, own in criterion.own.items():
-            for place, training in ((TRAINED, True), (HELD_OUT, False)):
-                sums = [log[f"{place}{name}"].tolist() for log in logging_outputs if f"{place}{name}" in log]
-                if any(map(any, sums)):
-                    type(own).reduce_metrics([dict(zip(own.sums(training), values, strict=True)) for values in sums],
-                                             prefix=f"{name}_")
-        if any(key.startswith(HELD_OUT) for log in logging_outputs for key in log):
-            metrics.log_derived(MEAN, partial(_mean, [f"{one.name}_{one.definition.metric}" for one in self.members.values()]))
+        measures = [f"{one.name}_{one.definition.metric}" for one in self.members.values()]
+        log_members(logging_outputs, criterion.own, measures, MEAN)
 
     def max_positions(self) -> int:
         return self.body.config.max_positions
@@ -159,13 +153,7 @@ class ModularMixture(FairseqCriterion):
         mean = self.task.members[name].entry.weight * loss / count
         logging_output = {"loss": mean.detach(), "batches": 1, "sample_size": 1, "ntokens": sample["ntokens"],
                           "nsentences": sample["nsentences"]}
-        for member, criterion in self.own.items():
-            sums = criterion.sums(model.training)
-            if member == name:
-                values = torch.stack([torch.as_tensor(own[key], dtype=torch.float64, device=loss.device) for key in sums])
-            else:
-                values = torch.zeros(len(sums), dtype=torch.float64, device=loss.device)
-            logging_output[f"{TRAINED if model.training else HELD_OUT}{member}"] = values
+        logging_output.update(member_sums(self.own, name, own, model.training, loss.device))
         return mean, 1, logging_output
 
     @classmethod
@@ -180,7 +168,42 @@ class ModularMixture(FairseqCriterion):
         return True
 
 
-def _mean(names: Sequence[str], meters: Any) -> float:
+def member_sums(criteria: Mapping[str, Any], name: str, own: Mapping[str, Any], training: bool,
+                device: torch.device) -> dict[str, torch.Tensor]:
+    """The sums of every member of a mixture for a logging output: those of the batch's own member, of the others 0.
+
+    Args:
+        criteria: of each member.
+        name: of the member that the batch is of.
+        own: what its criterion logged.
+    """
+    found = {}
+    for member, criterion in criteria.items():
+        sums = criterion.sums(training)
+        values = [torch.as_tensor(own[key], dtype=torch.float64, device=device) for key in sums] if member == name else []
+        found[f"{TRAINED if training else HELD_OUT}{member}"] = torch.stack(values) if values else torch.zeros(
+            len(sums), dtype=torch.float64, device=device)
+    return found
+
+
+def log_members(logging_outputs: Sequence[Mapping[str, Any]], criteria: Mapping[str, Any], measures: Sequence[str],
+                mean: str) -> None:
+    """Logs the figures of every member that had a batch, under its name, and in validation the mean of `measures`.
+
+    Args:
+        mean: the name of that mean.
+    """
+    for name, own in criteria.items():
+        for place, training in ((TRAINED, True), (HELD_OUT, False)):
+            sums = [log[f"{place}{name}"].tolist() for log in logging_outputs if f"{place}{name}" in log]
+            if any(map(any, sums)):
+                type(own).reduce_metrics([dict(zip(own.sums(training), values, strict=True)) for values in sums],
+                                         prefix=f"{name}_")
+    if any(key.startswith(HELD_OUT) for log in logging_outputs for key in log):
+        metrics.log_derived(mean, partial(mean_of, measures))
+
+
+def mean_of(names: Sequence[str], meters: Any) -> float:
     """Of those figures that there are yet."""
     values = [float(meters.get_smoothed_value(name)) for name in names if name in meters]
     return round(sum(values) / len(values), 3) if values else 0.0

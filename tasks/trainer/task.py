@@ -6,7 +6,7 @@ embedding of the same lineage fits the result (Artetxe et al. 2020; Chen et al. 
 
 # fairseq reads the types of config fields at run time: no `from __future__ import annotations` here
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from importlib import import_module
 from typing import Any
@@ -88,11 +88,13 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
     """
 
     def __init__(self, body: Body, embedding: Embedding, cfg: Any, heads: Sequence[NewHead], train_embedding: bool = False,
-                 decay: LayerDecay | None = None):
+                 decay: LayerDecay | None = None, languages: Mapping[str, Embedding] | None = None):
         super().__init__(body.config, len(embedding.tokenizer.vocabulary), cfg)
         load_body(self, body)
         own = torch.nn.Module.state_dict(self)
-        given = {EMBEDDING_WEIGHT: embedding.weight, OUTPUT_BIAS: embedding.bias, **embedding.extras}
+        brought = {name for one in (embedding, *(languages or {}).values()) for name in one.extras}
+        given = lexicon_of(embedding, body, brought)
+        self._lexicons = {code: lexicon_of(one, body, brought) for code, one in (languages or {}).items()}
         with torch.no_grad():
             for name, tensor in given.items():
                 own[name].copy_(tensor)
@@ -114,8 +116,29 @@ class TaskBody(PartlyTrained, FairseqMaskedLM, TaskModel):
                 if parameter.requires_grad:
                     mark_scale(parameter, decay.factor(name, body.config.layers))
 
+    def read_as(self, language: str) -> None:
+        """Puts one of `languages` in the place of the embedding; tensors are referred to, not copied, and none of them is
+        trained."""
+        lexicon = self._lexicons[language]
+        parameters = dict(self.named_parameters())
+        for name, tensor in lexicon.items():
+            lexicon[name] = tensor.to(parameters[name].device)
+            parameters[name].data = lexicon[name]
+
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "TaskBody":
         check_config(TaskBodyConfig, cfg)
         return cls(task.body, task.embedding, cfg, task.new_heads, task.cfg.train_embedding,
-                   LayerDecay(cfg.layer_decay, cfg.layer_decay_variant))
+                   LayerDecay(cfg.layer_decay, cfg.layer_decay_variant), getattr(task, "embeddings", None))
+
+
+def lexicon_of(embedding: Embedding, body: Body, brought: Iterable[str]) -> dict[str, torch.Tensor]:
+    """What an embedding puts into a body, by tensor name.
+
+    Args:
+        brought: names of tensors of the body that some of the embeddings of a training bring; those that this one does not bring
+            are the body's.
+    """
+    own = {name: embedding.extras.get(name, body.tensors.get(name)) for name in brought}
+    return {EMBEDDING_WEIGHT: embedding.weight, OUTPUT_BIAS: embedding.bias,
+            **{name: tensor for name, tensor in own.items() if tensor is not None}}

@@ -73,11 +73,12 @@ def test_the_trainer_has_the_declared_settings():
     from pretrain.trainer.masked_lm_loss import ModularMaskedLMConfig
     from pretrain.trainer.optimizer import ModularAdamWConfig, ModularPolynomialConfig
     from pretrain.trainer.task import ModularMLMConfig
+    from tasks.trainer.languages import ModularLanguagesConfig
     from tasks.trainer.task import ModularFinetuneConfig, TaskBodyConfig
 
     told: set[str] = set()
     for kind in (ModularAdaptConfig, ModularElectraConfig, ModularReplacedTokenConfig, ModularMaskedLMConfig, ModularAdamWConfig,
-                 ModularPolynomialConfig, ModularMLMConfig, ModularFinetuneConfig, TaskBodyConfig):
+                 ModularPolynomialConfig, ModularMLMConfig, ModularFinetuneConfig, ModularLanguagesConfig, TaskBodyConfig):
         parser = argparse.ArgumentParser()
         gen_parser_from_dataclass(parser, kind())
         actions = {action.dest: action for action in parser._actions}

@@ -62,7 +62,7 @@ def test_none_left_is_told() -> None:
 
 def test_a_run_learns_from_its_share(world: Path, tmp_path: Path) -> None:
     planned = plan(settings_for(world, tmp_path / "x", share=0.1, share_seed=3))
-    assert len(planned.train) == 24 and len(planned.dev) == 60
+    assert len(planned.first.train) == 24 and len(planned.first.dev) == 60
     whole = plan(settings_for(world, tmp_path / "y"))
     assert planned.stage.settings["train_sha256"] != whole.stage.settings["train_sha256"]
     assert "--share 0.1" in planned.stage.printed() and "--share-seed 3" in planned.stage.printed()

@@ -11,6 +11,8 @@ EXAMPLE = """examples:
   relexify finetune --body runs/en --task squad --data SQuAD --output runs/squad --epochs 2
   relexify finetune --body runs/en --task panx --data panx --output runs/panx --epochs 3
   relexify finetune --body runs/qaa --task xnli --data world/nli --output runs/nli --epochs 5 --seed 2
+  relexify finetune --body runs/en --embedding runs/en --embedding runs/de --task pawsx --data pawsx \\
+      --train-file en=train.tsv --train-file de=translated_train.tsv --output runs/pawsx
   relexify finetune --body runs/electra --task xnli --data XNLI-1.0 --output runs/xnli --head linear --layer-decay 0.8 \\
       --lr 1e-4 --epochs 3 --warmup 0.1 --adam-betas "(0.9, 0.999)" --clip-norm 1 --max-length 128 --seeds 1,2,3,4,5
 

@@ -30,10 +30,11 @@ def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.split_adapted import split_adapted, task_of
     from pretrain.base.checkpoints import load_checkpoint
     from pretrain.base.errors import UserError
+    from tasks.split import TASKS
 
     name = task_of(load_checkpoint(args.checkpoint))
     options = {"body": args.body, "embedding": args.embedding, "force": args.force}
-    known = {ADAPT: ("body",), "modular_finetune": ("body", "embedding")}.get(name, ("force",))
+    known = {ADAPT: ("body",), **dict.fromkeys(TASKS, ("body", "embedding"))}.get(name, ("force",))
     for option, value in options.items():
         if value and option not in known:
             raise UserError(f"--{option} is not for a checkpoint of the fairseq task {name or 'of pre-training'}; leave it out")
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         found = split_adapted(args.checkpoint, args.output, args.data, args.body, args.overwrite)
         print(f"{args.output}: embedding of {found.language}, {len(found.weight):,} rows, {found.made['updates']:,} updates")
         return 0
-    if name == "modular_finetune":
+    if name in TASKS:
         from tasks.finetune import summary
         from tasks.split import split_finetuned
 
