@@ -15,9 +15,6 @@ if str(ROOT) not in sys.path:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for the processes that tests start
 
 import pytest  # noqa: E402
-import torch  # noqa: E402
-
-torch.set_num_threads(1)
 
 LONG = ("journeys/test_readme.py", "recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/qa/test_qa.py",
         "pretrain/trainer/test_electra_training.py", "pretrain/trainer/test_task.py", "recipes/workflow/test_run_execute.py",
@@ -27,7 +24,8 @@ LONG = ("journeys/test_readme.py", "recipes/workflow/test_run_resume.py", "recip
 """Files of half a minute and more, below tests/: the workers begin with them, so that none is left alone with one at the end."""
 
 WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "yaml", "tqdm", "numpy"),
-        "train": ("torch", "safetensors.torch", "sentencepiece", "torch._dynamo", "torch.distributed.fsdp", "fairseq_cli.train")}
+        "train": ("torch", "safetensors.torch", "sentencepiece", "torch._dynamo", "torch.distributed.fsdp", "fairseq_cli.train",
+                  "composed")}
 """Server of forked processes -> what it has imported, nothing of ours."""
 
 
@@ -54,13 +52,18 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see tests/warm/."""
-    if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+    if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):  # not the process that hands out tests
+        import torch
+
+        torch.set_num_threads(1)
+        return
+    if sys.platform != "linux":
         return
     warm, place = ROOT / "tests" / "warm", Path(tempfile.mkdtemp(prefix="warm-"))
     path = os.environ.get("PYTHONPATH", "")
     servers = [subprocess.Popen([sys.executable, str(warm / "server.py"), str(place / f"{name}.sock"), *modules], cwd="/",
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-               for name, modules in WARM.items() if importlib.util.find_spec(modules[-1].partition(".")[0])]
+               for name, modules in WARM.items() if name != "train" or importlib.util.find_spec("fairseq")]
     from tests.warm.sitecustomize import settings
 
     os.environ.update(RELEXIFY_WARM=str(place), RELEXIFY_WARM_MOUNTS=os.readlink("/proc/self/ns/mnt"),

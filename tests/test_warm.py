@@ -78,7 +78,7 @@ def test_modules_that_stand_before_ours_are_not_left_out(tmp_path: Path, environ
 
 
 def test_another_locale_is_not_followed(tmp_path: Path, environment: dict[str, str]) -> None:
-    child = start(tmp_path, {**environment, "PYTHONIOENCODING": "ascii"}, "0")
+    child = start(tmp_path, {**environment, "LC_ALL": "C", "LANG": "C"}, "0")
     assert "cold" in child.communicate(timeout=60)[0]
 
 
@@ -132,3 +132,12 @@ def test_streams_are_those_of_a_started_process(tmp_path: Path, environment: dic
     done = subprocess.run([sys.executable, "-u", "-c", code], env={**environment, "RELEXIFY_WARM_CODE": "train"}, input="in",
                           capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("in \\xfc False True\n", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1:replace", ""])
+def test_an_encoding_of_the_streams_is_followed(tmp_path: Path, environment: dict[str, str], encoding: str) -> None:
+    code = "import sys; print(*((s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)))"
+    environment["PYTHONIOENCODING"] = encoding
+    said = [subprocess.run([sys.executable, "-c", code], env={**environment, "RELEXIFY_WARM_CODE": server}, capture_output=True,
+                           text=True, check=True, timeout=60).stdout for server in ("train", "")]
+    assert said[0] == said[1]

@@ -1,4 +1,4 @@
-"""Ranks of a training end with the command that started them: real ranks under torchrun, two of them, that train over gloo."""
+"""Ranks of a training end with the command that started them: two real ranks under torchrun, over gloo."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ sys.argv = ["two_ranks.py", {data!r}, {folder!r}, {runs!r}]
 runpy.run_path({script!r}, run_name="__main__")
 """
 """Stands where fairseq's command is looked for: without a GPU each, that would not join the ranks."""
+WAITING = """
+import sys, time
+from pathlib import Path
+import torch
+from torch import distributed
+from pretrain.base.leash import follow
+follow()
+distributed.init_process_group("gloo")
+for update in range(100_000):
+    distributed.all_reduce(torch.ones(1))
+    if update == 3 and distributed.get_rank() == 0:
+        Path({folder!r}, "run").mkdir()
+        Path({folder!r}, "run", "checkpoint_last.pt").touch()
+    time.sleep(0.02)
+"""
+"""Ranks that wait for each other at every update, as those of a training do; fairseq takes eight seconds to begin."""
 SRUN = """#!/bin/sh
 while [ "${1#--}" != "$1" ]; do shift; done
 trap 'kill $one $two 2>/dev/null; wait; exit 143' TERM
@@ -62,14 +78,15 @@ def of(folder: Path) -> dict[int, str]:
     return found
 
 
-@pytest.mark.parametrize(("processes", "nodes", "number"), [
-    (2, 1, signal.SIGKILL), (2, 1, signal.SIGTERM), (1, 2, signal.SIGKILL)])
-def test_the_ranks_end_with_the_command(processes, nodes, number, prepared, tmp_path):
+@pytest.mark.parametrize(("processes", "nodes", "number", "rank"), [
+    (2, 1, signal.SIGKILL, RANK), (2, 1, signal.SIGTERM, WAITING), (1, 2, signal.SIGKILL, WAITING)],
+    ids=["killed", "asked", "of-two-nodes"])
+def test_the_ranks_end_with_the_command(processes, nodes, number, rank, prepared, tmp_path):
     stand_in = tmp_path / "stand-in"
     (stand_in / "fairseq_cli").mkdir(parents=True)
     (stand_in / "fairseq_cli" / "__init__.py").touch()
     runs = json.dumps({"run": {"max-update": 100_000, "save-interval-updates": 2, "keep-interval-updates": 1}})
-    (stand_in / "fairseq_cli" / "train.py").write_text(RANK.format(
+    (stand_in / "fairseq_cli" / "train.py").write_text(rank.format(
         place=str(stand_in), data=str(prepared), folder=str(tmp_path), runs=runs, script=str(ROOT / "tests" / "two_ranks.py")))
     (stand_in / "srun").write_text(SRUN)
     (stand_in / "srun").chmod(0o755)

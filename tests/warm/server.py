@@ -1,4 +1,4 @@
-"""`python server.py SOCKET MODULE …`: imports the modules once, then forks a process for every command that it is sent.
+"""`python server.py SOCKET MODULE …`: imports the modules when it is sent the first command, then forks a process for each.
 
 Importing torch takes three seconds of a core, torch and fairseq eight, and the tests start some hundred commands of a second
 each. A forked process has its own memory, files (also those that it inherits, as locks), environment and signals, as one that
@@ -54,12 +54,14 @@ def fcntl_above(file: int, least: int) -> int:
 
 def streams(unbuffered: bool) -> None:
     """Opens input, output and errors as Python does when it begins: what they were in this process was another kind of file."""
+    encoding, _, errors = os.environ.get("PYTHONIOENCODING", "").partition(":")
     for place, name in enumerate(("stdin", "stdout", "stderr")):
         old, written = getattr(sys, name), name != "stdin"
         raw: Any = io.FileIO(place, "wb" if written else "rb", closefd=False)
         if not (written and unbuffered):
             raw = io.BufferedWriter(raw) if written else io.BufferedReader(raw)
-        new = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=name == "stderr" or raw.isatty(),
+        mistakes = old.errors if name == "stderr" else errors or ("strict" if encoding else old.errors)
+        new = io.TextIOWrapper(raw, encoding or old.encoding, mistakes, line_buffering=name == "stderr" or raw.isatty(),
                                write_through=unbuffered)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
@@ -138,7 +140,7 @@ def read(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), list(array.array("i", files))
 
 
-def serve(place: str) -> None:
+def serve(place: str, modules: list[str]) -> None:
     """Until the process that started this one is gone."""
     parent = os.getppid()
     readable, writable = os.pipe()
@@ -150,6 +152,13 @@ def serve(place: str) -> None:
     listener.bind(place + ".new")
     listener.listen(64)
     os.rename(place + ".new", place)
+    while not select.select([listener], [], [], 1.0)[0]:
+        if os.getppid() != parent:
+            return
+    for name in modules:
+        importlib.import_module(name)
+    threads = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
+    assert [name for name in threads if name != "jemalloc_bg_thd"] == ["python"], threads  # jemalloc minds forks itself
     running: dict[socket.socket, int] = {}
     while os.getppid() == parent:
         ready, _, _ = select.select([listener, readable, *running], [], [], 1.0)
@@ -194,8 +203,4 @@ def serve(place: str) -> None:
 if __name__ == "__main__":
     LIBRARY.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     BASE = [entry for entry in sys.path[1:] if entry not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    for name in sys.argv[2:]:
-        importlib.import_module(name)
-    threads = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
-    assert [name for name in threads if name != "jemalloc_bg_thd"] == ["python"], threads  # jemalloc minds forks itself
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2:])

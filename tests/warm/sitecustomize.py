@@ -13,7 +13,7 @@ MODULES = {"fairseq_cli.train": "train", "recipes.cli": "plain", "torch.distribu
 SCRIPTS = {"two_ranks.py": "train"}
 """The same for scripts of tests/."""
 LIMITS = ("RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_CPU")
-FOLLOWED = {"PYTHONPATH", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
+FOLLOWED = {"PYTHONPATH", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
 KINDS = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "MKL_", "ATEN_", "CUDA_")
 CODE = os.environ.pop("RELEXIFY_WARM_CODE", "")
 

@@ -73,8 +73,8 @@ def digest(seed_of_hash: str) -> str:
 
 
 def test_same_bytes_whatever_the_hash_seed():
-    assert len(digest("0")) > 60
-    assert digest("0") == digest("4242")
+    assert len(one := digest("0")) > 60
+    assert one == digest("4242")
 
 
 def test_text_ignores_the_global_generator(world):
