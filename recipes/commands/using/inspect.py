@@ -15,7 +15,7 @@ EXAMPLE = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
-    parser.add_argument("path", nargs="+", help="body, embedding, model, prepared text, results or checkpoint")
+    parser.add_argument("path", nargs="+", help="body, embedding, model, prepared text, results, checkpoint or teachers' outputs")
     parser.add_argument("--json", action="store_true", help="print the record as JSON")
     parser.add_argument("--dictionary", metavar="FILE", help="lines of a word of the base language and its translation in the "
                         "embedding's: says how many words are nearest to their translation")
@@ -134,6 +134,11 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
     if path.suffix == ".json" and path.exists():
         record = read_json(path)
         return [(str(path), record if isinstance(record, dict) else {"cells": record})]
+    if path.suffix == ".parquet" and path.is_file():
+        from tasks.distillation.soft_labels import read
+
+        labels = read(path)
+        return [(f"{path}: what teachers say of {len(labels):,} examples, verified", labels.header)]
     if path.suffix == ".pt":
         from pretrain.base.checkpoints import load_checkpoint, updates_of
 
@@ -141,8 +146,8 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
         updates = updates_of(state, path) if state.get("optimizer_history") else None
         shapes = {name: list(tensor.shape) for name, tensor in state["model"].items()}
         return [(f"{path}: fairseq checkpoint", {"updates": updates, "tensors": shapes})]
-    raise UserError(f"{path}: expected a body, an embedding, a model, prepared text, results (.json) or a checkpoint "
-                    f"(.pt), found {'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
+    raise UserError(f"{path}: expected a body, an embedding, a model, prepared text, results (.json), a checkpoint "
+                    f"(.pt) or teachers' outputs (.parquet), found {'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
 
 
 def _show(title: str, record: dict[str, Any], as_json: bool) -> None:

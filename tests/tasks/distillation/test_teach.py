@@ -14,6 +14,7 @@ from scipy.special import softmax
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from recipes.cli import main
 from tasks.distillation.settings import TeachSettings
 from tasks.distillation.soft_labels import SoftLabels, key_of, read
 from tasks.distillation.teach import teach
@@ -174,3 +175,12 @@ def test_mistakes_are_one_line_and_nothing_is_lost(school: Path, world: Path, fi
     assert "what one teacher says of 240 examples of xnli train (qaa)" in capsys.readouterr().out
     assert relexify_teach(*words) == 2 and relexify_teach(*words, "--overwrite") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.parquet", "text.parquet"]
+
+
+def test_a_file_is_inspected(school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(school / "xnli.parquet")]) == 0
+    said = capsys.readouterr().out
+    assert "what teachers say of 240 examples, verified" in said and "task: xnli" in said
+    (tmp_path / "x.parquet").write_bytes((school / "xnli.parquet").read_bytes()[:200])
+    assert main(["inspect", str(tmp_path / "x.parquet")]) == 2
+    assert "expected a file of teachers' outputs in Parquet" in capsys.readouterr().err
