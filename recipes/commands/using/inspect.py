@@ -147,7 +147,8 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
         shapes = {name: list(tensor.shape) for name, tensor in state["model"].items()}
         return [(f"{path}: fairseq checkpoint", {"updates": updates, "tensors": shapes})]
     raise UserError(f"{path}: expected a body, an embedding, a model, prepared text, results (.json), a checkpoint "
-                    f"(.pt) or teachers' outputs (.parquet), found {'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
+                    f"(.pt) or teachers' outputs (.parquet), found "
+                    f"{'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
 
 
 def _show(title: str, record: dict[str, Any], as_json: bool) -> None:
