@@ -222,9 +222,11 @@ def import_checkpoint(model_pt: str | Path, dict_txt: str | Path | None, sentenc
     embedding = None
     if not body_only:
         assert dict_txt is not None and sentencepiece_model is not None and language is not None
-        parts, drawn, left_out = _embedding(
+        parts, foreign, left_out = _embedding(
             tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], Path(dict_txt), sentencepiece_model, missing)
-        embedding = Embedding(*parts, _code(language), body.lineage, {**made, "rows_drawn": drawn})
+        drawn, table = int((foreign < 0).sum()), len(tensors[EMBEDDING_WEIGHT])
+        embedding = Embedding(*parts, _code(language), body.lineage, {
+            **made, "rows_drawn": drawn, "rows_left_out": table - (len(foreign) - drawn), "foreign_rows": table}, foreign=foreign)
         report |= {"rows": len(embedding.weight), "rows_drawn": drawn, "rows_left_out": left_out}
     with atomic_folder(output, overwrite) as folder:
         body.save(folder / "body")
@@ -240,8 +242,11 @@ def _code(language: str) -> str:
 
 
 def _embedding(weight: Tensor, bias: Tensor, dict_txt: Path, model: str | Path,
-               missing: str) -> tuple[tuple[Tensor, Tensor, Tokenizer], int, int]:
-    """(weight, bias, tokenizer), rows drawn, symbols of the dictionary that the tokenizer does not have."""
+               missing: str) -> tuple[tuple[Tensor, Tensor, Tokenizer], Tensor, int]:
+    """(weight, bias, tokenizer), the row that each of its rows had (-1: drawn), symbols of the dictionary that the tokenizer does
+    not have."""
+    import torch
+
     from adapt.text.tokenizer import JSON_NAME, Tokenizer
 
     rows = read_dictionary(dict_txt)
@@ -257,5 +262,26 @@ def _embedding(weight: Tensor, bias: Tensor, dict_txt: Path, model: str | Path,
         named = {symbol: str(index) for symbol, index in zip(symbols[4:-1], tokenizer.file_ids[4:-1], strict=True)}
         named |= {symbol: symbol for symbol in (*symbols[:4], symbols[-1])}
         rows = {symbol: rows[name] for symbol, name in named.items() if name in rows}
+        tokenizer = _with_rows(tokenizer, rows, len(weight))
     new_weight, new_bias, drawn = align_rows(weight, bias, rows, tokenizer, str(dict_txt), missing)
-    return (new_weight, new_bias, tokenizer), drawn, written - (len(tokenizer.vocabulary) - drawn)
+    foreign = torch.tensor([rows.get(symbol, -1) for symbol in tokenizer.vocabulary.symbols])
+    return (new_weight, new_bias, tokenizer), foreign, written - (len(tokenizer.vocabulary) - drawn)
+
+
+def _with_rows(tokenizer: Tokenizer, rows: Mapping[str, int], table: int) -> Tokenizer:
+    """GPT-2's tokenizer with the special tokens and the ids of the checkpoint, as transformers' RoBERTa has it; a piece that has
+    no row there is numbered behind the table."""
+    import json
+
+    from adapt.formats.huggingface.json_tokenizer import names_of, numbered, special
+    from adapt.text.tokenizer import Tokenizer as Made
+    from adapt.text.tokenizer.roles import OWN_KEY
+
+    content, names = json.loads(tokenizer.model), names_of(tokenizer)
+    absent = [symbol for symbol in tokenizer.vocabulary.symbols if symbol not in rows]
+    places = {**rows, **{symbol: table + place for place, symbol in enumerate(absent)}}
+    ids = {names.get(symbol, symbol): places[symbol] for symbol in tokenizer.vocabulary.symbols}
+    listed = {str(token["content"]): token for token in content.get("added_tokens") or []}
+    listed |= {token: special(token, ids[token]) for token in names.values() if token not in listed}
+    made = {**numbered({**content, "added_tokens": list(listed.values())}, ids), OWN_KEY: names}
+    return Made(json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(), tokenizer.name)

@@ -126,8 +126,11 @@ def embedding_of(network: Network, generating: Network | None, body: Body, langu
         tokenizer: a SentencePiece model of the user's for a model with WordPiece: special tokens and pieces that WordPiece
             writes the same way get the model's rows, the others are drawn. None for the model's own tokenizer.
     """
+    import torch
+
     from adapt.artefacts.embedding import Embedding
     from adapt.formats.fairseq import take_rows
+    from adapt.formats.huggingface.folder import OWN_MODEL
     from adapt.formats.huggingface.rows import read_rows
     from adapt.text.tokenizer import JSON_NAME, Tokenizer
     from pretrain.base.language import check_language
@@ -160,8 +163,12 @@ def embedding_of(network: Network, generating: Network | None, body: Body, langu
     generator = {}
     if generating is not None and body.generator is not None and body.generator.tying == "none":
         generator["weight"] = take_rows(generating.tensors[EMBEDDING_WEIGHT], bias, rows, pieces)[0]
-    return Embedding(new_weight, new_bias, pieces, check_language(language), body.lineage,
-                     {**body.made, "rows_drawn": drawn}, generator=generator)
+    foreign: Tensor | None = torch.tensor([rows.get(symbol, -1) for symbol in symbols])
+    made = {**body.made, "rows_drawn": drawn, "rows_left_out": len(weight) - (len(symbols) - drawn), "foreign_rows": len(weight)}
+    if vocabulary.model is not None and vocabulary.model.name == OWN_MODEL and list(rows.values()) == list(range(len(symbols))):
+        foreign = None  # an export of ours in our order comes back as it was
+    return Embedding(new_weight, new_bias, pieces, check_language(language), body.lineage, made, generator=generator,
+                     foreign=foreign)
 
 
 @makes("a body with an embedding")

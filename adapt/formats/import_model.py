@@ -225,9 +225,13 @@ def read_tokenizer(name: str, folder: Path, given: str | None, model_type: str) 
     Raises:
         UserError: there is none, or one that does not say which rows its pieces have.
     """
+    from adapt.formats.huggingface.folder import OWN_MODEL
+    from adapt.formats.huggingface.rows import read_rows
     from adapt.text.tokenizer import Tokenizer
     from pretrain.base.vocabulary import SPECIALS
 
+    if not given and (folder / OWN_MODEL).is_file():
+        return Tokenizer.load(folder / OWN_MODEL), read_rows(folder).rows
     names = ("tokenizer.json", "vocab.txt", "vocab.json", *SENTENCEPIECE)
     found = Path(given) if given else next((folder / file for file in names if (folder / file).is_file()), None)
     if found is None:

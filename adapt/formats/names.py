@@ -17,7 +17,7 @@ from torch import Tensor
 from pretrain.base.errors import UserError
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
 
-_POSITIONS = "encoder.embed_positions.weight"
+POSITIONS, SEGMENTS = "encoder.embed_positions.weight", "encoder.embed_segments.weight"
 _TOKEN_TYPES = "roberta.embeddings.token_type_embeddings.weight"
 
 
@@ -216,12 +216,12 @@ def from_huggingface(state: Mapping[str, Tensor], layers: int | None = None) -> 
     types = given.pop(_TOKEN_TYPES, None)
     result = _from("huggingface", given, layers)
     if types is not None and bool(types[0].any()):
-        result[_POSITIONS] = result[_POSITIONS] + types[0]
+        result[POSITIONS] = result[POSITIONS] + types[0]
     return result
 
 
 def to_huggingface(state: Mapping[str, Tensor], layers: int | None = None, head: bool = True) -> dict[str, Tensor]:
-    """The state dict of `RobertaForMaskedLM` (one token type, of zeros) from `MaskedLM.state_dict()`.
+    """The state dict of `RobertaForMaskedLM` from `MaskedLM.state_dict()`; a body of one segment has one token type, of zeros.
 
     Args:
         head: `state` has an LM head.
@@ -229,6 +229,8 @@ def to_huggingface(state: Mapping[str, Tensor], layers: int | None = None, head:
     Raises:
         UserError: tensors are missing, or have no counterpart there (embedding projection, relative positions).
     """
+    state = dict(state)
+    types = state.pop(SEGMENTS, None)
     result = _to("huggingface", state, layers, head)
-    result[_TOKEN_TYPES] = torch.zeros_like(state[_POSITIONS][:1])
+    result[_TOKEN_TYPES] = torch.zeros_like(state[POSITIONS][:1]) if types is None else types
     return result

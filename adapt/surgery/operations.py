@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from adapt.artefacts.embedding import Embedding
+from adapt.surgery.json_pieces import Editor, extended, united
 from adapt.surgery.pieces import NORMAL, lowest, read_model, scores, with_pieces
 from adapt.surgery.prune import pruned
 from adapt.surgery.rows import check_alike, with_rows
-from adapt.text.tokenizer import train_tokenizer
+from adapt.text.tokenizer import JSON_NAME, train_tokenizer
 from adapt.text.tokenizer.kind import WORD_BOUNDARY
 from pretrain.base.errors import UserError
 from pretrain.base.language import check_language
@@ -29,9 +30,13 @@ def extend(embedding: Embedding, pieces: Sequence[str]) -> Embedding:
         pieces: as SentencePiece writes them, `▁` in front where a word begins.
 
     Raises:
-        UserError: no unigram model, no piece that is new, or one that is no piece.
+        UserError: a byte-pair SentencePiece model, no piece that is new, or one that is no piece.
     """
-    model, tokenizer = read_model(embedding.tokenizer), embedding.tokenizer
+    tokenizer = embedding.tokenizer
+    if tokenizer.file_name == JSON_NAME:
+        made, composed = extended(tokenizer, pieces)
+        return with_rows([embedding], made, composed, _done(composed, embedding))
+    model = read_model(tokenizer)
     known = {piece.piece for piece in model.pieces} | {*SPECIALS, MASK_SYMBOL}
     new = [piece for piece in dict.fromkeys(pieces) if piece not in known]
     odd = next((piece for piece in new if not piece or any(letter.isspace() for letter in piece)), None)
@@ -51,8 +56,11 @@ def extend(embedding: Embedding, pieces: Sequence[str]) -> Embedding:
     added = [(piece, max(least, sum(known_scores.get(symbols[index], least - 10) for index in composed[piece]) + MARGIN))
              for piece in new]
     made = with_pieces(model, model.pieces, added)
-    done = f"extended: {len(new):,} rows added to {len(embedding.weight):,}, each the mean of the rows that spelled it"
-    return with_rows([embedding], made, composed, done)
+    return with_rows([embedding], made, composed, _done(composed, embedding))
+
+
+def _done(composed: Mapping[str, list[int]], embedding: Embedding) -> str:
+    return f"extended: {len(composed):,} rows added to {len(embedding.weight):,}, each the mean of the rows that spelled it"
 
 
 def _spelled(embedding: Embedding, piece: str) -> list[int]:
@@ -77,10 +85,14 @@ def new_pieces(embedding: Embedding, texts: Sequence[str], count: int) -> list[s
     """
     if count < 1:
         raise UserError(f"--count {count}: expected at least 1")
-    known = embedding.tokenizer.vocabulary.ids
+    known = {*embedding.tokenizer.spellings}
+    editor = Editor(embedding.tokenizer) if embedding.tokenizer.file_name == JSON_NAME else None
+    if editor is not None and editor.library.normalizer is not None:
+        texts = [editor.library.normalizer.normalize_str(text) for text in texts]
     learned = read_model_of(texts, 4 * count + 1000)
     ranked = sorted(learned, key=lambda piece: -learned[piece])
-    return list(islice((piece for piece in ranked if piece not in known), count))
+    return list(islice((piece for piece in ranked if piece not in known and (editor is None or not editor.objection(piece))),
+                       count))
 
 
 def read_model_of(texts: Sequence[str], size: int) -> dict[str, float]:
@@ -113,6 +125,12 @@ def merge(one: Embedding, two: Embedding, language: str) -> Embedding:
         UserError: modules of two bodies, other normalisation rules, or tensors that differ beyond the rows.
     """
     check_alike(one, two)
+    if one.tokenizer.file_name == two.tokenizer.file_name == JSON_NAME:
+        made = united(one.tokenizer, two.tokenizer, (one.language, two.language))
+        return with_rows([one, two], made, {}, _merged(one, two, len(made) - len(one.weight)), check_language(language))
+    if one.tokenizer.file_name != two.tokenizer.file_name:
+        raise UserError(f"the tokenizers of {one.language} and {two.language} are {one.tokenizer.file_name} and "
+                        f"{two.tokenizer.file_name}; only those of one kind can be merged")
     first, second = read_model(one.tokenizer), read_model(two.tokenizer)
     for part in ("normalizer_spec", "denormalizer_spec"):
         if getattr(first, part) != getattr(second, part):
@@ -124,6 +142,9 @@ def merge(one: Embedding, two: Embedding, language: str) -> Embedding:
     known = {piece.piece for piece in first.pieces}
     added = [(piece.piece, piece.score) for piece in second.pieces if piece.type == NORMAL and piece.piece not in known]
     made = with_pieces(first, first.pieces, added)
-    done = (f"merged {one.language} ({len(one.weight):,} rows) with {two.language}: {len(added):,} rows added, shared pieces "
-            f"have the rows of {one.language}")
-    return with_rows([one, two], made, {}, done, check_language(language))
+    return with_rows([one, two], made, {}, _merged(one, two, len(added)), check_language(language))
+
+
+def _merged(one: Embedding, two: Embedding, added: int) -> str:
+    return (f"merged {one.language} ({len(one.weight):,} rows) with {two.language}: {added:,} rows added, shared pieces have the "
+            f"rows of {one.language}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from adapt.text.tokenizer import JSON_NAME, Tokenizer
+from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
 
 UNIGRAM = 1
@@ -22,10 +22,7 @@ def read_model(tokenizer: Tokenizer) -> Any:
     Raises:
         UserError: no unigram SentencePiece model, or the class cannot be had.
     """
-    if tokenizer.file_name == JSON_NAME:
-        raise UserError(f"{tokenizer.name}: a {JSON_NAME} finds its pieces by merges or by longest match, so that a new piece "
-                        "would change how others are found; prune works on it, extend and merge need a unigram "
-                        "SentencePiece model")
+    tokenizer.sentencepiece()
     try:
         messages: Any = import_module("sentencepiece.sentencepiece_model_pb2")
     except (ImportError, TypeError) as error:  # TypeError: made by a newer protobuf than the installed one

@@ -7,7 +7,7 @@ character, bytes, and what BPE merges on the way to a piece.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from adapt.text.tokenizer import JSON_NAME, Tokenizer
@@ -76,16 +76,26 @@ def _json(tokenizer: Tokenizer, used: set[str]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _on_the_way(piece: str, ranks: dict[tuple[str, ...], int]) -> set[str]:
+def merged(piece: str, ranks: Mapping[tuple[str, ...], int]) -> list[str]:
+    """The pieces that BPE makes from the letters of `piece`."""
+    return list(_steps(piece, ranks))[-1]
+
+
+def _on_the_way(piece: str, ranks: Mapping[tuple[str, ...], int]) -> set[str]:
     """The pieces that BPE makes from the letters of `piece` until it is whole."""
-    parts, seen = list(piece), set(piece)
+    return {piece, *(part for parts in _steps(piece, ranks) for part in parts)}
+
+
+def _steps(piece: str, ranks: Mapping[tuple[str, ...], int]) -> Iterator[list[str]]:
+    """The letters, and the pieces after each merge."""
+    parts = list(piece)
+    yield list(parts)
     while len(parts) > 1:
         best = min(range(len(parts) - 1), key=lambda place: ranks.get((parts[place], parts[place + 1]), len(ranks)))
         if (parts[best], parts[best + 1]) not in ranks:
             break
         parts[best:best + 2] = [parts[best] + parts[best + 1]]
-        seen.add(parts[best])
-    return seen
+        yield list(parts)
 
 
 def _sentencepiece(tokenizer: Tokenizer, used: set[str]) -> bytes:

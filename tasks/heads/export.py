@@ -1,9 +1,10 @@
 """Task heads under the names of transformers' heads: exactly, or not at all.
 
 transformers has one head for tags and spans, a linear layer, as we have. For one label a text RoBERTa and MPNet have ours
-(`classification`: dense, tanh, out_proj); ELECTRA has gelu in the place of tanh. The head of ELECTRA's own fine-tuning code
-(`linear`: out_proj alone) is written through that gelu without loss: gelu(x) - gelu(-x) = x for every x.
-For multiple choice all three have two layers with tanh, and ELECTRA, whose config names the activation, one layer too.
+(`classification`: dense, tanh, out_proj), and BERT has it as pooler and classifier; ELECTRA has gelu in the place of tanh. The
+head of ELECTRA's own fine-tuning code (`linear`: out_proj alone) is written through that gelu without loss:
+gelu(x) - gelu(-x) = x for every x. For multiple choice all have two layers with tanh, and ELECTRA, whose config names the
+activation, one layer too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adapt.formats.huggingface.target import ELECTRA, MPNET, ROBERTA, Head
+from adapt.formats.huggingface.target import BERT, ELECTRA, MPNET, ROBERTA, Head
 from pretrain.artefacts.body import HEADS as HEAD_TENSORS
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
@@ -21,6 +22,7 @@ SEQUENCE = ("ForSequenceClassification", "text-classification")
 TOKENS = ("ForTokenClassification", "token-classification")
 CHOICES = ("ForMultipleChoice", "multiple-choice")
 SPANS = ("ForQuestionAnswering", "question-answering")
+BERT_POOLER = "bert.pooler.dense"
 
 
 def head_of(body: Body) -> Head:
@@ -35,13 +37,15 @@ def head_of(body: Body) -> Head:
         return _choice_head(kind, own)
     if kind == "classification":
         tensors = {f"classifier.{name}": tensor for name, tensor in own.items()}
-        return Head(*SEQUENCE, {ROBERTA: tensors, MPNET: tensors}, labels, "tanh between two layers")
+        pooled = {f"{place}.{part}": own[f"{name}.{part}"] for name, place in (("dense", BERT_POOLER), ("out_proj", "classifier"))
+                  for part in ("weight", "bias")}
+        return Head(*SEQUENCE, {ROBERTA: tensors, MPNET: tensors, BERT: pooled}, labels, "tanh between two layers")
     if kind == "linear":
         return Head(*SEQUENCE, {ELECTRA: _through_gelu(own["out_proj.weight"], own["out_proj.bias"])}, labels, "one layer")
     if kind in ("tagging", "span"):
         name, (suffix, pipeline) = ("classifier", TOKENS) if kind == "tagging" else ("qa_outputs", SPANS)
         tensors = {f"{name}.{part}": own[f"out_proj.{part}"] for part in ("weight", "bias")}
-        return Head(suffix, pipeline, dict.fromkeys((ROBERTA, ELECTRA, MPNET), tensors), labels, "one layer")
+        return Head(suffix, pipeline, dict.fromkeys((ROBERTA, BERT, ELECTRA, MPNET), tensors), labels, "one layer")
     if kind == "san":
         raise UserError(f"this task body has a 'san' head ({record['name']}), which reasons in several steps; transformers has "
                         "no such head, so nothing was written; finetune with --head classification or linear to export")
@@ -55,7 +59,8 @@ def _choice_head(kind: str, own: dict[str, Tensor]) -> Head:
     if kind == "linear":
         plain = {"summary_type": "first", "summary_use_proj": False, "summary_activation": "linear"}
         return Head(*CHOICES, {ELECTRA: linear}, (), "one layer", {ELECTRA: plain})
-    places = {ROBERTA: "roberta.pooler.dense", MPNET: "mpnet.pooler.dense", ELECTRA: "sequence_summary.summary"}
+    places = {ROBERTA: "roberta.pooler.dense", BERT: BERT_POOLER, MPNET: "mpnet.pooler.dense",
+              ELECTRA: "sequence_summary.summary"}
     tensors = {family: {**linear, **{f"{place}.{part}": own[f"dense.{part}"] for part in ("weight", "bias")}}
                for family, place in places.items()}
     summary = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "tanh"}

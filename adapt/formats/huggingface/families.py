@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt.formats import mpnet_names
-from adapt.formats.names import aligned, count_layers, to_ours
+from adapt.formats import bert_names, mpnet_names
+from adapt.formats.names import POSITIONS, SEGMENTS, aligned, count_layers, to_ours
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pretrain.encoder import EncoderConfig
 
-POSITIONS, SEGMENTS = "encoder.embed_positions.weight", "encoder.embed_segments.weight"
 UNUSED = PAD + 1
 """Rows of our position table before that of the first token."""
 _TYPES = "embeddings.token_type_embeddings.weight"
@@ -62,8 +61,7 @@ class Family:
 
 
 _BERT = Family(
-    "BERT", ("bert.",), {"lm_head.dense.": "cls.predictions.transform.dense.",
-                         "lm_head.norm.": "cls.predictions.transform.LayerNorm."}, "cls.predictions.bias",
+    "BERT", ("bert.",), bert_names.HEAD, bert_names.BIAS,
     {"cls.predictions.decoder.weight": EMBEDDING_WEIGHT, "cls.predictions.decoder.bias": OUTPUT_BIAS},
     r"embeddings\.(position_ids|token_type_ids)|pooler\..*|cls\.seq_relationship\..*|(classifier|qa_outputs)\..*",
     defaults=(("vocab_size", 30522), ("max_position_embeddings", 512), ("type_vocab_size", 2), ("layer_norm_eps", 1e-12)))

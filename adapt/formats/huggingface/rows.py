@@ -50,15 +50,19 @@ class Rows:
 def read_rows(folder: Path) -> Rows:
     """The vocabulary of a model folder.
 
-    `tokenizer.json` numbers the pieces, else `vocab.txt`, else the SentencePiece model with `added_tokens.json`; in an export of
-    relexify its numbering is ours.
+    `tokenizer.json` numbers the pieces, else `vocab.txt`, else the SentencePiece model with `added_tokens.json`; an export of
+    relexify without `tokenizer.json` has our numbers.
 
     Raises:
         UserError: there is none of them, or it does not say which rows the special tokens have.
     """
     model = next((folder / name for name in SENTENCEPIECE if (folder / name).is_file()), None)
     if (folder / OWN_MODEL).is_file():
-        return Rows(folder / OWN_MODEL, dict(Tokenizer.load(folder / OWN_MODEL).vocabulary.ids))
+        symbols = Tokenizer.load(folder / OWN_MODEL).vocabulary.ids
+        if (folder / "tokenizer.json").is_file():
+            written = _of_tokenizer_json(folder / "tokenizer.json")
+            return Rows(folder / OWN_MODEL, {symbol: written[symbol] for symbol in symbols if symbol in written})
+        return Rows(folder / OWN_MODEL, dict(symbols))
     assumed = False
     if (folder / "tokenizer.json").is_file():
         rows = _of_tokenizer_json(folder / "tokenizer.json")

@@ -6,16 +6,19 @@ The model file is read for what its Python class does not say: its rules. Everyt
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
 from pretrain.base.vocabulary import MASK_SYMBOL, SPECIALS, UNK
+
+if TYPE_CHECKING:
+    from adapt.formats.order import Order
 
 TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 RULES = ("identity", "nmt_nfkc", "nfkc")
@@ -189,26 +192,50 @@ def _normalizer(tokenizer: Tokenizer, rules: Rules) -> Any:
     return normalizers.Sequence([*steps, normalizers.Replace(" ", _BOUNDARY)])
 
 
-def _model(tokenizer: Tokenizer, rules: Rules) -> Any:
+def _model(tokenizer: Tokenizer, rules: Rules, order: Order | None) -> Any:
     from tokenizers import models
 
     sp, symbols = tokenizer.sentencepiece(), tokenizer.vocabulary.symbols
     scores = {piece: sp.get_score(sp.piece_to_id(piece)) for piece in tokenizer.vocabulary.pieces}
+    ids = tokenizer.vocabulary.ids if order is None else dict(zip(symbols, order.ids.tolist(), strict=True))
     if rules.kind == "unigram":
-        return models.Unigram([(symbol, scores.get(symbol, 0.0)) for symbol in symbols], unk_id=UNK,
-                              byte_fallback=rules.byte_fallback)
-    ids = tokenizer.vocabulary.ids
+        listed = in_places({symbol: (scores.get(symbol, 0.0), ids[symbol]) for symbol in symbols}, min(scores.values()))
+        return models.Unigram(listed, unk_id=ids[SPECIALS[UNK]], byte_fallback=rules.byte_fallback)
     merged = [piece for piece in scores if len(piece) > 1 and not sp.is_byte(sp.piece_to_id(piece))]
     merges = [(piece[:cut], piece[cut:]) for piece in sorted(merged, key=lambda piece: -scores[piece])
               for cut in range(1, len(piece)) if piece[:cut] in ids and piece[cut:] in ids]
     return models.BPE(dict(ids), merges, unk_token=SPECIALS[UNK], fuse_unk=True, byte_fallback=rules.byte_fallback)
 
 
-def build(tokenizer: Tokenizer, segments: int = 1) -> Any:
-    """A `tokenizers.Tokenizer` with the ids of `tokenizer`; `<s>` and `</s>` as our tasks put them.
+def in_places(rows: Mapping[str, tuple[float, int]], least: float) -> list[tuple[str, float]]:
+    """A unigram model's list, whose places are the ids; where no piece belongs stands one that no text gives.
+
+    Args:
+        rows: score and place of each piece.
+        least: the lowest score, from which the library derives that of an unknown piece.
+    """
+    listed = [(f"no piece {place}", least) for place in range(max(place for _, place in rows.values()) + 1)]
+    for piece, (score, place) in rows.items():
+        listed[place] = (piece, score)
+    return listed
+
+
+def around(start: str, end: str, segments: int) -> tuple[list[str], list[str]]:
+    """What stands around a text and around two, as the library's templates.
 
     Args:
         segments: of the body: between two texts one separator and a second type, or two separators and one type.
+    """
+    pair = [start, "$A", end, "$B:1", f"{end}:1"] if segments > 1 else [start, "$A", end, end, "$B", end]
+    return [start, "$A", end], pair
+
+
+def build(tokenizer: Tokenizer, segments: int = 1, order: Order | None = None) -> Any:
+    """A `tokenizers.Tokenizer` with the pieces of `tokenizer`; `<s>` and `</s>` as our tasks put them.
+
+    Args:
+        segments: of the body, see `around`.
+        order: of its ids; ours where None.
 
     Raises:
         UserError: the library is missing, or a setting cannot be followed.
@@ -220,15 +247,15 @@ def build(tokenizer: Tokenizer, segments: int = 1) -> Any:
         raise UserError("exporting a tokenizer needs the package `tokenizers`; pip install 'relexify[huggingface]'") from None
     from tokenizers import AddedToken, decoders, pre_tokenizers, processors
 
-    made = tokenizers.Tokenizer(_model(tokenizer, rules))
+    made = tokenizers.Tokenizer(_model(tokenizer, rules, order))
     made.normalizer = _normalizer(tokenizer, rules)
     if not any(_BOUNDARY in piece[1:] for piece in tokenizer.vocabulary.pieces):  # no piece spans words: they are cached
         made.pre_tokenizer = pre_tokenizers.Split(_BOUNDARY, "merged_with_next")
     made.add_special_tokens([AddedToken(symbol, special=True, normalized=False, lstrip=symbol == MASK_SYMBOL)
                              for symbol in (*SPECIALS, MASK_SYMBOL)])
+    single, pair = around("<s>", "</s>", segments)
     made.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1" if segments > 1 else "<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)])
+        single=single, pair=pair, special_tokens=[(symbol, made.token_to_id(symbol)) for symbol in ("<s>", "</s>")])
     steps: list[Any] = [decoders.Replace(_BOUNDARY, " ")]
     if rules.byte_fallback:
         steps.append(decoders.ByteFallback())
@@ -239,38 +266,49 @@ def build(tokenizer: Tokenizer, segments: int = 1) -> Any:
     return made
 
 
-def check(tokenizer: Tokenizer, made: Any, texts: Sequence[str]) -> None:
+def check(tokenizer: Tokenizer, made: Any, texts: Sequence[str], order: Order | None = None) -> None:
     """Compares the two on texts.
+
+    Args:
+        order: of the exported ids; ours where None.
 
     Raises:
         UserError: they differ, with the first text for which they do.
     """
     for text, ours in zip(texts, tokenizer.encode_batch(texts), strict=True):
         theirs = made.encode(text, add_special_tokens=False).ids
-        if theirs != ours:
-            raise UserError(f"{tokenizer.name}: the exported tokenizer would give other ids than SentencePiece for "
-                            f"{text[:60]!r} ({theirs[:8]} and {ours[:8]}); nothing was written; export the model without a "
-                            "tokenizer (--no-tokenizer) and encode with tokenizer.model")
+        wanted = ours if order is None else order.ids[ours].tolist()
+        if theirs != wanted:
+            raise UserError(f"{tokenizer.name}: the exported tokenizer would give other ids than this one for "
+                            f"{text[:60]!r} ({theirs[:8]} and {wanted[:8]}); nothing was written; export the model without a "
+                            f"tokenizer (--no-tokenizer) and encode with {tokenizer.file_name}")
 
 
-def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Sequence[str] = (), segments: int = 1) -> None:
-    """`tokenizer.json` and `tokenizer_config.json`, after comparing ids on `SAMPLES` and `texts`.
+def write_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int, texts: Sequence[str] = (), segments: int = 1,
+                    order: Order | None = None) -> None:
+    """`tokenizer.json` and `tokenizer_config.json` of a SentencePiece model, after comparing ids on `SAMPLES` and `texts`.
 
     Args:
         longest: the model's longest input in tokens.
-        segments: of the body, see `build`.
+        segments: of the body, see `around`.
+        order: of the ids; ours where None.
     """
-    made = build(tokenizer, segments)
-    check(tokenizer, made, [*SAMPLES, *texts])
+    made = build(tokenizer, segments, order)
+    check(tokenizer, made, [*SAMPLES, *texts], order)
     made.save(str(folder / "tokenizer.json"))
     write_settings(folder, longest, segments)
 
 
-def write_settings(folder: Path, longest: int, segments: int = 1) -> None:
-    """`tokenizer_config.json` alone: transformers then misses `tokenizer.json`, where it would make up an empty vocabulary."""
+def write_settings(folder: Path, longest: int, segments: int = 1, names: Mapping[str, str] | None = None) -> None:
+    """`tokenizer_config.json` alone: transformers then misses `tokenizer.json`, where it would make up an empty vocabulary.
+
+    Args:
+        names: of our special tokens in that file, where they have others.
+    """
+    named = {symbol: symbol for symbol in (*SPECIALS, MASK_SYMBOL)} | dict(names or {})
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest, "padding_side": "right",
-        "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>",
-        "unk_token": "<unk>", "mask_token": MASK_SYMBOL,
+        "bos_token": named["<s>"], "cls_token": named["<s>"], "eos_token": named["</s>"], "sep_token": named["</s>"],
+        "pad_token": named["<pad>"], "unk_token": named["<unk>"], "mask_token": named[MASK_SYMBOL],
         "model_input_names": ["input_ids", *(["token_type_ids"] if segments > 1 else []), "attention_mask"],
         "clean_up_tokenization_spaces": False})

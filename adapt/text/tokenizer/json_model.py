@@ -124,6 +124,15 @@ class JsonModel:
             return begins + _of_bytes(piece.removeprefix(BYTE_BOUNDARY))
         return piece
 
+    def written(self, spelling: str) -> str:
+        text = spelling.removeprefix(WORD_BOUNDARY)
+        if self._prefix:
+            return text if text != spelling else self._prefix + text
+        if self._bytes:
+            letters = {byte: letter for letter, byte in byte_letters().items()}
+            return BYTE_BOUNDARY * (text != spelling) + "".join(letters[byte] for byte in text.encode())
+        return spelling
+
     def _continues(self, piece: str) -> bool:
         return bool(self._prefix) and piece.startswith(self._prefix) and len(piece) > len(self._prefix)
 

@@ -49,6 +49,9 @@ class Kind(Protocol):
     def spelling(self, piece: str) -> str:
         """A piece as SentencePiece would write it: its text, with `WORD_BOUNDARY` in front where it begins a word."""
 
+    def written(self, spelling: str) -> str:
+        """The inverse of `spelling`: how the file writes a piece."""
+
     def continuing(self, piece: str) -> str:
         """The piece that writes the same inside a word; the piece itself where there is no other way to write it."""
 

@@ -95,5 +95,8 @@ class SentencePieceModel:
     def spelling(self, piece: str) -> str:
         return piece
 
+    def written(self, spelling: str) -> str:
+        return spelling
+
     def continuing(self, piece: str) -> str:
         return piece.removeprefix(WORD_BOUNDARY)

@@ -181,6 +181,10 @@ class Tokenizer:
         symbols[UNK + 1:-1] = map(self._kind.spelling, self.vocabulary.pieces)
         return symbols
 
+    def written(self, spelling: str) -> str:
+        """How the file writes a piece that is spelled as SentencePiece would write it."""
+        return self._kind.written(spelling)
+
     @cached_property
     def boundary(self) -> int:
         """Id of the piece that is only a word boundary; -1 where there is none."""

@@ -74,9 +74,9 @@ def _to_fairseq(args: argparse.Namespace) -> int:
         from tasks.heads.export import fairseq_head_of
 
         head, labels = fairseq_head_of(body)
-    export(body, embedding, args.output, head=head, labels=labels, overwrite=args.overwrite)
+    opened = export(body, embedding, args.output, head=head, labels=labels, overwrite=args.overwrite)
     print(f"{args.output}: model.pt and dict.txt, {len(embedding.weight):,} rows ({embedding.language}); "
-          f'RobertaModel.from_pretrained("{args.output}", "model.pt", bpe="sentencepiece") opens it')
+          f'RobertaModel.from_pretrained("{args.output}", "model.pt", {opened}) opens it')
     return 0
 
 

@@ -37,8 +37,11 @@ def run(args: argparse.Namespace) -> int:
         return _neighbours(args)
     if args.within is not None:
         raise UserError(f"--in {args.within}: says where neighbours are looked for; name a word with --neighbours")
+    from adapt.artefacts.hub import HUB, snapshot
+
     for path in args.path:
-        for title, record in [*describe(Path(path)), *([_alignment(path, args)] if args.dictionary else [])]:
+        folder = snapshot(path) if path.startswith(HUB) else Path(path)
+        for title, record in [*describe(folder), *([_alignment(path, args)] if args.dictionary else [])]:
             _show(title, record, args.json)
     return 0
 

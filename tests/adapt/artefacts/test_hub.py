@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +53,7 @@ def world(folder: Path, tokenizer: Tokenizer, seed: int) -> tuple[Body, Embeddin
     return body, embedding
 
 
-def called(calls: list[list[str]], folder: Path, address: str, **more: str) -> tuple[list[object], str]:
+def called(calls: list[list[str]], folder: Path, address: str, **more: str) -> tuple[list[Any], str]:
     """What a fresh process answers (the hub's settings are read at its start), and its standard error."""
     environment = {**warm(), "HF_ENDPOINT": address, "HF_HOME": str(folder / "hub"), "HF_TOKEN": TOKEN,
                    "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1", **more}
@@ -59,8 +61,8 @@ def called(calls: list[list[str]], folder: Path, address: str, **more: str) -> t
                           text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.splitlines()
-    return [json.loads(line) for line in lines if not line.startswith("hf:")], "\n".join(
-        [*(line for line in lines if line.startswith("hf:")), done.stderr])
+    answers = [json.loads(line) for line in lines if line[:1] in "0123456789[{\""]
+    return answers, "\n".join([*(line for line in lines if line[:1] not in "0123456789[{\""), done.stderr])
 
 
 def test_there_and_back_pinned_and_offline(sentencepiece: Tokenizer, tmp_path: Path) -> None:
@@ -104,6 +106,52 @@ def test_what_cannot_be_pushed_is_refused_in_one_line_and_not_sent(sentencepiece
         answers, said = called([["relexify", "push", str(tmp_path / "run"), "hf:some/body"]], tmp_path, address, HF_TOKEN="wrong")
         assert answers == [2] and not store.commits
         assert "the hub did not take it" in said and "HF_TOKEN" in said
+
+
+def test_hub_names_go_through_import_inspect_assemble_predict_and_export(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from tests.adapt.formats.models import make
+    from tests.tasks.heads.test_export import task_body
+    from tests.tasks.heads.test_json_export import module
+
+    make("bert", tmp_path / "theirs", num_hidden_layers=1)
+    shutil.copytree(tmp_path / "theirs", tmp_path / "newer")
+    make("bert", tmp_path / "newer", num_hidden_layers=2)
+    task_body("classification", segments=2).save(tmp_path / "task" / "body")
+    module("bert").save(tmp_path / "task" / "embedding")
+    texts = ["--task", "xnli", "--text", "the old books", "about rivers"]
+    with hub() as (address, store):
+        answers, said = called([["relexify", "push", str(tmp_path / "theirs"), "hf:some/bert"],
+                                ["relexify", "push", str(tmp_path / "task"), "hf:some/task"]], tmp_path, address)
+        assert answers == [0, 0]
+        pinned = f"hf:some/bert@{store.branches['some/bert']['main']}"
+        answers, said = called([
+            ["relexify", "push", str(tmp_path / "newer"), "hf:some/bert"],
+            ["relexify", "import", pinned, "--language", "en", "--output", str(tmp_path / "old")],
+            ["relexify", "import", "hf:some/bert", "--language", "en", "--output", str(tmp_path / "new")],
+            ["relexify", "import", "hf:some/bert@nowhere", "--language", "en", "--output", str(tmp_path / "none")],
+            ["relexify", "inspect", "hf:some/task"],
+            ["relexify", "assemble", "--body", "hf:some/task", "--embedding", "hf:some/task", "--output",
+             str(tmp_path / "whole")],
+            ["relexify", "export", "--body", "hf:some/task", "--to", "huggingface", "--output", str(tmp_path / "exported")]],
+            tmp_path, address)
+        assert [answer for answer in answers if isinstance(answer, int)] == [0, 0, 0, 2, 0, 0, 0]
+        assert "hf:some/bert@nowhere: could not be loaded from the hub" in said and not (tmp_path / "none").exists()
+        assert Body.load(tmp_path / "old" / "body").config.layers == 1 and Body.load(tmp_path / "new" / "body").config.layers == 2
+        made = Body.load(tmp_path / "old" / "body").made
+        assert made["source"] == pinned
+        assert Body.load(tmp_path / "whole" / "body").fingerprint == Body.load(tmp_path / "task" / "body").fingerprint
+        asked = len(store.asked)
+        answers, _ = called([["relexify", "predict", "--body", "hf:some/task", "--embedding", "hf:some/task", *texts]], tmp_path,
+                            address)
+        assert answers[-1] == 0 and answers[0]["label"] and len(store.asked) > asked
+    # the server is gone: the cache gives the same
+    again, _ = called([
+        ["relexify", "predict", "--body", "hf:some/task", "--embedding", "hf:some/task", *texts],
+        ["relexify", "import", pinned, "--language", "en", "--output", str(tmp_path / "cached")]], tmp_path, address,
+        HF_HUB_OFFLINE="1")
+    assert [one for one in again if isinstance(one, dict)] == [one for one in answers if isinstance(one, dict)]
+    assert Body.load(tmp_path / "cached" / "body").fingerprint == Body.load(tmp_path / "old" / "body").fingerprint
 
 
 @pytest.mark.parametrize("text", ["hf:", "hf:a/b/c", "hf:a/b@", "hf:../b", "a/b", "hf:a b/c"])

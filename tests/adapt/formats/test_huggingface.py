@@ -13,13 +13,14 @@ from safetensors.torch import load_file, save_file
 from adapt.artefacts.assemble import assemble, assemble_pair
 from adapt.artefacts.embedding import Embedding
 from adapt.formats.huggingface.folder import locate_model
+from adapt.formats.huggingface_export import export
 from adapt.formats.huggingface_import import import_electra, read_network
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 from recipes.cli import main
-from tests.adapt.formats.huggingface_tools import PAIRS, POSITIONS, Theirs, batch, same_logits
+from tests.adapt.formats.huggingface_tools import PAIRS, POSITIONS, TEXT, Theirs, batch, opened, same_logits, transformers
 
 # --- import ------------------------------------------------------------------------------------------------------------
 
@@ -32,6 +33,23 @@ def test_imported_pair_has_their_logits(kind: str, share: str, sentencepiece: To
     assert body.generator is not None and body.generator.tying == share
     assert body.generator.config.width == PAIRS[kind][1]["hidden_size"]
     same_logits(assemble_pair(body, embedding), theirs.discriminator, theirs.generator, theirs.order)
+
+
+def test_an_imported_pair_goes_out_with_the_ids_that_it_had(sentencepiece: Tokenizer, tmp_path: Path) -> None:
+    theirs = Theirs(tmp_path, sentencepiece, "small")
+    body, embedding = theirs.run()
+    assert embedding.foreign is not None and embedding.foreign.tolist() == theirs.order.tolist()
+    export(body, embedding, tmp_path / "again")
+    same_logits(assemble_pair(body, embedding), *opened(tmp_path / "again"), theirs.order)
+    auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "again" / "generator")
+    for text in TEXT:
+        ids = [0, *sentencepiece.encode(text), 2]
+        assert auto(text).input_ids == theirs.order[ids].tolist()
+    folders = [str(tmp_path / "again" / name) for name in ("discriminator", "generator")]
+    import_electra(folders[0], folders[1], tmp_path / "back", language="de")
+    back = Embedding.load(tmp_path / "back" / "embedding")
+    assert back.foreign is not None and torch.equal(back.foreign, embedding.foreign)
+    assert torch.equal(back.weight, embedding.weight)
 
 
 def test_positive_logit_means_replaced_on_both_sides(sentencepiece: Tokenizer, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_ids_become_the_text_again(tokenizer: Tokenizer, auto: Any) -> None:
 def test_difference_refuses_the_export(tokenizer: Tokenizer) -> None:
     made = build(tokenizer)
     made.normalizer = None
-    with pytest.raises(UserError, match=r"would give other ids than SentencePiece for 'the fox' .*--no-tokenizer"):
+    with pytest.raises(UserError, match=r"would give other ids than this one for 'the fox' .*--no-tokenizer"):
         check(tokenizer, made, ["the fox"])
 
 

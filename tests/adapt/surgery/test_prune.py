@@ -73,16 +73,3 @@ def test_surgery_prunes_a_module_with_a_tokenizer_json_and_keeps_its_map(family,
     old = whole.tokenizer.vocabulary.ids
     rows = [old[symbol] for symbol in small.tokenizer.vocabulary.symbols]
     assert torch.equal(small.weight, whole.weight[rows]) and torch.equal(small.foreign, whole.foreign[rows])
-
-
-@pytest.mark.parametrize("verb", [["extend", "--pieces"], ["merge"]])
-def test_a_tokenizer_json_cannot_be_extended_or_merged(verb, tmp_path, capsys):
-    make("bert", tmp_path / "theirs")
-    import_model(str(tmp_path / "theirs"), tmp_path / "en", language="en")
-    module = str(tmp_path / "en" / "embedding")
-    (tmp_path / "pieces.txt").write_text("zebra\n", encoding="utf-8")
-    words = ["extend", module, "--pieces", str(tmp_path / "pieces.txt")] if verb[0] == "extend" else [
-        "merge", module, module, "--language", "mul"]
-    assert main(["surgery", *words, "--output", str(tmp_path / "out")]) == 2
-    assert "prune works on it, extend and merge need a unigram SentencePiece model" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -81,6 +81,7 @@ CASES = [
     ("classification", ROBERTA, {}, "Roberta"), ("classification", ELECTRA, {}, "Roberta"),
     ("classification", ROBERTA, {"relative_buckets": 32}, "MPNet"), ("linear", ELECTRA, {}, "Electra"),
     ("linear", ELECTRA, {"embedding_width": 8}, "Electra"), ("linear", ROBERTA, {}, "Electra"),
+    ("classification", ROBERTA, {"segments": 2}, "Roberta"),
     ("linear", ROBERTA, {"segments": 2}, "Electra"), ("tagging", ELECTRA, {"segments": 2, "embedding_width": 8}, "Electra"),
     ("span", ROBERTA, {}, "Roberta"), ("span", ELECTRA, {}, "Electra"), ("span", ELECTRA, {"relative_buckets": 32}, "MPNet"),
     ("tagging", ROBERTA, {}, "Roberta"), ("tagging", ELECTRA, {"embedding_width": 8}, "Electra"),
@@ -138,7 +139,7 @@ def test_tensors_that_an_embedding_brings_take_the_bodys_place(tmp_path: Path) -
     ("san", ROBERTA, {}, None, "'san' head.*several steps.*--head classification or linear"),
     ("classification", ELECTRA, {"embedding_width": 8}, None, "Electra has another classification head.*tanh.*8 and 16"),
     ("linear", ROBERTA, {"relative_buckets": 32}, None, "MPNet has another classification head than this body's .one layer"),
-    ("classification", ROBERTA, {"segments": 2}, None, "Roberta has one segment, this body tells two apart"),
+    ("classification", ROBERTA, {"segments": 2, "relative_buckets": 32}, None, "MPNet has one segment, this body tells two"),
     ("linear", ELECTRA, {}, tuple(map(str, range(9))), "9 labels on a body of width 16.*needs a width of 18"),
     ("tagging", ROBERTA, {"relative_buckets": 32, "relative_distance": 64}, None, "this body has 32 buckets up to distance 64"),
 ])
