@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for the processes that tests start
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch, which not every test needs; also for the processes that tests start
 
 import pytest  # noqa: E402
 
@@ -52,12 +52,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see tests/warm/."""
-    if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):  # not the process that hands out tests
-        import torch
-
-        torch.set_num_threads(1)
-        return
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         return
     warm, place = ROOT / "tests" / "warm", Path(tempfile.mkdtemp(prefix="warm-"))
     path = os.environ.get("PYTHONPATH", "")
