@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "finetune": ("training.finetune", "the body, on English task data -> task body"),
     "teach": ("training.teach", "what task bodies say of each example -> a file that finetune and multitask learn from"),
     "multitask": ("training.multitask", "the body, on a mixture of tasks -> a body with a head for each"),
+    "few-shot": ("training.few_shot", "shares of a task's examples, several subsamples each, from several bodies"),
     "assemble": ("training.assemble", "task body + embedding -> one portable model folder"),
     "evaluate": ("scoring.evaluate", "zero-shot scores of a task body in many languages"),
     "score-predictions": ("scoring.score_predictions",
@@ -54,7 +55,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """verb -> module of recipes.commands with `add_arguments(parser)` and `run(args) -> int`, one line of help."""
 
-OWN_TASKS = ("finetune", "teach", "multitask", "evaluate", "score-predictions", "predict", "run", "report")
+OWN_TASKS = ("finetune", "teach", "multitask", "few-shot", "evaluate", "score-predictions", "predict", "run", "report")
 """Verbs that ask for a task by name, and so may be told of tasks of the user's own."""
 
 EXAMPLE = """the journey:

@@ -5,7 +5,7 @@ One loop for every family; what differs is asked of the task (`Definition.evalua
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from pretrain.base.files import atomic_folder, read_object, write_json
 from pretrain.base.outputs import makes
 from pretrain.choices import PRECISIONS
 from tasks.definition import Definition, Examples
-from tasks.family import EvaluationOptions
+from tasks.family import Evaluation, EvaluationOptions
 from tasks.heads.model import TaskModel, task_model
 from tasks.heads.several import body_for, heads_for, without_heads
 from tasks.predict import choose_device
 from tasks.registry import get_task
+from tasks.tables import aligned
 
 FACTS = ("task", "version", "split", "language", "question_language", "metric", "chance", "seed", "first_span", "body",
          "embedding", "question_embedding", "head", "data", "max_length", "truncated", "windows", "unread_words",
@@ -140,25 +141,76 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
     """
     definition = get_task(task) if isinstance(task, str) else task
     target = evaluation_device(device, precision, max_tokens)
-    loaded = Body.load(locate(body, "body"))
-    chosen = body_for(loaded, heads_for(definition), str(body)) if definition.needs_head else without_heads(loaded)
-    family = definition.evaluation(chosen, str(body), EvaluationOptions(**options))
-    paths = by_language(embeddings)
-    separate = bool(getattr(family, "separate", False))
-    cells = [EvaluationCell(languages, tuple(paths[code] for code in languages), family.read(data, split, languages), separate)
-             for languages in family.cells(tuple(paths))]
-    name = definition.name
-    records: list[dict[str, Any]] = []
+    scored = _Scored(body, Body.load(locate(body, "body")), by_language(embeddings), split, target, precision, max_tokens, quiet,
+                     EvaluationOptions(**options))
+    prepared = scored.cells(definition, data)
     with atomic_folder(output, overwrite) as folder:
+        records = scored.records(*prepared, folder)
+        write_json(folder / "results.json", records)
+    return records
+
+
+@makes("scores")
+def evaluate_all(body: str | Path, embeddings: Sequence[str | Path], data: Mapping[str, str], split: str, output: str | Path, *,
+                 device: str = "auto", max_tokens: int = MAX_TOKENS, precision: str = "fp32", overwrite: bool = False,
+                 quiet: bool = False, **options: Any) -> list[dict[str, Any]]:
+    """Scores a body on several tasks, each through its own head: `evaluate` with one output, `results.json` holds all records.
+
+    Args:
+        data: task -> folder with its files.
+
+    Raises:
+        UserError: as `evaluate`; everything is read before anything is scored.
+    """
+    target = evaluation_device(device, precision, max_tokens)
+    scored = _Scored(body, Body.load(locate(body, "body")), by_language(embeddings), split, target, precision, max_tokens, quiet,
+                     EvaluationOptions(**options))
+    prepared = [scored.cells(get_task(name), place) for name, place in data.items()]
+    with atomic_folder(output, overwrite) as folder:
+        records = [record for one in prepared for record in scored.records(*one, folder)]
+        write_json(folder / "results.json", records)
+    return records
+
+
+@dataclass
+class _Scored:
+    """A body, the embeddings and how they are scored, whatever the task."""
+
+    place: str | Path
+    body: Body
+    paths: dict[str, Path]
+    split: str
+    device: torch.device
+    precision: str
+    max_tokens: int
+    quiet: bool
+    options: EvaluationOptions
+
+    def cells(self, definition: Definition, data: str | Path) -> tuple[Definition, Evaluation, list[EvaluationCell]]:
+        """How the body is scored on a task, and what on: all of it read."""
+        chosen = (body_for(self.body, heads_for(definition), str(self.place)) if definition.needs_head
+                  else without_heads(self.body))
+        family = definition.evaluation(chosen, str(self.place), self.options)
+        separate = bool(getattr(family, "separate", False))
+        return definition, family, [
+            EvaluationCell(languages, tuple(self.paths[code] for code in languages), family.read(data, self.split, languages),
+                           separate) for languages in family.cells(tuple(self.paths))]
+
+    def records(self, definition: Definition, family: Evaluation, cells: Sequence[EvaluationCell],
+                folder: Path) -> list[dict[str, Any]]:
+        """Scores the cells and writes their predictions and records below a folder."""
+        name = definition.name
         (folder / name).mkdir()
-        for cell, used, model in in_turn(family.body, cells, target, precision):
-            predicted = family.predict(model, used, cell.data, max_tokens, None if quiet else f"{name} {split} {cell.name}")
-            stem = f"{name}/{split}-{cell.name}"
+        found = []
+        for cell, used, model in in_turn(family.body, cells, self.device, self.precision):
+            predicted = family.predict(model, used, cell.data, self.max_tokens,
+                                       None if self.quiet else f"{name} {self.split} {cell.name}")
+            stem = f"{name}/{self.split}-{cell.name}"
             family.write(folder / stem, predicted)
             facts = {
-                "task": name, "version": definition.version, "split": split, "language": cell.languages[0],
-                "metric": definition.metric, "seed": family.body.made.get("seed"), "body": body_record(body, family.body),
-                "embedding": embedding_record(cell.paths[0], used[0]), "precision": precision, "device": str(target),
+                "task": name, "version": definition.version, "split": self.split, "language": cell.languages[0],
+                "metric": definition.metric, "seed": family.body.made.get("seed"), "body": body_record(self.place, family.body),
+                "embedding": embedding_record(cell.paths[0], used[0]), "precision": self.precision, "device": str(self.device),
                 "predictions": f"{stem}{family.ending}", "software": environment(),
                 **family.facts(cell.data, predicted, cell.languages),
             }
@@ -167,9 +219,26 @@ def evaluate(body: str | Path, embeddings: Sequence[str | Path], task: str | Def
             known = {key: facts[key] for key in FACTS if key in facts}
             record = {**family.score(cell.data, predicted, cell.languages[0]), **known, **facts}
             write_json(folder / f"{stem}{family.record_ending}", record)
-            records.append(record)
-        write_json(folder / "results.json", records)
-    return records
+            found.append(record)
+        return found
+
+
+def row_table(records: Sequence[dict[str, Any]]) -> str:
+    """Records of several tasks as one table: a line a language (or pair), a column a task, and the mean of the tasks that it has.
+
+    Scores are shares, each in the task's own metric.
+    """
+    tasks = list(dict.fromkeys((record["task"], record["metric"]) for record in records))
+    lines = [["language", "split", *(f"{task} {metric}" for task, metric in tasks), "mean"]]
+    by_language: dict[tuple[str, str], dict[str, float]] = {}
+    for record in records:
+        asked = record.get("question_language", record["language"])
+        name = record["language"] if asked == record["language"] else f"{record['language']}, {asked}"
+        by_language.setdefault((name, record["split"]), {})[record["task"]] = record["score"]
+    for (name, split), scores in by_language.items():
+        lines.append([name, split, *(f"{scores[task]:.3f}" if task in scores else "–" for task, _ in tasks),
+                      f"{sum(scores.values()) / len(scores):.3f}"])
+    return aligned(lines, left=2)
 
 
 def body_record(path: str | Path, body: Body) -> dict[str, Any]:

@@ -16,12 +16,10 @@ from pretrain.artefacts.body import HEADS, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
-from pretrain.base.files import write_json
 from pretrain.base.settings import check, option, trainer_options
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
-from pretrain.training_log import read_curve
 from tasks.definition import Definition
 from tasks.distillation.student import STUDENT, Distillation, Lesson
 from tasks.heads.model import task_model
@@ -29,6 +27,7 @@ from tasks.languages import Source, in_common, made_of, sources_of, together
 from tasks.predict import choose_device
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings, default_lr
+from tasks.stage import make
 
 NEVER = 10**9
 """Epochs before fairseq shuffles batches itself."""
@@ -114,6 +113,11 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     return Plan(stage, body, task, sources, updates, lr, lesson)
 
 
+def body_fingerprint(settings: FinetuneSettings) -> str:
+    """Of the body that a run starts from."""
+    return Body.load(locate(settings.body, "body")).fingerprint
+
+
 def check_numbers(settings: FinetuneSettings) -> None:
     """Refuses settings that cannot work or would make the scores worthless."""
     check(settings, option)
@@ -139,23 +143,11 @@ def finetune(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = 
         UserError: a mistake in the settings or the files; an existing output without `overwrite`.
     """
     planned = plan(settings, overwrite, quiet)
-    stage = planned.stage
-    with stage.claimed():
-        if not stage.committed:
-            if restart:
-                stage.discard()
-            folder = stage.run()
-            metric, several = planned.task.metric, len(planned.sources) > 1
-            curve = read_curve(folder, also=[metric, *([f"{code}_{metric}" for code in planned.sources] if several else [])])
-            body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
-            with stage.artefact() as target:
-                body.save(target)
-                if settings.train_embedding:
-                    embedding.save(target / "embedding")
-                write_json(target / "curves.json", [{**point, "split": settings.dev_split, "language": "+".join(planned.sources)}
-                                                    for point in curve])
-        stage.clean_up(keep)
-    return Body.load(settings.output)
+    metric = planned.task.metric
+    measures = [metric, *([f"{code}_{metric}" for code in planned.sources] if len(planned.sources) > 1 else [])]
+    return make(planned.stage, lambda checkpoint: export(checkpoint, settings, planned), measures,
+                {"split": settings.dev_split, "language": "+".join(planned.sources)}, with_embedding=settings.train_embedding,
+                keep=keep, restart=restart)
 
 
 def export(checkpoint: Path, settings: FinetuneSettings, planned: Plan) -> tuple[Body, Embedding]:

@@ -7,20 +7,23 @@ the median of ten runs; others report runs without the degenerate ones. The reco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from adapt.artefacts.resources import SEEDS, SEEDS_FORMAT, SEEDS_VERSION
-from pretrain.artefacts.body import Body
+from pretrain.artefacts.body import SEVERAL, Body
 from pretrain.base.disk import check_place
 from pretrain.base.errors import UserError
 from pretrain.base.files import cleaning, read_json, read_record, refuse_existing, replace_folder, write_json
 from pretrain.base.locks import claimed, sweep_files
 from pretrain.stage import changes
-from tasks.finetune import finetune, plan
+from tasks import finetune as alone
+from tasks.multitask import train as several
+from tasks.multitask.recipe import MEAN
+from tasks.multitask.settings import MultitaskSettings
 from tasks.settings import FinetuneSettings
 from tasks.statistics import over_seeds
 from tasks.tables import aligned
@@ -30,6 +33,34 @@ SETTINGS = "settings.json"
 KIND = "runs over seeds"
 REPLACEMENT = ".replacement"
 """Added to the name of an output while `--overwrite` trains what will take its place."""
+
+
+Settings = TypeVar("Settings", bound=FinetuneSettings | MultitaskSettings)
+
+
+class Train(Protocol):
+    """A training that writes a body, as `tasks.finetune.finetune` does."""
+
+    def __call__(self, settings: Any, *, quiet: bool = ..., keep: bool = ..., restart: bool = ...) -> Body: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """One kind of training.
+
+    Attributes:
+        identity: what decides the result of a run with these settings.
+    """
+
+    train: Train
+    identity: Any
+
+
+def training_of(settings: FinetuneSettings | MultitaskSettings) -> Training:
+    """The training that these settings are of: one task, or a mixture."""
+    if isinstance(settings, MultitaskSettings):
+        return Training(several.multitask, lambda one: several.plan(one, quiet=True).stage.settings)
+    return Training(alone.finetune, lambda one: alone.plan(one, quiet=True).stage.settings)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -52,14 +83,14 @@ def run_folder(seed: int) -> str:
     return f"seed-{seed}"
 
 
-def settings_of(settings: FinetuneSettings, seed: int) -> FinetuneSettings:
+def settings_of(settings: Settings, seed: int) -> Settings:
     """The settings of one run: they write a folder inside the common output."""
     return replace(settings, seed=seed, output=str(Path(settings.output) / run_folder(seed)))
 
 
-def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: float = 0.02, overwrite: bool = False,
-                   quiet: bool = False, keep: bool = False, restart: bool = False) -> dict[str, Any]:
-    """Trains a task body for each seed in `OUTPUT/seed-N` and writes `OUTPUT/seeds.json`.
+def train_seeds(settings: Settings, seeds: Sequence[int], margin: float = 0.02, overwrite: bool = False,
+                quiet: bool = False, keep: bool = False, restart: bool = False) -> dict[str, Any]:
+    """Trains a body for each seed, on a task or on a mixture, in `OUTPUT/seed-N` and writes `OUTPUT/seeds.json`.
 
     Finished runs are left as they are, a run that was cut off resumes. Seeds of earlier calls stay in the record: it grows,
     and no run can be left out of it.
@@ -79,7 +110,7 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     if not 0 <= margin <= 1:
         raise UserError(f"--failed-margin {margin}: expected a share from 0 to 1")
     output = Path(settings.output)
-    common = plan(settings_of(settings, seeds[0]), quiet=True).stage.settings
+    common = training_of(settings).identity(settings_of(settings, seeds[0]))
     common.pop("seed")
     with claimed(output):
         refuse_existing(output, True, KIND) if overwrite else _check_runs(output, common)
@@ -93,7 +124,7 @@ def finetune_seeds(settings: FinetuneSettings, seeds: Sequence[int], margin: flo
     return record
 
 
-def _train(settings: FinetuneSettings, seeds: Sequence[int], common: dict[str, Any], margin: float, quiet: bool, keep: bool,
+def _train(settings: Settings, seeds: Sequence[int], common: dict[str, Any], margin: float, quiet: bool, keep: bool,
            restart: bool) -> dict[str, Any]:
     """Trains what is missing in the output and writes its record."""
     output = Path(settings.output)
@@ -110,7 +141,7 @@ def _train(settings: FinetuneSettings, seeds: Sequence[int], common: dict[str, A
         if (Path(one.output) / "body.json").exists() and not cleaning(one.output):
             bodies[seed] = Body.load(one.output)
         else:
-            bodies[seed] = finetune(one, quiet=quiet, keep=keep, restart=restart)
+            bodies[seed] = training_of(one).train(one, quiet=quiet, keep=keep, restart=restart)
     record = record_of(bodies, margin)
     write_json(output / SEEDS, record)
     return record
@@ -136,11 +167,11 @@ def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:
     """
     first = next(iter(bodies.values()))
     task = first.task or {}
-    dev = task["dev"]
+    dev = dev_of(first)
     baseline = dev.get("baseline") or {"score": 0.0, "what": "nothing is known to score without reading"}
     runs = []
     for seed, body in bodies.items():
-        own = (body.task or {})["dev"]
+        own = dev_of(body)
         runs.append({"seed": seed, "folder": run_folder(seed), "score": own["score"], "standard_error": own["standard_error"],
                      "updates": body.made["updates"], "fingerprint": body.fingerprint,
                      "failed": own["score"] - baseline["score"] <= margin + 1e-9})
@@ -148,7 +179,8 @@ def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:
     median = ranked[(len(ranked) - 1) // 2]
     return {
         "format": SEEDS_FORMAT, "version": SEEDS_VERSION, "task": task["name"], "task_version": task["version"],
-        "metric": task["metric"], "split": dev["split"], "language": dev["language"], "n": dev["n"],
+        "metric": MEAN if task["name"] == SEVERAL else task["metric"], "split": dev["split"], "language": dev["language"],
+        "n": dev["n"],
         "data_sha256": dev["data_sha256"], "lineage": first.lineage,
         "failed_rule": {"margin": margin, "baseline": baseline, "failed": f"{dev['split']} score <= baseline + margin"},
         "failed": [run["seed"] for run in runs if run["failed"]],
@@ -156,7 +188,28 @@ def record_of(bodies: dict[int, Body], margin: float) -> dict[str, Any]:
         "kept": summary_of([run["score"] for run in runs if not run["failed"]]),
         "median": {key: median[key] for key in ("seed", "folder", "score", "failed")},
         "runs": runs,
+        **({"tasks": {name: {"metric": own["metric"], **(summary_of([(body.task or {})["tasks"][name]["dev"]["score"]
+                                                                     for body in bodies.values()]) or {})}
+                      for name, own in task["tasks"].items()}} if task["name"] == SEVERAL else {}),
     }
+
+
+def dev_of(body: Body) -> dict[str, Any]:
+    """What a body scored on its dev split; of a body of several tasks the mean over them, and of what guessing scores there."""
+    task = body.task or {}
+    if task["name"] != SEVERAL:
+        return dict(task["dev"])
+    every = [one["dev"] for one in task["tasks"].values()]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.mean(values))
+
+    return {"split": " ".join(dict.fromkeys(one["split"] for one in every)), "language": every[0]["language"],
+            "n": sum(one["n"] for one in every), "score": mean([one["score"] for one in every]),
+            "standard_error": float(np.sqrt(np.sum([one["standard_error"] ** 2 for one in every])) / len(every)),
+            "data_sha256": "+".join(one["data_sha256"] for one in every),
+            "baseline": {"score": mean([(one.get("baseline") or {"score": 0.0})["score"] for one in every]),
+                         "what": "the mean over the tasks of what reading nothing scores"}}
 
 
 def summary_of(scores: Sequence[float]) -> dict[str, Any] | None:
@@ -171,6 +224,11 @@ def summary_of(scores: Sequence[float]) -> dict[str, Any] | None:
     return made
 
 
+def _figures(made: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Those of `summary_of` as a table shows them."""
+    return ["-" if made.get(name) is None else str(made[name]) if name == "count" else f"{made[name]:.3f}" for name in names]
+
+
 def table(record: dict[str, Any], output: str | Path) -> str:
     """The record for the terminal: each run, all runs beside the kept ones, and which run stands for the folder."""
     rows = [["seed", "score", "updates", ""]]
@@ -180,11 +238,14 @@ def table(record: dict[str, Any], output: str | Path) -> str:
     sides = [["", *names]]
     for side in ("all", "kept"):
         made = record[side] or {"count": 0}
-        sides.append([side, *("-" if made.get(name) is None else str(made[name]) if name == "count" else f"{made[name]:.3f}"
-                              for name in names)])
+        sides.append([side, *_figures(made, names)])
     rule, median = record["failed_rule"], record["median"]
-    lines = [f"{record['task']} {record['split']} ({record['language']}), {record['metric']} as a share, n = {record['n']:,}; "
+    each = [["task", "metric", *names], *([name, made["metric"], *_figures(made, names)]
+                                          for name, made in (record.get("tasks") or {}).items())]
+    what = f"mean of {len(each) - 1} tasks" if len(each) > 1 else record["task"]
+    lines = [f"{what} {record['split']} ({record['language']}), {record['metric']} as a share, n = {record['n']:,}; "
              "each run's checkpoint was chosen on this split", aligned(rows, left=1), aligned(sides, left=1),
+             *([aligned(each, left=2)] if len(each) > 1 else []),
              f"failed: not more than {rule['margin']} above {rule['baseline']['score']:.3f} ({rule['baseline']['what']})",
              f"{output} stands for {output}/{median['folder']}, the median run"]
     if median["failed"]:

@@ -109,9 +109,10 @@ class EvaluateSettings:
     body: str = setting(MISSING, "task body, as finetune writes it", unit="folder")
     embedding: tuple[str, ...] = setting(MISSING, "an embedding of the body's lineage, or an output of adapt or pretrain; "
                                          "repeatable", CHEN, unit="folder")
-    data: str = setting(MISSING, "folder with the task's files, or hf:facebook/xnli", unit="folder")
+    data: str = setting(MISSING, "folder with the task's files, or hf:facebook/xnli; of several tasks also their mixture's file",
+                        unit="folder")
     output: str = setting(MISSING, "folder for results and predictions", unit="folder")
-    task: str = setting("xnli", "the task", CHEN, "name")
+    task: str = setting("xnli", "the task; of a body of several, without it: all of them", CHEN, "name")
     split: str = setting("test", "split to score: dev or test", unit="name")
     device: str = setting("auto", "auto, cpu or cuda", unit="name")
     max_tokens: int = setting(8192, "padded tokens of a batch: changes memory and speed, not scores", unit="tokens",

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from adapt.artefacts.resources import locate
 from pretrain.artefacts.body import HEADS, SEVERAL, Body
 from pretrain.base.errors import UserError, nearest
+from pretrain.base.files import read_object
 from tasks.definition import Definition
 
 
@@ -23,6 +26,15 @@ def tasks_of(body: Body) -> dict[str, dict[str, Any]]:
     if body.task["name"] == SEVERAL:
         return dict(body.task["tasks"])
     return {body.task["name"]: body.task}
+
+
+def recorded_tasks(body: str | Path) -> list[str]:
+    """Names of the tasks of a body of several, from its record alone; empty of any other, and where there is none."""
+    file = locate(body, "body") / "body.json"
+    if not file.exists():
+        return []
+    record = read_object(file, "the record of a body (body.json)").optional_table("task")
+    return list(record.get("tasks") or {}) if record.get("name") == SEVERAL else []
 
 
 def body_for(body: Body, names: Iterable[str] = (), place: str = "this body") -> Body:

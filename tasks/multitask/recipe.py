@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from tasks.settings import FinetuneSettings
 MTDNN = "Liu et al. 2019, MT-DNN"
 MEAN = "mean"
 """`best`: the mean over tasks."""
+MEAN_SCORE = "mean_score"
+"""Its name in the log and in curves."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,20 @@ def read_mixture(path: str | Path) -> Mixture:
     """
     content, lines = read_yaml(path, "a mixture of tasks (YAML)")
     return mixture_of(content, lines, path)
+
+
+def data_of(data: str, names: Sequence[str]) -> dict[str, str]:
+    """Task -> folder with its files: `data` itself, or what the file of a mixture says.
+
+    Raises:
+        UserError: the file does not name one of the tasks.
+    """
+    if Path(data).suffix.lower() not in (".yaml", ".yml"):
+        return dict.fromkeys(names, data)
+    tasks = read_mixture(data).tasks
+    if absent := [name for name in names if name not in tasks]:
+        raise UserError(f"{data}: does not say where the data of {', '.join(absent)} is; it names {', '.join(tasks)}")
+    return {name: tasks[name].data for name in names}
 
 
 def mixture_of(content: Mapping[Any, Any], lines: Mapping[str, int], path: str | Path) -> Mixture:

@@ -16,22 +16,21 @@ from pretrain.artefacts.body import HEADS, SEVERAL, Body
 from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
-from pretrain.base.files import write_json
 from pretrain.base.settings import check, option, trainer_options
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
-from pretrain.training_log import read_curve
 from tasks.definition import Examples
 from tasks.distillation.student import STUDENT
 from tasks.heads.model import task_model
 from tasks.heads.several import body_for
 from tasks.multitask.batches import in_batches
 from tasks.multitask.member import Member, members_of
-from tasks.multitask.recipe import MEAN, Mixture, read_mixture
+from tasks.multitask.recipe import MEAN, MEAN_SCORE, Mixture, read_mixture
 from tasks.multitask.settings import MultitaskSettings
 from tasks.predict import choose_device
 from tasks.settings import default_lr
+from tasks.stage import make
 from tasks.tables import aligned
 
 NEVER = 10**9
@@ -79,7 +78,7 @@ def plan(settings: MultitaskSettings, overwrite: bool = False, quiet: bool = Fal
     warmup = int(settings.warmup * updates) if settings.warmup < 1 else int(settings.warmup)
     Polynomial(lr, warmup, updates)
     validate_every = settings.validate_every or max(1, min(per_epoch // 2, updates // 10))
-    chosen = "mean_score" if mixture.best == MEAN else f"{mixture.best}_{members[mixture.best].definition.metric}"
+    chosen = MEAN_SCORE if mixture.best == MEAN else f"{mixture.best}_{members[mixture.best].definition.metric}"
     options: dict[str, Any] = {
         "task": "modular_mixture", "arch": "modular_task_body", "criterion": "modular_mixture",
         **trainer_options(settings, "task", "training", "adam"), "embedding": str(source),
@@ -121,22 +120,9 @@ def multitask(settings: MultitaskSettings, overwrite: bool = False, quiet: bool 
         UserError: a mistake in the settings, the mixture or the files; an existing output without `overwrite`.
     """
     planned = plan(settings, overwrite, quiet)
-    stage = planned.stage
-    with stage.claimed():
-        if not stage.committed:
-            if restart:
-                stage.discard()
-            folder = stage.run()
-            measures = [f"{name}_{one.definition.metric}" for name, one in planned.members.items()]
-            curve = read_curve(folder, also=["mean_score", *measures])
-            body, embedding = export(folder / "checkpoint_best.pt", settings, planned)
-            with stage.artefact() as target:
-                body.save(target)
-                if settings.train_embedding:
-                    embedding.save(target / "embedding")
-                write_json(target / "curves.json", [{**point, "split": "dev"} for point in curve])
-        stage.clean_up(keep)
-    return Body.load(settings.output)
+    measures = [f"{name}_{one.definition.metric}" for name, one in planned.members.items()]
+    return make(planned.stage, lambda checkpoint: export(checkpoint, settings, planned), [MEAN_SCORE, *measures],
+                {"split": "dev"}, with_embedding=settings.train_embedding, keep=keep, restart=restart)
 
 
 def export(checkpoint: Path, settings: MultitaskSettings, planned: Plan) -> tuple[Body, Embedding]:

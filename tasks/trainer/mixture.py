@@ -27,13 +27,11 @@ from tasks.heads.model import NewHead
 from tasks.multitask.batches import epoch_batches
 from tasks.multitask.member import members_of
 from tasks.multitask.policy import Policy
-from tasks.multitask.recipe import read_mixture
+from tasks.multitask.recipe import MEAN_SCORE, read_mixture
 from tasks.multitask.settings import MultitaskSettings
 from tasks.trainer.body_task import BodyTask, require_body
 from tasks.trainer.data import EncodedDataset, ItemDataset
 
-MEAN = "mean_score"
-"""Name of the mean over tasks of each one's metric in the log."""
 TRAINED, HELD_OUT = "trained/", "held-out/"
 """Before a task's name: its sums in the logging output of a batch."""
 
@@ -128,7 +126,7 @@ class ModularMixtureTask(BodyTask):
         """Logs what fairseq always does, the loss, and the figures of every task that had a batch."""
         super().reduce_metrics(logging_outputs, criterion)
         measures = [f"{one.name}_{one.definition.metric}" for one in self.members.values()]
-        log_members(logging_outputs, criterion.own, measures, MEAN)
+        log_members(logging_outputs, criterion.own, measures, MEAN_SCORE)
 
     def max_positions(self) -> int:
         return self.body.config.max_positions

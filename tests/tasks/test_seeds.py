@@ -20,7 +20,7 @@ from recipes.commands.training import finetune as command
 from recipes.commands.using.inspect import describe
 from tasks import seeds as module
 from tasks.evaluate import evaluate
-from tasks.seeds import finetune_seeds, parse_seeds, record_of, summary_of, table
+from tasks.seeds import parse_seeds, record_of, summary_of, table, train_seeds
 from tests.killing import kill_at
 
 from .conftest import settings_for
@@ -42,6 +42,26 @@ def body_of(score: float, baseline: float | None = 0.5) -> Body:
 
 def record(*scores: float, margin: float = 0.02, **more: Any) -> dict[str, Any]:
     return record_of({seed: body_of(score, **more) for seed, score in enumerate(scores, 1)}, margin)
+
+
+def test_a_body_of_several_tasks_counts_by_their_mean() -> None:
+    def several(*scores: float) -> Body:
+        body = body_of(sum(scores) / 2)
+        one = dict(body.task or {})
+        body.task = {**one, "name": "multitask", "metric": "rte", "tasks": {
+            name: {**one, "name": name, "metric": metric, "dev": {**one["dev"], "score": score, "baseline": {"score": base}}}
+            for name, metric, score, base in zip(("rte", "stsb"), ("accuracy", "pearson"), scores, (0.5, 0.0), strict=True)}}
+        return body
+
+    found = record_of({1: several(0.9, 0.5), 2: several(0.5, 0.0), 3: several(0.7, 0.3)}, 0.02)
+    assert (found["task"], found["metric"], found["n"]) == ("multitask", "mean", 200)
+    assert [run["score"] for run in found["runs"]] == pytest.approx([0.7, 0.25, 0.5]) and found["failed"] == [2]
+    assert found["median"]["seed"] == 3 and found["failed_rule"]["baseline"]["score"] == pytest.approx(0.25)
+    assert found["runs"][0]["standard_error"] == pytest.approx(0.01 / 2**0.5)
+    assert found["tasks"]["stsb"]["metric"] == "pearson" and found["tasks"]["stsb"]["mean"] == pytest.approx(0.8 / 3)
+    lines = [line.split() for line in table(found, "runs/x").splitlines()]
+    assert ["rte", "accuracy", "3", "0.700", "0.200", "0.700", "0.500", "0.900"] in lines
+    assert lines[0][:4] == ["mean", "of", "2", "tasks"]
 
 
 @pytest.mark.parametrize("text", ["", "1,", "1,x", "1,1", "-1,2", "1.5"])
@@ -154,12 +174,12 @@ def test_finished_runs_are_left_alone_and_never_leave_the_record(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(module, "finetune", refuse)
+    monkeypatch.setattr(module.alone, "finetune", refuse)
     before = json.loads((runs / "seeds.json").read_text())
-    assert finetune_seeds(settings(world, runs), [2], quiet=True) == before
+    assert train_seeds(settings(world, runs), [2], quiet=True) == before
     assert [run["seed"] for run in before["runs"]] == [1, 2]
     with pytest.raises(AssertionError, match="trained again"):
-        finetune_seeds(settings(world, runs), [1, 2, 3], quiet=True)
+        train_seeds(settings(world, runs), [1, 2, 3], quiet=True)
     assert json.loads((runs / "seeds.json").read_text()) == before
 
 
@@ -173,14 +193,14 @@ def test_the_command_prints_every_run_and_both_sides(runs: Path, world: Path, ca
 
 def test_other_settings_are_refused(runs: Path, world: Path) -> None:
     with pytest.raises(UserError, match=r"holds runs with other settings \(.*lr was 0.005, now 0.004.*--overwrite"):
-        finetune_seeds(settings(world, runs, lr=4e-3), [1, 2], quiet=True)
+        train_seeds(settings(world, runs, lr=4e-3), [1, 2], quiet=True)
 
 
 def test_a_folder_that_holds_something_else_is_refused(world: Path, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "file").touch()
     with pytest.raises(UserError, match="already holds something other than runs over seeds"):
-        finetune_seeds(settings(world, tmp_path / "x"), [1], quiet=True)
+        train_seeds(settings(world, tmp_path / "x"), [1], quiet=True)
 
 
 def test_overwrite_throws_the_old_runs_away(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +209,9 @@ def test_overwrite_throws_the_old_runs_away(world: Path, tmp_path: Path, monkeyp
         body.save(one.output)
         return body
 
-    monkeypatch.setattr(module, "finetune", stub)
-    finetune_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
-    found = finetune_seeds(settings(world, tmp_path / "x", lr=4e-3), [3], overwrite=True, quiet=True)
+    monkeypatch.setattr(module.alone, "finetune", stub)
+    train_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
+    found = train_seeds(settings(world, tmp_path / "x", lr=4e-3), [3], overwrite=True, quiet=True)
     assert [run["seed"] for run in found["runs"]] == [3]
     assert {path.name for path in (tmp_path / "x").iterdir()} == {"seed-3", "seeds.json", "settings.json"}
 
@@ -206,15 +226,15 @@ def test_overwrite_leaves_the_old_runs_until_the_new_ones_are_whole(world: Path,
         return body_of(0.9)
 
     trained: list[int] = []
-    monkeypatch.setattr(module, "finetune", stub)
-    finetune_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
+    monkeypatch.setattr(module.alone, "finetune", stub)
+    train_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
     before = (tmp_path / "x" / "seeds.json").read_text()
     with pytest.raises(KeyboardInterrupt):
-        finetune_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
+        train_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
     with pytest.raises(UserError, match="layer-decay"):
-        finetune_seeds(settings(world, tmp_path / "x", layer_decay=7.0), [1], overwrite=True, quiet=True)
+        train_seeds(settings(world, tmp_path / "x", layer_decay=7.0), [1], overwrite=True, quiet=True)
     assert (tmp_path / "x" / "seeds.json").read_text() == before
-    finetune_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
+    train_seeds(settings(world, tmp_path / "x", lr=4e-3), [3, 4], overwrite=True, quiet=True)
     assert {path.name for path in (tmp_path / "x").iterdir()} == {"seed-3", "seed-4", "seeds.json", "settings.json"}
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
@@ -222,13 +242,13 @@ def test_overwrite_leaves_the_old_runs_until_the_new_ones_are_whole(world: Path,
 def test_overwrite_replaces_runs_over_seeds_only(world: Path, tmp_path: Path) -> None:
     body_of(0.9).save(tmp_path / "x")
     with pytest.raises(UserError, match="holds a task body, and --overwrite replaces runs over seeds only"):
-        finetune_seeds(settings(world, tmp_path / "x"), [1], overwrite=True, quiet=True)
+        train_seeds(settings(world, tmp_path / "x"), [1], overwrite=True, quiet=True)
     assert (tmp_path / "x" / "body.json").exists()
 
 
 def test_changed_runs_are_found_by_inspect(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "finetune", lambda one, **_: (body_of(0.9).save(one.output), body_of(0.9))[1])
-    finetune_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
+    monkeypatch.setattr(module.alone, "finetune", lambda one, **_: (body_of(0.9).save(one.output), body_of(0.9))[1])
+    train_seeds(settings(world, tmp_path / "x"), [1, 2], quiet=True)
     body_of(0.8).save(tmp_path / "y")
     for name in ("body.json", "body.safetensors"):
         (tmp_path / "x" / "seed-2" / name).write_bytes((tmp_path / "y" / name).read_bytes())

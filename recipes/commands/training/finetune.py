@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from recipes.options import add_options, add_run_options, settings_from
+from recipes.options import add_options, settings_from
+from recipes.trainings import add_training_options, run_training
 
 EXAMPLE = """examples:
   relexify finetune --body runs/en --task xnli --data XNLI-1.0 --train-file multinli_1.0_train.jsonl --output runs/xnli
@@ -28,35 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     add_options(parser, FinetuneSettings, {"train_files": "--train-file", "dev_files": "--dev-file"})
-    parser.add_argument("--seeds", default="", metavar="N,N,…", help="train once for each seed, in OUTPUT/seed-N, instead "
-                        "of --seed; repeated with more seeds it adds them")
-    parser.add_argument("--failed-margin", type=float, default=0.02, metavar="SHARE",
-                        help="with --seeds: a run has failed where its dev score is not more than this above what reading "
-                             "nothing scores, such as the most frequent label (default 0.02)")
-    add_run_options(parser)
+    add_training_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the task body or bodies and prints the dev scores."""
-    from pretrain.base.errors import UserError
     from tasks.finetune import finetune, plan, summary
-    from tasks.seeds import finetune_seeds, parse_seeds, settings_of, table
     from tasks.settings import FinetuneSettings
 
-    settings = settings_from(FinetuneSettings, args)
-    if args.seeds:
-        seeds = parse_seeds(args.seeds)
-        if settings.seed != FinetuneSettings.seed:
-            raise UserError(f"--seed {settings.seed} and --seeds {args.seeds}: give one of them")
-        if args.print_command:
-            for seed in seeds:
-                print(plan(settings_of(settings, seed), args.overwrite).stage.printed())
-            return 0
-        print(table(finetune_seeds(settings, seeds, args.failed_margin, args.overwrite, args.quiet, args.keep_checkpoints,
-                                   args.restart), settings.output))
-        return 0
-    if args.print_command:
-        print(plan(settings, args.overwrite).stage.printed())
-        return 0
-    print(summary(finetune(settings, args.overwrite, args.quiet, args.keep_checkpoints, args.restart), settings.output))
-    return 0
+    return run_training(args, settings_from(FinetuneSettings, args), plan, finetune, summary)

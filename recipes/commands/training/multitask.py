@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from recipes.options import add_options, add_run_options, settings_from
+from recipes.options import add_options, settings_from
+from recipes.trainings import add_training_options, run_training
 
 EXAMPLE = """example:
   relexify multitask --body runs/en --mixture glue.yaml --output runs/glue
@@ -17,7 +18,8 @@ A mixture names its tasks and what each brings; docs/multitask.md has every key:
     rte: {data: glue, head: san}
     stsb: {data: glue, weight: 0.5}
 A run that was cut off resumes when it is repeated; OUTPUT appears when it is done. OUTPUT has a head for each task and fits every
-embedding of the body's lineage.
+embedding of the body's lineage. With --seeds, OUTPUT/seed-N is the body of seed N and OUTPUT/seeds.json has all scores; OUTPUT
+itself, named as a --body, is the run with the median mean score.
 """
 
 
@@ -27,17 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     add_options(parser, MultitaskSettings)
-    add_run_options(parser)
+    add_training_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, writes the body and prints the dev scores of its tasks."""
+    """Trains, writes the body or bodies and prints the dev scores of their tasks."""
     from tasks.multitask.settings import MultitaskSettings
     from tasks.multitask.train import multitask, plan, summary
 
-    settings = settings_from(MultitaskSettings, args)
-    if args.print_command:
-        print(plan(settings, args.overwrite).stage.printed())
-        return 0
-    print(summary(multitask(settings, args.overwrite, args.quiet, args.keep_checkpoints, args.restart), settings.output))
-    return 0
+    return run_training(args, settings_from(MultitaskSettings, args), plan, multitask, summary)

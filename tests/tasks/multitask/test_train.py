@@ -74,6 +74,31 @@ def test_every_task_is_scored_in_every_language(several: Path, world: Path, mixe
     assert "does xnli, stsb, panx, asked for 'squad'" in capsys.readouterr().err
 
 
+def test_the_whole_row_is_scored_by_one_command(several: Path, world: Path, mixed: Path, tmp_path: Path,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("evaluate", "--body", several, "--embedding", world / "qaa", "--embedding", world / "qab", "--split", "test",
+             "--quiet")
+    assert relexify(*words, "--data", mixed / "mixture.yaml", "--output", tmp_path / "row") == 0
+    records = json.loads((tmp_path / "row" / "results.json").read_text())
+    assert [(record["task"], record["language"]) for record in records] == [
+        (task, language) for task in ("xnli", "stsb", "panx") for language in ("qaa", "qab")]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["language", "split", "xnli", "accuracy", "stsb", "pearson", "panx", "f1", "mean"]
+    for number, language in enumerate(("qaa", "qab")):
+        scores = [record["score"] for record in records if record["language"] == language]
+        row = next(line for line in lines if line[0] == language)
+        assert [float(cell) for cell in row[2:]] == pytest.approx([*scores, sum(scores) / 3], abs=6e-4), number
+    # each as when it is asked for by name
+    assert relexify(*words, "--task", "panx", "--data", mixed / "mixture.yaml", "--output", tmp_path / "one") == 0
+    assert [record["score"] for record in json.loads((tmp_path / "one" / "results.json").read_text())] == [
+        record["score"] for record in records[-2:]]
+    (tmp_path / "other.yaml").write_text("tasks: {rte: {data: x}}\n")
+    capsys.readouterr()
+    assert relexify(*words, "--data", tmp_path / "other.yaml", "--output", tmp_path / "x") == 2
+    assert "does not say where the data of xnli, stsb, panx is; it names rte" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
 def test_predictions_name_their_task(several: Path, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("predict", "--body", several, "--embedding", world / "qaa", "--quiet", "--text", "tilo mapu", "kove tilo")
     assert relexify(*words) == 2
