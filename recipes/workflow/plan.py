@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,12 @@ class Planner:
         text = yaml.safe_dump(mixture.content, sort_keys=False, allow_unicode=True)
         file = self.store / "mixtures" / f"{short(mixture.content)}.yaml"
         self.plan.files[file] = text
-        read = {task.train_task: self._read(task, mixture.content["tasks"][task.train_task]) for task in mixture.tasks}
+        read = {}
+        for task in mixture.tasks:
+            entry = mixture.mixture.tasks[task.train_task]
+            read[task.train_task] = self._read(task, asdict(entry))
+            if entry.labels:
+                read[task.train_task]["labels"] = self.contents.of(entry.labels, "labels")
         key = {"body": body.key, "embedding": body.embedding.key, "seed": seed, "mixture": mixture.identity, "read": read,
                "settings": options.deciding("multitask", mixture.options)}
         label = f"{len(read)}-tasks-{mixture.mixture.policy.name}-on-{body.label}"

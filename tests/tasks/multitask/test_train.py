@@ -87,7 +87,7 @@ def test_the_whole_row_is_scored_by_one_command(several: Path, world: Path, mixe
     for number, language in enumerate(("qaa", "qab")):
         scores = [record["score"] for record in records if record["language"] == language]
         row = next(line for line in lines if line[0] == language)
-        assert [float(cell) for cell in row[2:]] == pytest.approx([*scores, sum(scores) / 3], abs=6e-4), number
+        assert [float(cell) for cell in row[2:]] == pytest.approx([*scores, sum(scores) / 3], abs=6e-4, rel=1e-6), number
     # each as when it is asked for by name
     assert relexify(*words, "--task", "panx", "--data", mixed / "mixture.yaml", "--output", tmp_path / "one") == 0
     assert [record["score"] for record in json.loads((tmp_path / "one" / "results.json").read_text())] == [
@@ -172,6 +172,9 @@ def test_a_named_task_can_choose_and_mistakes_are_told_at_once(world: Path, mixe
     assert "--best-checkpoint-metric stsb_pearson" in line and "--task modular_mixture" in line
     # 240, 120 and 120 examples in batches of 32: 8 + 4 + 4 an epoch
     assert "--max-update 80 " in line
+    assert relexify(*words, "--mixture", recipe, "--seeds", "1,2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "--seed 2" in lines[1] and "x/seed-2.training" in lines[1]
     recipe.write_text(recipe.read_text().replace("weight: 0.5", "loss: mee"))
     assert relexify(*words, "--mixture", recipe) == 2
     assert "unknown loss of stsb 'mee', did you mean 'mse'? (known: mae, mse)" in capsys.readouterr().err
