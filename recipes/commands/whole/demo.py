@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of worlds, bodies and embeddings; may grow when the demo is run again (default "
                              f"{' '.join(map(str, default.seeds))})")
     parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM",
-                        help=f"ways of pre-training a body; may grow too (default {' '.join(ARMS)}; electra "
-                             f"{' '.join(defaults('electra').arms)})")
+                        help=f"ways of pre-training a body; may grow too: {' '.join(ARMS)} (default "
+                             f"{' '.join(default.arms)}; electra {' '.join(defaults('electra').arms)})")
     parser.add_argument("--languages", nargs="+", default=list(default.languages), metavar="CODE",
                         help=f"new languages, qab (nearest) to qaf (farthest) (default {' '.join(default.languages)})")
     for name, many, text in (("budgets", "+", "adaptation updates, an embedding for each"),
