@@ -106,7 +106,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     identity.update(task=[task.name, task.version], body=body.fingerprint,
                     **({"embedding": list(own), "languages": own} if several else next(iter(own.values()))),
                     updates=updates, lr=lr, language="+".join(sources), labels=list(getattr(task, "labels", ())),
-                    **({"teacher": lesson.record()} if lesson else {}))
+                    **({"teacher": lesson.identity} if lesson else {}))
     output = Path(settings.output)
     stage = Stage(f"finetune {output.name}", output, command_line("tasks", settings.data, options), updates, identity,
                   threads=settings.threads, overwrite=overwrite, quiet=quiet, kind="a task body")

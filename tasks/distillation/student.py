@@ -186,8 +186,13 @@ class Lesson:
 
     def record(self) -> dict[str, Any]:
         """For the record of the student's body."""
+        return {"file": Path(self.asked.teacher).name, **self.identity}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides what is learned, wherever the file stands."""
         header = self.header
-        return {"file": Path(self.asked.teacher).name, "sha256": self.sha256, "loss": self.loss, "alpha": self.asked.alpha,
+        return {"sha256": self.sha256, "loss": self.loss, "alpha": self.asked.alpha,
                 "temperature": self.temperature, "average": header["average"], "read_in": header["read"]["language"],
                 "teachers": [one["fingerprint"] for one in header["teachers"]], "data_sha256": header["data"]["sha256"]}
 

@@ -99,7 +99,7 @@ def plan(settings: MultitaskSettings, overwrite: bool = False, quiet: bool = Fal
         body=body.fingerprint, embedding=embedding.record()["fingerprint"], updates=updates, lr=lr,
         policy=asdict(mixture.policy), best=mixture.best,
         tasks={name: {**{key: value for key, value in asdict(one.entry).items() if key not in PLACES},
-                      **({"teacher": one.lesson.record()} if one.lesson else {}),
+                      **({"teacher": one.lesson.identity} if one.lesson else {}),
                       "version": one.definition.version, "train_sha256": train[name].sha256(),
                       "dev_sha256": dev[name].sha256(), "labels": one.labels} for name, one in members.items()})
     output = Path(settings.output)

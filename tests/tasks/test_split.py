@@ -9,6 +9,8 @@ import pytest
 
 from pretrain.artefacts.body import Body
 from recipes.cli import main
+from tasks.settings import FinetuneSettings
+from tasks.split import settings_of
 
 pytest.importorskip("fairseq")
 
@@ -41,3 +43,12 @@ def test_what_is_not_of_the_run_is_refused_in_one_line(finetuned: Path, world: P
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_student_learned_from_is_read_from_the_configuration(world: Path, tmp_path: Path) -> None:
+    task = {"task_name": "xnli", "body": str(world / "body"), "embedding": str(world / "qaa"), "data": str(world / "data")}
+    plain = settings_of({"task": task}, tmp_path / "x.pt", tmp_path / "out")
+    assert (plain.teacher, plain.distillation_loss, plain.alpha, plain.temperature) == ("", "", 0.0, 0.0)
+    given = {"teacher": "t.parquet", "distillation_loss": "kl", "alpha": 0.25, "temperature": 2.0}
+    found: FinetuneSettings = settings_of({"task": {**task, **given}}, tmp_path / "x.pt", tmp_path / "out")
+    assert {name: getattr(found, name) for name in given} == given

@@ -30,8 +30,8 @@ def fairseq() -> None:
 
 @pytest.fixture(scope="module")
 def translated(school: Path, world: Path, finetuned: Path) -> Path:
-    """What a teacher that reads one language says of the same pairs in another."""
-    output = school / "translated.parquet"
+    """What a teacher that reads one language says of the same pairs in another; the name is one that fairseq could misread."""
+    output = school / "a: b {x}, 'q' #1.parquet"
     assert teach("--body", finetuned, "--embedding", world / "qaa", "--data", school / "data", "--student-language", "qab",
                  "--output", output) == 0
     return output
@@ -62,7 +62,7 @@ def test_a_small_student_learns_another_language_without_labels(student: Path, s
 @pytest.mark.slow
 def test_it_goes_on_exactly_after_a_kill(student: Path, school: Path, translated: Path, tmp_path: Path,
                                          capsys: pytest.CaptureFixture[str]) -> None:
-    """And refuses to go on from another teacher's file; the same under another name will do."""
+    """And refuses to go on with another loss; the same file under another name will do."""
     output = tmp_path / "again"
     kill_at(40, tmp_path / "again.training" / "train.log", *words_of(school, translated, output))
     assert not output.exists()
@@ -70,11 +70,7 @@ def test_it_goes_on_exactly_after_a_kill(student: Path, school: Path, translated
     moved.write_bytes(translated.read_bytes())
     assert relexify(*words_of(school, moved, output), "--alpha", 0.5, "--data", school / "data") == 2
     assert "unfinished run with other settings" in capsys.readouterr().err
-    translated = translated.rename(tmp_path / translated.name)
-    try:
-        assert relexify(*words_of(school, translated, output)) == 0
-    finally:
-        translated.rename(school / translated.name)
+    assert relexify(*words_of(school, moved, output)) == 0
     assert Body.load(output).fingerprint == Body.load(student).fingerprint
 
 
