@@ -29,8 +29,8 @@ def test_focus_mixes_as_its_authors_package(request_, tmp_path):
     file.write_text(f"{len(spellings)} 6\n" + "".join(lines), encoding="utf-8")
     ours, _ = initialise("focus", replace(request_, resources={"vectors": file}))
     shared = identical(request_)
-    rows = [int(row) for row in ordinary(len(spellings))]
-    overlap = {spellings[row]: SimpleNamespace(auxiliary_embedding=vectors[row], source_embedding=request_.source.weight[shared[row]])
+    rows, table = [int(row) for row in ordinary(len(spellings))], request_.source.weight
+    overlap = {spellings[row]: SimpleNamespace(auxiliary_embedding=vectors[row], source_embedding=table[shared[row]])
                for row in rows if row in shared}
     new = {spellings[row]: SimpleNamespace(auxiliary_embedding=vectors[row], target=SimpleNamespace(id=row))
            for row in rows if row not in shared}
