@@ -18,7 +18,7 @@ from recipes.workflow import execute as module
 from recipes.workflow.execute import execute, snakemake_arguments
 from recipes.workflow.plan import Plan, make_plan
 from recipes.workflow.settings import load
-from tests.killing import ROOT
+from tests.killing import ROOT, warm
 from tests.recipes.workflow.run_world import plan, write
 
 pytest.importorskip("snakemake")
@@ -131,7 +131,7 @@ def test_after_kill_9_nothing_is_left_and_the_same_command_goes_on(how, tmp_path
     child.wait()
     wait_until(lambda: not processes(tmp_path), 10)
     monkeypatch.delenv("FAKE_SLOW")
-    assert subprocess.run(words, cwd=ROOT, check=False, capture_output=True).returncode == 0
+    assert subprocess.run(words, cwd=ROOT, check=False, capture_output=True, env=warm()).returncode == 0
     assert not make_plan(load(recipe), tmp_path / "store").pending()
     again = [name for name in made.jobs if begun(log).count(name) > 1]
     assert slow in again and len(again) <= 2  # what was running, nothing else
@@ -200,7 +200,8 @@ def test_two_runs_at_once_on_one_store_do_nothing_twice(tmp_path, log):
     made = small(tmp_path)
     words = [[sys.executable, "-c", START, FAKE[1], str(small_recipe(tmp_path)), str(tmp_path / run), str(tmp_path / "store")]
              for run in ("one", "two")]
-    children = [subprocess.Popen(each, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for each in words]
+    children = [subprocess.Popen(each, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=warm())
+                for each in words]
     assert [child.wait(300) for child in children] == [0, 0]
     assert sorted(begun(log)) == sorted(made.jobs)
     for run in ("one", "two"):
