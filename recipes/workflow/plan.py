@@ -202,15 +202,27 @@ class Planner:
             return self._ready(arm, seed)
         data = self._prepare(self.recipe.base)
         settings = options.deciding_of_pretraining(arm.settings)
+        starts = self._starts(settings)
         label = f"{body_label(settings)}-s{seed}"
         name = f"{self.recipe.base}-{label}"
-        job = self._add("pretrain", name, {"data": data.id, "seed": seed, "settings": settings}, [data.id],
+        key = {"data": data.id, "seed": seed, "settings": settings, **starts}
+        job = self._add("pretrain", name, key, [data.id],
                         ["pretrain", arm.recipe, *arm.words, f"data={data.output}", "output={OUTPUT}", f"seed={seed}",
                          f"threads={self._threads('pretrain')}",
                          *([f"tensorboard={self.tensorboard / 'pretrain' / name}"] if self.tensorboard else [])],
                         arm=arm.name, seed=seed)
         source = _Embedding(self.recipe.base, job.output, job.id, [job.id])
         return _Body(label, job.output, job.id, [job.id], source)
+
+    def _starts(self, settings: dict[str, Any]) -> dict[str, str]:
+        """Takes the body and embedding that a pre-training goes on from out of its settings: what they hold counts, not where."""
+        from pretrain.start import NEW
+
+        found = {}
+        for name in ("from_body", "from_embedding"):
+            if path := settings.pop(name, ""):
+                found[name] = path if path == NEW else self.contents.of(path, "what a pre-training goes on from")
+        return found
 
     def _ready(self, arm: Arm, seed: int) -> _Body:
         """A body that is there: its fingerprint is its key, its record tells its label."""

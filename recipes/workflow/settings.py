@@ -234,8 +234,6 @@ def _pretraining(source: Source, name: str, place: str, common: dict[str, Any],
         where = f"{place}.{key}" if key in own else f"pretrain.{key}"
         if key in elsewhere:
             source.wrong(where, f"is not set here: see {elsewhere[key]}")
-        elif key in ("from", "from_embedding"):
-            source.wrong(where, "is not set here: make that body by `relexify pretrain` and name it as the arm's `body`")
         elif key not in known:
             source.wrong(where, f"unknown key{nearest(key, known)}")
         else:
@@ -250,10 +248,6 @@ def _pretraining(source: Source, name: str, place: str, common: dict[str, Any],
     words = tuple(f"{key}={_text(value)}" for key, value in given.items())
     try:
         settings = load_recipe(PretrainRecipe, file, [*words, "data=.", "output=."])
-        if settings.from_body:
-            source.wrong(place, f"{file} goes on from a body (from: {settings.from_body}), which a run does not do: make it by "
-                         "`relexify pretrain` and name it as this arm's body")
-            return None, []
         notes = check_pretraining(replace(settings, data="."))
     except UserError as error:
         source.wrong(place, str(error))

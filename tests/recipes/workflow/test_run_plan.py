@@ -136,6 +136,19 @@ def test_a_teacher_counts_by_what_it_says(tmp_path):
     assert folders(other, "finetune") != folders(first, "finetune") and folders(other, "adapt") == folders(first, "adapt")
 
 
+def test_a_body_that_pretraining_goes_on_from_counts_by_what_it_holds(tmp_path):
+    for name in ("one", "same", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "body.json").write_text("2" if name == "other" else "1")
+    one, same, other = (plan(tmp_path, f"pretrain.from={tmp_path / name}") for name in ("one", "same", "other"))
+    assert list(one.jobs) == list(same.jobs) and f"from={tmp_path / 'one'}" in next(
+        job.words for job in one.jobs.values() if job.stage == "pretrain")
+    assert len({frozenset(folders(made, "pretrain")) for made in (plan(tmp_path), one, other)}) == 3
+    assert str(tmp_path / "none") in plan(tmp_path, f"pretrain.from={tmp_path / 'none'}").missing
+    assert folders(plan(tmp_path, f"pretrain.from={tmp_path / 'one'}", "pretrain.from_embedding=new"), "pretrain") != folders(
+        one, "pretrain")
+
+
 def test_remembered_hashes_follow_a_file_that_changes(tmp_path):
     (tmp_path / "store").mkdir()
     before = plan(tmp_path)
