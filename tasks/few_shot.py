@@ -7,6 +7,7 @@ that bodies are compared on the same examples, pair by pair.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,11 +163,12 @@ def record_of(trained: Sequence[tuple[Run, Body]]) -> dict[str, Any]:
 
 
 def _difference(gaps: Sequence[float]) -> dict[str, Any]:
-    """Mean with Student's 95 % interval and the p of a paired t test over subsamples; of one the number alone."""
+    """Mean with Student's 95 % interval and the p of a paired t test over subsamples; of one the number alone, and no p where all
+    are the same."""
     found: dict[str, Any] = {"mean": float(np.mean(gaps)), "interval_95": None, "p": None}
     if len(gaps) > 1:
-        estimate = over_seeds(gaps)
-        found.update(interval_95=[estimate.low, estimate.high], p=paired_t(gaps))
+        estimate, p = over_seeds(gaps), paired_t(gaps)
+        found.update(interval_95=[estimate.low, estimate.high], p=None if math.isnan(p) else p)
     return found
 
 
@@ -193,4 +195,4 @@ def _gap(found: dict[str, Any]) -> str:
     if found["interval_95"] is None:
         return text
     low, high = found["interval_95"]
-    return f"{text} [{100 * low:+.1f}, {100 * high:+.1f}] p={found['p']:.2g}"
+    return f"{text} [{100 * low:+.1f}, {100 * high:+.1f}]" + ("" if found["p"] is None else f" p={found['p']:.2g}")

@@ -45,6 +45,13 @@ def test_mean_sd_and_paired_differences(world: Path) -> None:
     assert lines[3] == ["100", "%", "1,000", "90.0", "90.0", "+0.0"]
 
 
+def test_differences_that_are_all_the_same_have_no_p(world: Path) -> None:
+    found = record_of(trained(world, {("glue", 1.0): [0.9, 0.9], ("en", 1.0): [0.5, 0.5]}))
+    gap = found["cells"][0]["difference"]
+    assert gap["p"] is None and gap["interval_95"] == pytest.approx([0.4, 0.4])
+    assert table(found).splitlines()[-1].endswith("+40.0 [+40.0, +40.0]")
+
+
 @pytest.mark.parametrize("text", ["", "0,1", "0.1,0.1", "1.5", "a", "0.1,"])
 def test_wrong_shares(text: str) -> None:
     with pytest.raises(UserError, match="expected different shares above 0, at most 1"):
