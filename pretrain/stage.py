@@ -276,12 +276,12 @@ class Stage:
     def _check_settings(self) -> None:
         path = self.folder / "settings.json"
         settings = json.loads(json.dumps(self.settings))
-        if path.exists():
-            old = read_json(path)
-            if changed := changes(old, settings):
+        if path.exists() and (changed := changes(read_json(path), settings)):
+            if any(one.suffix == ".pt" or one.is_dir() for one in self.folder.iterdir()):
                 raise UserError(f"{self.folder}: holds an unfinished run with other settings ({changed}); "
                                 "repeat them to resume, or delete that folder to start anew")
-        else:
+            self.discard()  # it came to nothing, as with a mistake that is mended now
+        if not path.exists():
             make_folder(self.folder)
             write_json(path, settings)
         last = self.folder / "checkpoint_last.pt"

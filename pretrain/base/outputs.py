@@ -9,11 +9,23 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from pretrain.base.errors import UserError
 from pretrain.base.files import refuse_existing
 from pretrain.base.locks import claimed
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def refuse_input(output: str | Path | None, *inputs: str | Path | None) -> None:
+    """An output may not take the place of what it is made of, not even where the user lets it replace a file.
+
+    Raises:
+        UserError: `output` is one of `inputs`, under whatever name.
+    """
+    for path in inputs:
+        if output and path and Path(output).exists() and Path(path).exists() and Path(output).samefile(path):
+            raise UserError(f"{output}: is what is read, and would be lost; name another --output")
 
 
 @contextmanager

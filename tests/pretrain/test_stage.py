@@ -58,13 +58,17 @@ def test_tensorboard_needs_something_that_writes(installed, monkeypatch):
             tensorboard_folder("logs")
 
 
+def nowhere(tmp_path) -> list[str]:
+    """Words of a training on data that is not there."""
+    return command_line("pretrain", tmp_path / "nowhere", {
+        "task": "modular_mlm", "arch": "modular_roberta_tiny", "criterion": "modular_masked_lm", "batch_size": 2,
+        "optimizer": "modular_adamw", "lr_scheduler": "modular_polynomial", "lr": 0.1, "max_update": 2})[1:]
+
+
 def test_users_mistake_in_the_training_process_stays_one_line(tmp_path):
     pytest.importorskip("fairseq")
-    words = command_line("pretrain", tmp_path / "nowhere", {
-        "task": "modular_mlm", "arch": "modular_roberta_tiny", "criterion": "modular_masked_lm", "batch_size": 2,
-        "optimizer": "modular_adamw", "lr_scheduler": "modular_polynomial", "lr": 0.1, "max_update": 2})
     with pytest.raises(UserError, match=r"nowhere/dict.txt: expected a fairseq dictionary"):
-        stage(tmp_path, *words[1:]).run()
+        stage(tmp_path, *nowhere(tmp_path)).run()
 
 
 @pytest.mark.parametrize("name", ["${HOME}", "${oc.env:HOME}", "data\\", "a\\'b"])
@@ -109,8 +113,23 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path):
     one = stage(tmp_path)
     one.folder.mkdir()
     (one.folder / "settings.json").write_text(json.dumps({"lr": 2}))
+    (one.folder / "checkpoint_last.pt").touch()
     with pytest.raises(UserError, match=r"lr was 2, now 1"):
         one.run()
+    assert (one.folder / "checkpoint_last.pt").exists()
+
+
+def test_a_run_that_came_to_no_checkpoint_stands_in_no_other_ones_way(tmp_path):
+    """As after a mistake that only the training process finds, a damaged dictionary for one."""
+    pytest.importorskip("fairseq")
+    one = stage(tmp_path, *nowhere(tmp_path))
+    one.folder.mkdir()
+    (one.folder / "settings.json").write_text(json.dumps({"lr": 2}))
+    (one.folder / "train.log").write_text("of another run\n")
+    with pytest.raises(UserError, match=r"nowhere/dict.txt: expected a fairseq dictionary"):
+        one.run()
+    assert json.loads((one.folder / "settings.json").read_text()) == {"lr": 1}
+    assert "of another run" not in (one.folder / "train.log").read_text()
 
 
 def test_several_processes_are_started_by_torchrun(tmp_path):

@@ -54,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
                                args.device, args.overwrite, args.quiet)))
         return 0
     from pretrain.base.files import refuse_existing
+    from pretrain.base.outputs import refuse_input
     from tasks.choice.arct import adversarial
 
     if args.operation == "build":
+        refuse_input(args.output, args.points, args.claims)
         refuse_existing(args.output, args.overwrite)
         built = adversarial.build(adversarial.read_points(args.points), adversarial.read_claims(args.claims), args.leave_out)
         adversarial.write_points(args.output, built.points)

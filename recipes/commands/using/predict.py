@@ -47,8 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts and writes."""
-    from pretrain.base.outputs import making
+    from pretrain.base.outputs import making, refuse_input
 
+    refuse_input(args.output, args.file)
     with making(args.output, args.overwrite) if args.output else nullcontext():
         return _predict(args)
 

@@ -140,6 +140,19 @@ def test_mistakes_name_file_and_line(folder, tmp_path, capsys, body, content, me
     assert message in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("verb", ["predict", "arct"])
+def test_an_output_does_not_take_the_place_of_what_is_read(verb, tmp_path, capsys):
+    """Not even with --overwrite and under another name."""
+    (tmp_path / "in.tsv").write_text("a\tb\n")
+    (tmp_path / "link.tsv").symlink_to(tmp_path / "in.tsv")
+    read, written = str(tmp_path / "in.tsv"), ["--output", str(tmp_path / "link.tsv"), "--overwrite"]
+    words = {"predict": ["predict", "--body", "no", "--embedding", "no", read, *written],
+             "arct": ["arct", "build", read, "--claims", "no", *written]}[verb]
+    assert main(words) == 2
+    assert "is what is read, and would be lost" in capsys.readouterr().err
+    assert (tmp_path / "in.tsv").read_text() == "a\tb\n"
+
+
 def test_wrong_task_wrong_rows_wrong_json(folder, tmp_path, capsys):
     words = ["predict", "--body", str(folder / "xnli"), "--embedding", str(folder / "nl")]
     (tmp_path / "in.jsonl").write_text('{"premise": "een"}\n')
