@@ -50,6 +50,20 @@ def train(data: Path, save_dir: Path, user_dir: str = "pretrain", base: dict[str
     return save_dir
 
 
+def train_line(line: list[str], folder: Path) -> Path:
+    """Runs a `fairseq-train` line in this process, into another folder."""
+    options: dict[str, Any] = {}
+    for word in line[2:]:
+        if word.startswith("--"):
+            name = word[2:]
+            options[name] = True
+        else:
+            options[name] = word
+    for name in ("user-dir", "save-dir", "log-format", "log-interval"):
+        options.pop(name)
+    return train(Path(line[1]), folder, "tasks", {}, **options)
+
+
 def state(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, Any]:
     """The content of a checkpoint."""
     from pretrain.base.checkpoints import load_checkpoint

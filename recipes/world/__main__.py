@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pretrain.base.errors import UserError
 from recipes.world import CODES, write_world
 from recipes.world.qa import SENTENCES, sentence_range
+from recipes.world.tasks import TASKS
 
 
 def _sizes(text: str) -> int | dict[str, int]:
@@ -42,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--qa-sentences", type=sentence_range, default=SENTENCES, metavar="FROM-TO",
         help="sentences of a paragraph that is asked about (default: {}-{})".format(*SENTENCES),
     )
+    parser.add_argument(
+        "--tasks", nargs="+", default=[], metavar="TASK",
+        help=f"further tasks, with as many examples as there are pairs: {', '.join(TASKS)}",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     folder = write_world(
         args.output, args.languages, args.seed, words=args.words, train=args.train, dev=args.dev, test=args.test,
         qa_train=args.qa_train, qa_dev=args.qa_dev, qa_test=args.qa_test, qa_sentences=args.qa_sentences,
-        overwrite=args.overwrite,
+        tasks=args.tasks, overwrite=args.overwrite,
     )
     print(folder)
     return 0

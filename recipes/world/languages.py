@@ -121,12 +121,14 @@ CODES: tuple[str, ...] = tuple(plan.code for plan in PLANS)
 class Language:
     """A language with its words.
 
-    `words` maps a concept or a function word to its stem; `suffixes` a case or a gender to its ending.
+    `words` maps a concept or a function word to its stem; `suffixes` a case or a gender to its ending; `tags`, made when first
+    asked for, each form of a word to its part of speech (`recipes.world.tasks.tagged`).
     """
 
     plan: Plan
     words: dict[str, str]
     suffixes: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict, repr=False)
     _forms: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     @property

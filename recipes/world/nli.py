@@ -81,7 +81,7 @@ def pairs(preferences: Preferences, seed: int | str) -> Iterator[Pair]:
     while True:
         for label in labels.shuffled(LABELS):
             core, hypothesis = _hypothesis(scenes)
-            while _held_out_for(hypothesis) != wanted:
+            while held_out_for(hypothesis) != wanted:
                 core, hypothesis = _hypothesis(scenes)
             yield _pair(scenes, core, hypothesis, label)
 
@@ -90,7 +90,7 @@ _HELD_OUT = {0: "dev", 1: "test", 2: "test"}
 """Which tenths of all hypotheses belong to which split; the other splits share the rest."""
 
 
-def _held_out_for(hypothesis: Clause) -> str:
+def held_out_for(hypothesis: Clause) -> str:
     """The split that the hypothesis is kept for, "" for none. It looks at no label."""
     return _HELD_OUT.get(zlib.crc32(repr(replace(hypothesis, negated=False)).encode()) % 10, "")
 
@@ -115,7 +115,7 @@ def _entities(clause: Clause) -> tuple[str, ...]:
 
 def _hypothesis(scenes: Scenes) -> tuple[Clause, Clause]:
     """The positive, specific clause at stake, and the hypothesis: perhaps negated, perhaps by a hypernym."""
-    core = _core(scenes)
+    core = core_clause(scenes)
     hypothesis = core
     if not isinstance(core, IsA) and scenes.draw.happens(0.2):
         hypothesis = _generalised(scenes, core)
@@ -125,7 +125,7 @@ def _hypothesis(scenes: Scenes) -> tuple[Clause, Clause]:
     return core, hypothesis
 
 
-def _core(scenes: Scenes) -> Clause:
+def core_clause(scenes: Scenes) -> Clause:
     draw = scenes.draw
     type_ = draw.weighted((("property", 0.34), ("location", 0.16), ("event", 0.40), ("profession", 0.10)))
     while True:

@@ -147,7 +147,7 @@ def _clause(clause: Clause, language: Language) -> _Block:
     return block
 
 
-def _block(form: Form, language: Language) -> _Block:
+def block_of(form: Form, language: Language) -> _Block:
     if isinstance(form, Both | Contrast):
         block = _Block()
         block.add(_clause(form.first, language), "first.")
@@ -189,7 +189,7 @@ def realise_text(forms: Iterable[Form], language: Language, numbered: bool = Tru
     """Several forms as one text, sentences joined by a space; spans are prefixed by its number if `numbered`."""
     whole = _Block()
     for number, form in enumerate(forms):
-        whole.add(_block(form, language), f"{number}." if numbered else "")
+        whole.add(block_of(form, language), f"{number}." if numbered else "")
     text, places = _offsets(whole.words)
     return Sentence(text, {role: (places[start][0], places[end - 1][1]) for role, start, end in whole.marks})
 
@@ -198,5 +198,5 @@ def text_of(forms: Iterable[Form], language: Language) -> str:
     """The text of `realise_text` alone; quicker, for long streams."""
     words: list[str] = []
     for form in forms:
-        words += _block(form, language).words
+        words += block_of(form, language).words
     return " ".join(words).replace(" ,", ",").replace(" .", ".")

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pretrain.base.errors import UserError
+from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder
 from pretrain.base.outputs import makes
 from recipes.world import concepts
@@ -22,6 +22,7 @@ from recipes.world.realise import Sentence, realise, realise_text, text_of
 from recipes.world.reports import KINDS
 from recipes.world.scenes import Scenes
 from recipes.world.stories import Story
+from recipes.world.tasks import TASKS, write_tasks
 
 VERSION = 2
 """Of the generator: it grows whenever the same seed would give other bytes."""
@@ -178,9 +179,11 @@ def write_world(
     qa_dev: int = 0,
     qa_test: int = 0,
     qa_sentences: tuple[int, int] = SENTENCES,
+    tasks: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv`, `world.json` and, if asked for, `qa/SPLIT-CODE.json`.
+    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv`, `world.json` and, if asked for, `qa/SPLIT-CODE.json` and the files
+    of further tasks (`recipes.world.tasks`).
 
     Args:
         output: the folder to make; it appears when it is complete.
@@ -189,11 +192,15 @@ def write_world(
         train, dev, test: numbers of pairs. `train` is in the base language only; dev and test are parallel in all.
         qa_train, qa_dev, qa_test: numbers of questions, in the same languages; without any there is no folder `qa`.
         qa_sentences: the least and most sentences of a paragraph that is asked about.
+        tasks: of `recipes.world.tasks.TASKS`; each has as many examples of a split as there are inference pairs.
         overwrite: replace an existing output.
 
     Returns: the output folder.
-    Raises: UserError on an unknown code, a negative size or an existing output.
+    Raises: UserError on an unknown code or task, a negative size or an existing output.
     """
+    for task in tasks:
+        if task not in TASKS:
+            raise unknown("task of the miniature world", task, TASKS)
     codes = tuple(languages) if BASE in languages else (BASE, *languages)
     world = World(seed, codes)
     sizes = {code: words if isinstance(words, int) else words.get(code, 1_000_000) for code in codes}
@@ -219,6 +226,9 @@ def write_world(
                 if split != "train" or code == BASE:
                     _write_tsv(folder / "nli" / f"{split}-{code}.tsv", world.nli(code, count, split))
         description = world.describe() | {"words": sizes, "nli": pairs_of | {"labels": LABELS}}
+        write_tasks(folder, world.preferences, world.languages, tuple(dict.fromkeys(tasks)), pairs_of)
+        if tasks:
+            description["tasks"] = {task: {"read_as": TASKS[task], **pairs_of} for task in dict.fromkeys(tasks)}
         if any(questions_of.values()):
             _write_questions(folder / "qa", world, questions_of, qa_sentences)
             description["qa"] = questions_of | {"kinds": KINDS, "sentences": qa_sentences}

@@ -25,7 +25,7 @@ from tasks.languages import SAMPLING, files_of, in_common, together
 from tasks.multitask.batches import epoch_batches
 from tasks.settings import FinetuneSettings
 from tests.killing import kill_finetune_at
-from tests.training import train
+from tests.training import train_line
 
 from .choice.test_choice import arct_lines
 from .conftest import pairs, settings_for, write_pairs
@@ -191,20 +191,6 @@ def test_every_family_takes_several_languages(task: str, metric: str, world: Pat
     if task != "squad2":  # its threshold is searched for when training is over
         logged = load_checkpoint(save / "checkpoint_best.pt")["extra_state"]["val_loss"]
         assert logged == pytest.approx(100 * dev["score"], abs=0.05)
-
-
-def train_line(line: list[str], folder: Path) -> Path:
-    """Runs a `fairseq-train` line in this process, into another folder."""
-    options: dict[str, Any] = {}
-    for word in line[2:]:
-        if word.startswith("--"):
-            name = word[2:]
-            options[name] = True
-        else:
-            options[name] = word
-    for name in ("user-dir", "save-dir", "log-format", "log-interval"):
-        options.pop(name)
-    return train(Path(line[1]), folder, "tasks", {}, **options)
 
 
 def test_mistakes_are_one_line(world: Path, both: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
