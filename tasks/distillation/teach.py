@@ -58,7 +58,7 @@ def _taught(settings: TeachSettings, quiet: bool) -> SoftLabels:
             raise UserError(f"{name}: has a head of kind {kind}; of {task.name} teach those of kind {', '.join(teaching.heads)}")
         check_compatible(body, embeddings[place])
     examples = task.unlabelled(settings.data, settings.split, language, settings.train_files)
-    taught, student = _students(settings, task, examples, language)
+    examples, taught, student = _students(settings, task, examples, language)
     outputs, teachers = [], []
     for number, (name, place, evaluation) in enumerate(zip(settings.body, places, evaluations, strict=True), 1):
         embedding = embeddings[place]
@@ -95,11 +95,11 @@ def _language(settings: TeachSettings, embeddings: dict[Path, Embedding]) -> str
     return next(iter(found.values()))
 
 
-def _students(settings: TeachSettings, task: Definition, examples: Examples, language: str) -> tuple[Examples, str]:
-    """The examples as the student reads them, and their language."""
+def _students(settings: TeachSettings, task: Definition, examples: Examples, language: str) -> tuple[Examples, Examples, str]:
+    """The examples as the teachers read them and as the student does, and the student's language."""
     student = check_language(settings.student_language or language)
     if student == language and not settings.student_files:
-        return examples, language
+        return examples, examples, language
     if student == language:
         raise UserError("--student-file without --student-language: name the language of the student's side")
     teaching = task.teaching()
@@ -107,8 +107,7 @@ def _students(settings: TeachSettings, task: Definition, examples: Examples, lan
         raise UserError(f"--student-language {student}: what is taught of {task.name} are places in the text that the teacher "
                         "reads, which a translation has not; assemble the teacher in the student's language instead")
     taught = task.unlabelled(settings.data, settings.split, student, settings.student_files)
-    same_examples(teaching, examples, taught)
-    return taught, student
+    return same_examples(teaching, examples, taught), taught, student
 
 
 def _record(name: str, body: Body, place: Path, embedding: Embedding) -> dict[str, Any]:

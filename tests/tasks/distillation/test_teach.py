@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from recipes.cli import main
 from tasks.distillation.settings import TeachSettings
 from tasks.distillation.soft_labels import SoftLabels, key_of, read
 from tasks.distillation.teach import teach
-from tasks.distillation.teaching import ClassTeaching, ValueTeaching
+from tasks.distillation.teaching import ClassTeaching, ValueTeaching, same_examples
 from tasks.encoding import encode_examples
 from tasks.heads.model import task_model
 from tasks.predict import head_outputs
@@ -26,6 +27,8 @@ from tasks.registry import get_task
 from tests.tasks.conftest import LABELS, pairs, write_pairs
 
 from .conftest import teach as relexify_teach
+
+SHARED = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "data"
 
 
 def taught(school: Path, body: object, embedding: object, output: Path, **changes: Any) -> SoftLabels:
@@ -115,17 +118,51 @@ def test_a_translation_is_found_by_its_own_texts(school: Path, world: Path, fine
         school, finetuned, world / "qaa", tmp_path / "u.parquet").columns["logits"]))
 
 
-def test_what_is_no_translation_is_refused(school: Path, world: Path, finetuned: Path, tmp_path: Path) -> None:
+def test_translations_are_paired_by_their_ids(school: Path, world: Path, finetuned: Path, tmp_path: Path) -> None:
+    """A side that lacks rows, or has them in another order, is no obstacle."""
+    lines = (school / "data" / "train-qab.tsv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "some.tsv").write_text("\n".join([lines[0], *lines[:100:-3]]) + "\n", encoding="utf-8")
+    found = taught(school, finetuned, world / "qaa", tmp_path / "t.parquet", student_language="qab",
+                   student_files=(str(tmp_path / "some.tsv"),))
+    whole = read(school / "xnli.parquet")
+    assert found.ids[0] == "239" and len(found) == 47
+    for row, identifier in enumerate(found.ids):
+        np.testing.assert_allclose(found.columns["logits"][row], whole.columns["logits"][int(identifier)], rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_no_translation_is_refused(school: Path, world: Path, finetuned: Path, tmp_path: Path,
+                                           caplog: pytest.LogCaptureFixture) -> None:
     rows = pairs("qab", 240, 1)
-    for name, other, message in (
-        ("fewer", rows[:-1], r"train-qaa.tsv and .*fewer.tsv: 240 and 239 examples; expected the same examples, row by row"),
-        ("gold", [*rows[:5], (*rows[5][:2], 0), *rows[6:]], r"gold.tsv: example 6 has the gold 2 there and 0 here"),
-    ):
-        write_pairs(tmp_path / f"{name}.tsv", other)
-        with pytest.raises(UserError, match=message):
-            taught(school, finetuned, world / "qaa", tmp_path / "t.parquet", student_language="qab",
-                   student_files=(str(tmp_path / f"{name}.tsv"),))
-    assert not (tmp_path / "t.parquet").exists()
+
+    def asked(name: str, other: list[tuple[str, str, int]], change: tuple[str, str] = ("", "")) -> SoftLabels:
+        path = tmp_path / f"{name}.tsv"
+        write_pairs(path, other)
+        if change[0]:
+            path.write_text(path.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+        return taught(school, finetuned, world / "qaa", tmp_path / f"{name}.parquet", student_language="qab",
+                      student_files=(str(path),))
+
+    with pytest.raises(UserError, match=r"train-qaa.tsv and .*more.tsv: 1 of 241 examples of the student's .*first: id 240\)"):
+        asked("more", [*rows, rows[0]])
+    with pytest.raises(UserError, match=r"turned.tsv: 240 of 240 examples have another gold .*first: id 0, 0 there, 1 here"):
+        asked("turned", [(a, b, (label + 1) % 3) for a, b, label in rows])
+    with pytest.raises(UserError, match=r"240 and 240 examples, whose ids are not the same, nor all different"):
+        asked("twice", rows, ("\n7\t", "\n6\t"))
+    assert not list(tmp_path.glob("*.parquet"))
+    assert len(asked("one", [*rows[:5], (*rows[5][:2], 0), *rows[6:]])) == 240
+    assert "1 of 240 examples have another gold on the other side (first: id 5, 2 there, 0 here)" in caplog.text
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not (SHARED / "xnli").is_dir(), reason="no real data")
+def test_published_translations_are_the_same_examples() -> None:
+    for name, count in (("xnli", 2490), ("pawsx", 1900)):
+        task = get_task(name)
+        english = task.unlabelled(SHARED / name, "dev", "en")
+        for language in ("de", "zh"):
+            student: Any = task.unlabelled(SHARED / name, "dev", language)
+            found = same_examples(task.teaching(), english, student)
+            assert len(found) == len(student) >= count
 
 
 def test_examples_need_no_labels(school: Path, world: Path, finetuned: Path, tmp_path: Path) -> None:
