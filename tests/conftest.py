@@ -16,12 +16,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch, which not every test needs;
 
 import pytest  # noqa: E402
 
-LONG = ("journeys/test_readme.py", "recipes/workflow/test_run_resume.py", "recipes/test_resume.py", "tasks/qa/test_qa.py",
-        "pretrain/trainer/test_electra_training.py", "pretrain/trainer/test_task.py", "recipes/workflow/test_run_execute.py",
-        "adapt/test_pair_adaptation.py", "tasks/test_electra_tasks.py", "tasks/tagging/test_tagging.py",
-        "recipes/world/test_world_qa.py", "tasks/test_finetune.py", "tasks/test_layer_decay.py", "tasks/test_seeds.py",
-        "pretrain/base/test_checkpoints.py", "tasks/test_evaluate.py", "adapt/test_language.py")
-"""Files of half a minute and more, below tests/: the workers begin with them, so that none is left alone with one at the end."""
+LONG = ("journeys/test_readme.py", "campaign/test_campaign.py", "pretrain/test_ranks_end.py",
+        "recipes/workflow/test_run_execute.py", "pretrain/trainer/test_electra_training.py",
+        "recipes/workflow/test_run_resume.py", "recipes/world/test_world_qa.py", "recipes/demo/test_demo.py",
+        "tasks/qa/test_qa.py", "adapt/formats/test_huggingface_tokenizer.py", "tasks/test_own_tasks.py",
+        "pretrain/base/test_checkpoints.py", "pretrain/trainer/test_task.py", "recipes/test_resume.py",
+        "recipes/test_processes.py", "recipes/test_disk.py", "adapt/test_pair_adaptation.py", "tasks/multitask/test_train.py",
+        "tasks/heads/test_export_real.py", "tasks/test_electra_tasks.py")
+"""Files of twenty seconds of processor and more, below tests/: the workers begin with them, so that none is left alone with one
+at the end."""
 
 WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "yaml", "tqdm", "numpy"),
         "train": ("torch", "safetensors.torch", "sentencepiece", "torch._dynamo", "torch.distributed.fsdp", "fairseq_cli.train",
