@@ -141,3 +141,16 @@ def test_an_encoding_of_the_streams_is_followed(tmp_path: Path, environment: dic
     said = [subprocess.run([sys.executable, "-c", code], env={**environment, "RELEXIFY_WARM_CODE": server}, capture_output=True,
                            text=True, check=True, timeout=60).stdout for server in ("train", "")]
     assert said[0] == said[1]
+
+
+def test_where_the_warm_process_cannot_import_the_command_is_started(tmp_path: Path, environment: dict[str, str]) -> None:
+    server = subprocess.Popen([sys.executable, str(WARM / "server.py"), str(tmp_path / "plain.sock"), "no_such_module"], cwd="/",
+                              stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while not (tmp_path / "plain.sock").exists():
+        assert server.poll() is None and time.monotonic() < limit
+        time.sleep(0.01)
+    environment["RELEXIFY_WARM_CODE"] = "plain"
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False,
+                          timeout=60)
+    assert (done.returncode, done.stdout) == (5, "-c cold\n") and server.wait(60) == 1

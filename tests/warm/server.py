@@ -180,6 +180,8 @@ def serve(place: str, modules: list[str]) -> None:
                 for file in files:
                     os.close(file)
                 running[connection] = pid
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"+")
             elif one is readable:
                 with contextlib.suppress(BlockingIOError):
                     os.read(readable, 4096)

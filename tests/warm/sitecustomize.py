@@ -63,25 +63,28 @@ def inherited() -> list[int]:
 
 
 def ask(place: str) -> None:
-    """Has the server run this command with our files, folder, environment and limits, and ends as it ends."""
+    """Has the server run this command with our files, folder, environment and limits, and ends as it ends. Returns where the
+    server cannot: then this process does it itself."""
     import json
     import resource
     import signal
     import socket
 
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(place)
-    except OSError:
-        return
     kind, what, words, _ = command()
     files = inherited()
     limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
     asked = json.dumps({"kind": kind, "what": what, "words": words, "folder": os.getcwd(), "limits": limits, "files": files,
                         "safe": bool(sys.flags.safe_path), "unbuffered": "-u" in sys.orig_argv[1:2] or bool(
                             os.environ.get("PYTHONUNBUFFERED")), "environment": dict(os.environ)}).encode()
-    socket.send_fds(connection, [len(asked).to_bytes(8, "little")], files)
-    connection.sendall(asked)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(place)
+        socket.send_fds(connection, [len(asked).to_bytes(8, "little")], files)
+        connection.sendall(asked)
+        if connection.recv(1) != b"+":  # it has begun
+            return
+    except OSError:
+        return
 
     def passed(number: int, frame: object) -> None:
         connection.send(bytes([number]))
