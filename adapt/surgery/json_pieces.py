@@ -53,6 +53,7 @@ class Editor:
             raise UserError(f"{tokenizer.name}: expected pieces of {', '.join(KINDS)}, without marks at the ends of words; this "
                             f"{JSON_NAME} ({self.kind}) has others, and how a new piece changes them is not known")
         self.ids: dict[str, int] = self.library.get_vocab(with_added_tokens=True)
+        self._next = max(self.ids.values()) + 1
         self.scores: dict[str, float] = {}
         if self.kind == "Unigram":
             self.scores = {str(piece): float(score) for piece, score in self.model["vocab"]}
@@ -86,7 +87,7 @@ class Editor:
 
     def number(self, piece: str) -> None:
         """Gives a piece the next id."""
-        self.ids[piece] = max(self.ids.values()) + 1
+        self.ids[piece], self._next = self._next, self._next + 1
 
     def spelled(self, piece: str) -> list[str]:
         """The pieces that wrote a new one, by the tokenizer as it was."""

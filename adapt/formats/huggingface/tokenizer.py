@@ -279,6 +279,10 @@ def check(tokenizer: Tokenizer, made: Any, texts: Sequence[str], order: Order | 
         theirs = made.encode(text, add_special_tokens=False).ids
         wanted = ours if order is None else order.ids[ours].tolist()
         if theirs != wanted:
+            odd = next((token.content for token in made.get_added_tokens_decoder().values() if token.content in text), None)
+            if odd is not None:
+                raise UserError(f"{tokenizer.name}: the text {text[:60]!r} holds {odd!r}, text here and the special token "
+                                "in transformers, so that ids cannot be the same; take the line out of --check-text")
             raise UserError(f"{tokenizer.name}: the exported tokenizer would give other ids than this one for "
                             f"{text[:60]!r} ({theirs[:8]} and {wanted[:8]}); nothing was written; export the model without a "
                             f"tokenizer (--no-tokenizer) and encode with {tokenizer.file_name}")

@@ -112,6 +112,17 @@ def test_a_pruned_module_goes_out_with_the_ids_of_its_file(tmp_path: Path) -> No
     assert auto(TEXTS[0], add_special_tokens=False).input_ids == outside(small).ids[small.tokenizer.encode(TEXTS[0])].tolist()
 
 
+def test_a_special_token_in_the_text_that_is_compared_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make("bert", tmp_path / "theirs")
+    import_model(str(tmp_path / "theirs"), tmp_path / "out", language="en")
+    for text, code in (("old books about rivers", 0), ("old [CLS] books", 2)):
+        (tmp_path / "text.txt").write_text(f"{text}\n", encoding="utf-8")
+        assert main(["export", "--body", str(tmp_path / "out"), "--to", "huggingface", "--check-text", str(tmp_path / "text.txt"),
+                     "--output", str(tmp_path / f"again-{code}")]) == code
+    assert "holds '[CLS]', text here and the special token in transformers" in capsys.readouterr().err
+    assert not (tmp_path / "again-2").exists()
+
+
 def test_a_tokenizer_without_padding_gets_one(tmp_path: Path) -> None:
     content = json.loads(tokenizer_of("roberta"))
     gone = content["model"]["vocab"].pop("<pad>")

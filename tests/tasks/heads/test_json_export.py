@@ -35,7 +35,7 @@ def module(family: str, width: int = 16) -> Embedding:
 @families
 def test_labels_of_pairs(family: str, segments: int, name: str, tmp_path: Path) -> None:
     embedding = module(family)
-    encoded = encode_examples(embedding.tokenizer, [Example("0", a, b, 0) for a, b in PAIRS], 160, segments)
+    encoded = encode_examples(embedding.tokenizer, [Example("0", a, b, 0) for a, b in PAIRS], 160, 3 - segments)
     body = balanced(task_body("classification", segments=segments), embedding, encoded)
     ours = said(body, embedding, tmp_path, [{"premise": a, "hypothesis": b} for a, b in PAIRS])
     assert type(opened(tmp_path / "out", "classification")).__name__ == f"{name}ForSequenceClassification"
