@@ -115,6 +115,17 @@ def test_word_piece_pairs_give_their_own_embedding(sentencepiece: Tokenizer, tmp
     assert torch.equal(embedding.weight[ids], table[[WORDS.index(piece) for piece in ("hund", "haus", "##e")]])
 
 
+def test_word_piece_pairs_go_out_with_their_tokenizer_and_ids(sentencepiece: Tokenizer, tmp_path: Path) -> None:
+    theirs = Theirs(tmp_path, sentencepiece, "small")
+    word_piece(theirs)
+    body, embedding = theirs.run()
+    export(body, embedding, tmp_path / "again")
+    assert embedding.foreign is not None
+    same_logits(assemble_pair(body, embedding), *opened(tmp_path / "again"), embedding.foreign)
+    auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "again" / "generator")
+    assert auto("hund hause").input_ids == [WORDS.index(piece) for piece in ("[CLS]", "hund", "haus", "##e", "[SEP]")]
+
+
 def test_discriminator_alone_is_a_body(sentencepiece: Tokenizer, tmp_path: Path) -> None:
     theirs = Theirs(tmp_path, sentencepiece, "small")
     import_electra(str(tmp_path / "discriminator"), None, tmp_path / "one", language="de")
