@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,8 +202,3 @@ def refuse_other(path: str | Path, overwrite: bool) -> None:
         except UserError as error:
             raise UserError(f"{path}: --overwrite replaces files of teachers' outputs only, and this is none; name another "
                             f"--output ({error})") from None
-
-
-def listed(values: Sequence[Any], most: int = 3) -> str:
-    """The first of some values, for a message."""
-    return ", ".join(map(str, values[:most])) + (f" and {len(values) - most:,} more" if len(values) > most else "")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROBABILITIES, LOGITS = "probabilities", "logits"
-AVERAGES = (PROBABILITIES, LOGITS)
 """What is averaged over several teachers."""
 DISAGREEMENT = 0.05
 """Share of examples whose gold may differ between two languages: in the dev sets of PAWS-X up to 1.6 % do."""

@@ -13,10 +13,13 @@ from scipy.special import softmax
 from torch.nn import functional as F
 
 from pretrain.base.errors import UserError
+from pretrain.base.settings import declared
+from tasks.distillation.losses import LOSSES
 from tasks.distillation.soft_labels import SoftLabels, key_of, read, write
-from tasks.distillation.student import Distillation, Lesson
+from tasks.distillation.student import LOSSES_OF, Distillation, Lesson
 from tasks.finetune import plan
 from tasks.registry import get_task
+from tasks.settings import FinetuneSettings
 from tasks.subset import Subset
 from tests.tasks.conftest import LABELS, settings_for
 
@@ -147,6 +150,11 @@ def test_a_regression_learns_values(tmp_path: Path) -> None:
     assert found.total(lambda: torch.tensor(0.0), torch.tensor([4.0, 3.0]), found.targets()).item() == pytest.approx(1.25)
     with pytest.raises(UserError, match=r"--temperature 3: the loss mse has none"):
         Distillation(str(tmp_path / "t.parquet"), temperature=3.0).learn(task, examples, "en", "linear")
+
+
+def test_the_losses_that_can_be_asked_for_are_those_that_there_are() -> None:
+    assert declared(FinetuneSettings)["distillation_loss"].about.allowed == ("", *LOSSES)
+    assert set(LOSSES) == {name for names in LOSSES_OF.values() for name in names}
 
 
 def test_settings_of_a_student_are_checked_before_training(school: Path, world: Path, tmp_path: Path) -> None:
