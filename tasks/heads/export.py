@@ -16,6 +16,7 @@ from adapt.formats.huggingface.target import BERT, ELECTRA, MPNET, ROBERTA, Head
 from pretrain.artefacts.body import HEADS as HEAD_TENSORS
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from tasks.definition import OUTPUT
 from tasks.heads.model import task_of
 
 SEQUENCE = ("ForSequenceClassification", "text-classification")
@@ -35,13 +36,17 @@ def head_of(body: Body) -> Head:
     kind, labels, own = record["head"], tuple(record["labels"]), _tensors(body)
     if record.get("candidates"):
         return _choice_head(kind, own)
+    # of one output, a value: transformers' pipeline would squeeze it into a probability
+    said = {"problem_type": "regression"} if labels == (OUTPUT,) else {}
+    value = dict.fromkeys((ROBERTA, BERT, ELECTRA, MPNET), said)
     if kind == "classification":
         tensors = {f"classifier.{name}": tensor for name, tensor in own.items()}
         pooled = {f"{place}.{part}": own[f"{name}.{part}"] for name, place in (("dense", BERT_POOLER), ("out_proj", "classifier"))
                   for part in ("weight", "bias")}
-        return Head(*SEQUENCE, {ROBERTA: tensors, MPNET: tensors, BERT: pooled}, labels, "tanh between two layers")
+        return Head(*SEQUENCE, {ROBERTA: tensors, MPNET: tensors, BERT: pooled}, labels, "tanh between two layers", value)
     if kind == "linear":
-        return Head(*SEQUENCE, {ELECTRA: _through_gelu(own["out_proj.weight"], own["out_proj.bias"])}, labels, "one layer")
+        one = _through_gelu(own["out_proj.weight"], own["out_proj.bias"])
+        return Head(*SEQUENCE, {ELECTRA: one}, labels, "one layer", value)
     if kind in ("tagging", "span"):
         name, (suffix, pipeline) = ("classifier", TOKENS) if kind == "tagging" else ("qa_outputs", SPANS)
         tensors = {f"{name}.{part}": own[f"out_proj.{part}"] for part in ("weight", "bias")}
