@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.killing import ROOT
+from tests.training import PRETRAIN
 
 pytest.importorskip("fairseq")
 pytestmark = [pytest.mark.slow, pytest.mark.cold,
@@ -35,7 +36,7 @@ RANK = """
 import os, runpy, sys
 sys.path.remove({place!r})
 del sys.modules["fairseq_cli"]
-sys.argv = ["two_ranks.py", {data!r}, {folder!r}, {runs!r}]
+sys.argv = ["two_ranks.py", {data!r}, {folder!r}, "pretrain", {runs!r}]
 runpy.run_path({script!r}, run_name="__main__")
 """
 """Stands where fairseq's command is looked for: without a GPU each, that would not join the ranks."""
@@ -85,7 +86,7 @@ def test_the_ranks_end_with_the_command(processes, nodes, number, rank, prepared
     stand_in = tmp_path / "stand-in"
     (stand_in / "fairseq_cli").mkdir(parents=True)
     (stand_in / "fairseq_cli" / "__init__.py").touch()
-    runs = json.dumps({"run": {"max-update": 100_000, "save-interval-updates": 2, "keep-interval-updates": 1}})
+    runs = json.dumps({"run": {**PRETRAIN, "max-update": 100_000, "save-interval-updates": 2, "keep-interval-updates": 1}})
     (stand_in / "fairseq_cli" / "train.py").write_text(rank.format(
         place=str(stand_in), data=str(prepared), folder=str(tmp_path), runs=runs, script=str(ROOT / "tests" / "two_ranks.py")))
     (stand_in / "srun").write_text(SRUN)

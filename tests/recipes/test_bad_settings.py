@@ -222,8 +222,11 @@ def test_a_line_of_fairseqs_own_is_checked_too():
 def test_prepared_text_without_its_tokens(missing, tmp_path, capsys):
     folder = Path(tmp_path / "data")
     folder.mkdir()
+    if missing == "train.bin":
+        (folder / "prepare.json").write_text('{"language": "qaa"}')
     error = refused(["pretrain", DEMO, f"data={folder}", f"output={tmp_path / 'out'}"], capsys)
-    assert "train.bin: expected binarised training text" in error
+    assert {"train.bin": "train.bin: expected binarised training text",
+            "all": "prepare.json: expected the record of prepared data"}[missing] in error
 
 
 @pytest.mark.parametrize("words", ["-1", "99999999999999999999999999", "qaa=5,qab=-1"])
