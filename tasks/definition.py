@@ -86,6 +86,8 @@ class Definition(ABC):
     """Whether a body must have learned something to be scored on it."""
     train_instead: ClassVar[str] = "another task of its family"
     """What to train on where the task has no training split."""
+    two_languages: ClassVar[bool] = False
+    """Whether a score is of two languages, each read under its own embedding."""
 
     @abstractmethod
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:

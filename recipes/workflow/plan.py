@@ -23,6 +23,7 @@ from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
 from recipes.workflow.mixtures import MixtureSettings
 from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings
+from tasks.registry import get_task
 
 RECORDS = {"prepare": "prepare.json", "pretrain": "body/body.json", "adapt": "embedding.json", "multitask": "body.json",
            "finetune": "body.json", "evaluate": "results.json"}
@@ -150,13 +151,14 @@ class Planner:
         """A body that has learned a task, scored with its own embedding and with those of all budgets and initialisers."""
         r = self.recipe
         own = [body.embedding] if r.base in task.languages else []
-        if own:
+        two = get_task(task.name).two_languages  # the base is one of them, and by itself none
+        if own and not two:
             self._evaluate(task, arm, seed, learned, own, "", None, **cell)
         for initialiser in r.initialisers:
             for budget in r.budgets:
                 embeddings = [adapted[initialiser, budget.label, code] for code in r.targets if code in task.languages]
                 if embeddings:
-                    pairs = own if task.evaluate.get("pairs") == "all" else []
+                    pairs = own if two or task.evaluate.get("pairs") == "all" else []
                     self._evaluate(task, arm, seed, learned, [*pairs, *embeddings], initialiser, budget, **cell)
 
     def _add(self, stage: str, label: str, key: dict[str, Any], needs: Iterable[str], words: list[Any],

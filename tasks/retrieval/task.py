@@ -71,6 +71,7 @@ class RetrievalTask(Definition):
     heads: tuple[str, ...] = ("linear",)
     criterion: str = ""
     trainer = ""
+    two_languages = True
     needs_head = False
 
     @property

@@ -40,6 +40,14 @@ def test_a_task_may_have_some_of_the_seeds(tmp_path):
     assert set(plan(tmp_path, "seeds=[1]", tasks=tasks).jobs) < set(made.jobs)
 
 
+def test_a_task_of_two_languages_pairs_the_base_with_each_other_and_is_not_scored_on_it_alone(tmp_path):
+    task = {"data": str(tmp_path / "task"), "train_task": "xnli"}
+    made = plan(tmp_path, "seeds=[1]", tasks={"tatoeba": task})
+    words = [job.words for job in made.jobs.values() if job.stage == "evaluate"]
+    assert len(words) == 4 and {own.count("--embedding") for own in words} == {3}  # two arms, two budgets
+    assert all("/pretrain/en-" in own[own.index("--embedding") + 1] for own in words)
+
+
 def test_every_job_waits_for_what_it_reads_and_comes_after_it(tmp_path):
     made = plan(tmp_path)
     order = list(made.jobs)
