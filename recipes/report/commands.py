@@ -66,10 +66,17 @@ def rebuild(scores: Sequence[Score], output: str) -> Known:
     data = files[0] if files and files[0].startswith("hf:") else str(PurePath(files[0]).parent) if files else "DATA"
     words = ["relexify", "evaluate", "--body", str(first["body"].get("path", "BODY")), "--task", scores[0].test[0],
              "--split", scores[0].test[1], "--data", data, "--output", output]
-    for path in dict.fromkeys(str((score.record.get("embedding") or {}).get("path", "EMBEDDING")) for score in scores):
+    retrieval = "layer" in first  # its pairs are each further language with the first, which its records name second
+    named = ("question_embedding", "embedding") if retrieval else ("embedding", "question_embedding")
+    used = [[str(score.record[name].get("path", "EMBEDDING")) for name in named if score.record.get(name)] or ["EMBEDDING"]
+            for score in scores]
+    for path in dict.fromkeys(path for one in used for path in one):
         words += ["--embedding", path]
-    if any(score.languages[0] != score.languages[1] for score in scores):
+    if any(score.languages[0] != score.languages[1] for score in scores) and not (
+            retrieval and len({score.languages[1] for score in scores}) == 1):
         words += ["--pairs", "all"]
+    if retrieval:
+        words += ["--layer", str(first["layer"]), "--neighbours", str(first["neighbours"])]
     if first.get("precision") not in (None, "fp32"):
         words += ["--precision", str(first["precision"])]
     if "head" in first and not first["head"].get("trained_on"):

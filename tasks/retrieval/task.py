@@ -83,12 +83,13 @@ class RetrievalTask(Definition):
         """The sentences of two languages, see `Definition.read`.
 
         Args:
-            files: those of both languages are found in `data` alone.
+            files: what a record names: the folder that they lie in is read; they are found by their names.
             question_language: the second language, under the name that records have for one.
         """
-        if not question_language or files:
+        folders = {Path(file).parent for file in files} or {Path(data)}
+        if not question_language or len(folders) > 1:
             raise UserError(f"{self.name} reads the sentences of two languages from a folder; name it with --data")
-        found = self.reader(Path(data), split, self.check(split, language), self.check(split, question_language))
+        found = self.reader(folders.pop(), split, self.check(split, language), self.check(split, question_language))
         for place, sentences in zip(found.files, (found.first, found.second), strict=False):
             empty = next((number for number, sentence in enumerate(sentences, 1) if not sentence.strip()), 0)
             if empty:

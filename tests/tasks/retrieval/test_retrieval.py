@@ -14,6 +14,9 @@ from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
+from recipes.report.build import load
+from recipes.report.commands import trace
+from recipes.report.examples import Gold, example_scores
 from tasks.registry import get_task
 from tasks.retrieval.family import best_f1, mined
 from tasks.retrieval.files import aligned, comparable
@@ -71,6 +74,11 @@ def test_it_is_scored_both_ways_and_reported(
     assert "qab" in capsys.readouterr().out
     assert relexify("report", tmp_path / "run", "--output", tmp_path / "report") == 0
     assert "tatoeba, split test: accuracy" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    found = load([tmp_path / "run"])
+    (command,), _ = trace(found)
+    assert command.words[-8:] == ["--embedding", str(twins / "qaa"), "--embedding", str(twins / "qab"), "--layer", "1",
+                                  "--neighbours", "10"] and "--pairs" not in command.words
+    assert example_scores(found.scores[0], Gold()).mean() == pytest.approx(record["score"])
 
 
 def test_a_language_finds_itself(twins: Path, world: Path, tmp_path: Path) -> None:
