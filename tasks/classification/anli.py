@@ -36,5 +36,6 @@ def read(data: str, split: str, language: str, files: Sequence[str] = ()) -> Loa
                   sum(part.dropped for part in parts))
 
 
-ANLI = register(ClassificationTask(name="anli", version="1.0", languages=("en",), splits=SPLITS, labels=LABELS, reader=read,
+ANLI = register(ClassificationTask(name="anli", version="1.0", languages=("en",), splits=SPLITS, labels=LABELS,
+                                   pair=True, reader=read,
                                    available=TABLE.available, bodies_of=THREE_WAY))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,11 +23,19 @@ PAIRS = (("premise", "hypothesis"), ("text_a", "text_b"))
 
 @dataclass
 class Labeller:
-    """One label for each text or pair of texts; see `tasks.family.Predictor`."""
+    """One label for each text or pair of texts; see `tasks.family.Predictor`.
+
+    Attributes:
+        texts: how many an example of the task has; 0: not known, so one or two.
+    """
 
     task: str
     labels: Sequence[str]
-    columns: ClassVar[tuple[tuple[str, ...], ...]] = (("text",), *PAIRS)
+    texts: int = 0
+
+    @property
+    def columns(self) -> tuple[tuple[str, ...], ...]:
+        return columns_of(self.texts)
 
     @torch.inference_mode()
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
@@ -40,6 +48,11 @@ class Labeller:
                 best = max(range(len(shares)), key=shares.__getitem__)
                 found[index] = {"label": self.labels[best], "probabilities": dict(zip(self.labels, shares, strict=True))}
         return found
+
+
+def columns_of(texts: int) -> tuple[tuple[str, ...], ...]:
+    """The keys that a row may have, where an example has one text, two, or (0) either."""
+    return {0: (("text",), *PAIRS), 1: (("text",),), 2: PAIRS}[texts]
 
 
 def encode_rows(model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]]) -> Encoded:

@@ -283,5 +283,6 @@ def read(data: str, split: str, language: str, files: Sequence[str] = ()) -> Loa
                   sum(part.dropped for part in parts))
 
 
-XNLI = register(ClassificationTask(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS, reader=read,
+XNLI = register(ClassificationTask(name="xnli", version="1.0", languages=LANGUAGES, splits=SPLITS, labels=LABELS,
+                     pair=True, reader=read,
                      available=available, bodies_of=THREE_WAY))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from adapt.text.windows import MAX_TOKENS
-from tasks.classification.labelling import PAIRS, encode_rows
+from tasks.classification.labelling import columns_of, encode_rows
 from tasks.classification.metrics import CORRELATIONS
 from tasks.classification.regression import RegressionTask
 from tasks.classification.task import Loaded
@@ -91,10 +91,18 @@ class RegressionEvaluation(OneLanguage):
 
 @dataclass
 class Valuer:
-    """The value of each text or pair of texts without gold; see `tasks.family.Predictor`."""
+    """The value of each text or pair of texts without gold; see `tasks.family.Predictor`.
+
+    Attributes:
+        texts: how many an example of the task has; 0: not known, so one or two.
+    """
 
     task: str
-    columns: ClassVar[tuple[tuple[str, ...], ...]] = (("text",), *PAIRS)
+    texts: int = 0
+
+    @property
+    def columns(self) -> tuple[tuple[str, ...], ...]:
+        return columns_of(self.texts)
 
     @torch.inference_mode()
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],

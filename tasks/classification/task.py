@@ -77,6 +77,12 @@ Available = Callable[[str, str], list[str]]
 """(data, split) -> the languages that `data` holds this split in."""
 
 
+def texts_in(reader: object) -> int:
+    """How many texts an example of a reader has, 1 or 2; 0: it does not say."""
+    second = getattr(reader, "second", None)
+    return 0 if second is None else 1 + bool(second)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassificationTask(Definition):
     """A classification task. The order of `labels` is part of it and never depends on a file (docs/artefacts.md).
@@ -89,6 +95,7 @@ class ClassificationTask(Definition):
         further: of the same, recorded beside it.
         bodies_of: other tasks whose bodies do this one without training for it.
         read_as: their labels that this task calls otherwise -> its own; several may be read as one.
+        pair: every example is two texts; a `Table` as the reader says it by itself.
     """
 
     labels: tuple[str, ...]
@@ -99,6 +106,7 @@ class ClassificationTask(Definition):
     further: tuple[str, ...] = ()
     bodies_of: tuple[str, ...] = ()
     read_as: tuple[tuple[str, str], ...] = ()
+    pair: bool = False
     criterion: str = "modular_classification"
     trainer = "tasks.trainer.classification"
     losses = ("cross-entropy", "mse")
@@ -152,7 +160,7 @@ class ClassificationTask(Definition):
         from tasks.classification.labelling import Labeller
         from tasks.heads.model import task_of
 
-        return Labeller(self.name, task_of(body, self.name)["labels"])
+        return Labeller(self.name, task_of(body, self.name)["labels"], 2 if self.pair else texts_in(self.reader))
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.classification.family import table

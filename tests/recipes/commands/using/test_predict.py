@@ -128,9 +128,10 @@ def test_standard_input_table_and_file(folder, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(("body", "content", "message"), [
-    ("xnli", "een\ttwee\tdrie\n", "in.txt:1: 3 columns; expected text, or premise TAB hypothesis"),
+    ("xnli", "een\ttwee\tdrie\n", "in.txt:1: 3 columns; expected premise TAB hypothesis"),
+    ("xnli", "een\n", "in.txt:1: 1 columns; expected premise TAB hypothesis"),
     ("squad", "vraag\n", "in.txt:1: 1 columns; expected question TAB context"),
-    ("xnli", "een\n\ntwee\n", "in.txt:2: expected an item, got an empty line"),
+    ("panx", "een\n\ntwee\n", "in.txt:2: expected an item, got an empty line"),
     ("xnli", "een\t \n", "in.txt:1: hypothesis is ' '; expected a text"),
 ])
 def test_mistakes_name_file_and_line(folder, tmp_path, capsys, body, content, message):
@@ -157,7 +158,7 @@ def test_wrong_task_wrong_rows_wrong_json(folder, tmp_path, capsys):
     words = ["predict", "--body", str(folder / "xnli"), "--embedding", str(folder / "nl")]
     (tmp_path / "in.jsonl").write_text('{"premise": "een"}\n')
     for more, message in ((["--task", "squad", "--text", "een"], "does xnli, asked for squad"), ([], "nothing is given"),
-                          ([str(tmp_path / "in.jsonl")], "in.jsonl:1: expected text, or premise and hypothesis"),
+                          ([str(tmp_path / "in.jsonl")], "in.jsonl:1: expected premise and hypothesis"),
                           ([str(tmp_path / "no.jsonl")], "expected items, one a line")):
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
