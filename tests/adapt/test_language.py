@@ -188,6 +188,7 @@ def test_existing_output_is_refused_before_anything_runs(settings, adapted):
 def test_unfinished_run_with_other_settings_is_refused_with_both_values(settings, tmp_path):
     run = stage(replace(settings, output=str(tmp_path / "qab")))
     run._check_settings()
+    (run.folder / "checkpoint_last.pt").touch()
     with pytest.raises(UserError, match=r"lr was 0.01, now 0.02"):
         stage(replace(settings, output=str(tmp_path / "qab"), lr=0.02))._check_settings()
 

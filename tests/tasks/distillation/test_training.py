@@ -64,7 +64,7 @@ def test_it_goes_on_exactly_after_a_kill(student: Path, school: Path, translated
                                          capsys: pytest.CaptureFixture[str]) -> None:
     """And refuses to go on with another loss; the same file under another name will do."""
     output = tmp_path / "again"
-    kill_at(40, tmp_path / "again.training" / "train.log", *words_of(school, translated, output))
+    kill_at(80, tmp_path / "again.training" / "train.log", *words_of(school, translated, output))
     assert not output.exists()
     moved = tmp_path / "moved.parquet"
     moved.write_bytes(translated.read_bytes())
