@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from adapt.artefacts.resources import embedding_of
 from pretrain.artefacts.body import Body
 from pretrain.base.disk import check_place
 from pretrain.base.errors import UserError
-from pretrain.base.files import cleaning, read_json, write_json
+from pretrain.base.files import cleaning, read_json, read_object, write_json
 from pretrain.base.locks import claimed, sweep_files
 from pretrain.stage import changes
 from tasks import finetune as alone
@@ -28,7 +29,7 @@ from tasks.statistics import over_seeds, paired_t
 from tasks.tables import aligned
 
 RECORD = "few-shot.json"
-VOLATILE = ("seed", "share", "share_seed", "body", "embedding", "updates", "lr", "train_sha256")
+VOLATILE = ("seed", "share", "share_seed", "body", "embedding", "updates", "lr")
 """What differs between runs of one folder, or follows from what does."""
 
 
@@ -66,11 +67,12 @@ def names_of(bodies: Sequence[str]) -> dict[str, str]:
     """
     if not bodies or len({Path(body).resolve() for body in bodies}) < len(bodies):
         raise UserError("--body: name each body once, at least one")
-    for parts in range(1, 1 + max(len(Path(body).parts) for body in bodies)):
-        names = ["-".join(part for part in Path(body).parts[-parts:] if part not in ("/", "..")) for body in bodies]
+    paths = [[part for part in Path(body).resolve().parts if part != "/"] for body in bodies]
+    for parts in range(1, 1 + max(map(len, paths))):
+        names = ["-".join(path[-parts:]) for path in paths]
         if len(set(names)) == len(names) and all(names):
-            break
-    return dict(zip(bodies, names, strict=True))
+            return dict(zip(bodies, names, strict=True))
+    raise UserError(f"--body: {', '.join(bodies)}: no names tell these folders apart; rename one")
 
 
 def runs_of(settings: FinetuneSettings, bodies: Sequence[str], shares: Sequence[float], subsamples: int) -> list[Run]:
@@ -123,6 +125,13 @@ def _trained(run: Run, quiet: bool) -> Body:
     start = alone.body_fingerprint(run.settings)
     if body.made["body_fingerprint"] != start:
         raise UserError(f"{place}: was trained from another body than {run.settings.body} is now; name another --output")
+    given = run.settings.embedding
+    named = given if isinstance(given, str) else next(iter(given), "")
+    if len(given) < 2 or isinstance(given, str):  # several are compared with the other settings
+        used = embedding_of(run.settings.body, named)
+        record = read_object(used / "embedding.json", "the record of the embedding")
+        if record.get("fingerprint") != body.made.get("embedding_fingerprint"):
+            raise UserError(f"{place}: was trained with another embedding than {used} is now; name another --output")
     return body
 
 

@@ -148,7 +148,7 @@ def embedding_of(network: Network, generating: Network | None, body: Body, langu
     rows, symbols = vocabulary.rows, pieces.vocabulary.symbols
     if tokenizer is not None and vocabulary.model is None:
         rows = vocabulary.for_pieces(symbols)
-    if tokenizer is None and pieces.file_name == JSON_NAME:
+    if tokenizer is None and vocabulary.model is None and pieces.file_name == JSON_NAME:
         rows = {symbol: int(row) for symbol, row in zip(symbols, pieces.file_ids, strict=True) if row >= 0}
     rows = {symbol: rows[symbol] for symbol in symbols if symbol in rows}
     absent = [symbol for symbol in symbols if symbol not in rows]

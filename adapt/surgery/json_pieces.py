@@ -70,7 +70,8 @@ class Editor:
         normalised = text if self.library.normalizer is None else self.library.normalizer.normalize_str(text)
         if normalised.replace(WORD_BOUNDARY, "").strip() != text.replace(WORD_BOUNDARY, ""):
             return ("is changed by the tokenizer's normalisation and would never be used; give it as the normalised text has it")
-        if self.library.pre_tokenizer is not None and len(self.library.pre_tokenizer.pre_tokenize_str(text)) > 1:
+        spaced = f" {text}" if self.kind == "BPE" and text != spelling else text  # a byte-level pattern looks at the space too
+        if self.library.pre_tokenizer is not None and len(self.library.pre_tokenizer.pre_tokenize_str(spaced)) > 1:
             return "is cut in parts before pieces are looked for, so that it would never be used"
         if self.kind == "BPE" and text == spelling:
             return (f"would stand inside words ({WORD_BOUNDARY} marks a word's beginning), and merges that make it would change "

@@ -96,7 +96,7 @@ TEXTS = (".txt", ".jsonl", ".ndjson", ".json", ".parquet")
 PACKED = (".gz", ".xz", ".bz2", ".zst", ".zstd")
 TRAIN = "train"
 OTHERS = ("validation", "valid", "val", "dev", "test")
-_BESIDE = ("dataset_infos.json", "dataset_info.json", "state.json", "metadata.json")
+_BESIDE = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "metadata.json")
 
 
 def texts_in(folder: Path) -> list[Path]:
@@ -112,8 +112,13 @@ def texts_in(folder: Path) -> list[Path]:
         if _is_text(path):
             mark = mark_of(path)
             sets.setdefault(mark.whole if mark else path, []).append(path)
+    taken = set(chain.from_iterable(sets.values()))
+    inside = [place for place in below if place.name not in OTHERS
+              and any(_is_text(path) and path not in taken for path in place.rglob("*"))]
+    if sets and inside:  # a licence beside the folder of parts is no corpus
+        raise UserError(f"{folder}: expected a text, or the parts of one, found several{_names([*sorted(taken), *inside])}; name "
+                        "the files, or the folder, that you want")
     if not sets:
-        inside = [place for place in below if any(map(_is_text, place.rglob("*")))]
         if len(inside) == 1:
             return texts_in(inside[0])
         what = "several folders of text" if inside else "no text"

@@ -31,6 +31,8 @@ MULTITASK, THEN_ALONE = "multi-task", "multi-task, then one task"
 SUFFIXES = {("multitask",): MULTITASK, ("multitask", "finetune"): THEN_ALONE}
 SEVERAL_MEANING = (f"An arm with “{MULTITASK}” behind its name is the same body, trained on several tasks at once; with "
                    f"“{THEN_ALONE}” it was then trained once more on the task that is scored.")
+UNTRAINED = "head not trained"
+"""How the condition of a baseline begins whose head was drawn."""
 VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
 """Settings of a recipe that do not make another arm."""
 
@@ -185,7 +187,7 @@ def label(found: Collected) -> None:
     for score in found.scores:
         drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
         score.arm = found.arms[score.lineage] + suffix(score.record["body"])
-        score.condition = "head not trained" if drawn else ""
+        score.condition = UNTRAINED if drawn else ""
         score.besides_text, score.text = score.condition, text_budget(score, found)
     for test in sorted({score.test for score in found.scores}):
         members = [score for score in found.scores if score.test == test]
@@ -207,4 +209,5 @@ def label(found: Collected) -> None:
             for score in found.scores if score.final}
     for score in found.scores:
         if not score.final:  # an earlier point of an adaptation run belongs to that run
-            score.condition = ends[(*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds)]
+            end = (*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds)
+            score.condition = ends.get(end, score.condition)

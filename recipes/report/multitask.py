@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from recipes.report.aggregate import one_split
-from recipes.report.arms import several, single
+from recipes.report.arms import UNTRAINED, several, single
 from recipes.report.blocks import Table, Value, probability, scored
-from recipes.report.cells import Matrix, matched
+from recipes.report.cells import Matrix, Row, matched
 from tasks import statistics
 
 
@@ -24,7 +24,7 @@ def multitask_table(matrices: Sequence[Matrix]) -> Table | None:
     arms = list(dict.fromkeys(arm for matrix in chosen for arm in matrix.arms))
     if not any(map(several, arms)):
         return None
-    cells = {(matrix.task, arm): row.cells[arm] for matrix in chosen for row in matrix.rows if not row.adapted
+    cells = {(matrix.task, arm): row.cells[arm] for matrix in chosen for row in matrix.rows if _own(row)
              for arm in arms if arm in row.cells}
     shared = [matrix for matrix in chosen if all((matrix.task, arm) in cells for arm in arms)]
     rows: list[list[Value]] = []
@@ -54,6 +54,11 @@ def multitask_table(matrices: Sequence[Matrix]) -> Table | None:
             f"mean of {len(shared)}", "p, paired t"]
     return Table("Several tasks at once, %: scores in the language of training, and the difference from one task at a time over "
                  "matched seeds, in points [95 % interval over seeds]", head, rows)
+
+
+def _own(row: Row) -> bool:
+    """Whether a row is of the language of training alone (of questions: on both sides), by heads that were trained."""
+    return not row.adapted and row.languages[0] == row.languages[1] and not row.condition.startswith(UNTRAINED)
 
 
 def _mean(by_seed: Mapping[Any, Sequence[float]], tasks: int, signed: bool) -> list[Value]:

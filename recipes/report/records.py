@@ -398,7 +398,8 @@ def _points(found: Collected) -> None:
             score.tokens = round(score.updates * last["tokens_seen"] / last["updates"])
     series: dict[tuple[Any, ...], list[Score]] = {}
     for score in found.scores:
-        series.setdefault((*score.test, *score.languages, score.lineage, score.base, score.seeds), []).append(score)
+        stages = tuple(score.record["body"].get("stages") or ())  # one task or several at once: each has its own last point
+        series.setdefault((*score.test, *score.languages, score.lineage, score.base, score.seeds, stages), []).append(score)
     for members in series.values():
         if not any(score.final for score in members):
             max(members, key=lambda score: score.updates or 0).final = True

@@ -91,7 +91,12 @@ def _mixture(source: Source, place: str, own: dict[str, Any],
             source.wrong(f"{place}.tasks.{name}.data", f"is not set here: see tasks.{name}")
             continue
         shared = {key: task.finetune[key] for key in SHARED if key in task.finetune}
-        entries[task.train_task] = {"data": task.train_data, **shared, **given}
+        entry = {"data": task.train_data, **shared, **given}
+        if entries.get(task.train_task, entry) != entry:
+            source.wrong(f"{place}.tasks.{name}", f"learns {task.train_task} as another task here does, with other data or "
+                         "settings; say the same of both, or leave one out")
+            continue
+        entries[task.train_task] = entry
         chosen.append(task)
     if not entries or len(chosen) < len(brought):
         return None

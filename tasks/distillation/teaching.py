@@ -119,6 +119,11 @@ class ValueTeaching(RowTeaching):
         return {"values": [np.array([value]) for value in np.mean(outputs, axis=0)]}
 
 
+def numbers(ids: Sequence[str]) -> bool:
+    """Whether ids are the numbers of rows: they say nothing of which example it is where a row is missing."""
+    return bool(ids) and ids[0].isdecimal() and list(ids) == [str(int(ids[0]) + place) for place in range(len(ids))]
+
+
 def same_examples(teaching: Teaching, first: Any, second: Any) -> Any:
     """Of the examples that a teacher reads those that a student reads in another language, in the student's order.
 
@@ -140,6 +145,8 @@ def same_examples(teaching: Teaching, first: Any, second: Any) -> Any:
         if len(set(ids)) < len(ids) or len(set(wanted)) < len(wanted):
             raise UserError(f"{names}: {len(first):,} and {len(second):,} examples, whose ids are not the same, nor all "
                             f"different; {expected}")
+        if len(ids) != len(wanted) and numbers(ids) and numbers(wanted):
+            raise UserError(f"{names}: {len(first):,} and {len(second):,} examples, whose ids are numbers of rows; {expected}")
         places = {identifier: place for place, identifier in enumerate(ids)}
         missing = [identifier for identifier in wanted if identifier not in places]
         if missing:

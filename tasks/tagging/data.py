@@ -36,7 +36,7 @@ _CODE = r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)"
 TSV = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 _COLUMNS = (".txt", ".conll", ".tsv", ".txt.gz", ".conll.gz", ".tsv.gz")
 CONLLU = (".conllu", ".conllu.gz")
-HUB_WORDS, HUB_TAGS = ("tokens", "words"), ("ner_tags", "upos", "pos_tags", "chunk_tags", "tags")
+HUB_WORDS, HUB_TAGS = ("tokens", "words"), ("ner_tags", "upos", "chunk_tags", "pos_tags", "tags")
 """Columns of words and of their tags in parquet files of the hub, a sentence a row."""
 
 

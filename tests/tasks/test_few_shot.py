@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
@@ -66,6 +68,8 @@ def test_shares_bodies_and_places() -> None:
         names_of(["runs/en", "runs/./en"])
     with pytest.raises(UserError, match="--body: name each body once"):
         names_of([])
+    assert set(names_of(["../m", "m"]).values()) == {Path.cwd().parent.name + "-m", Path.cwd().name + "-m"}
+    assert names_of(["."]) == {".": Path.cwd().name}
 
 
 def test_every_subsample_has_its_seed(world: Path, tmp_path: Path) -> None:
@@ -83,7 +87,8 @@ def test_finished_runs_stay_and_others_are_added(world: Path, tmp_path: Path, mo
     def stub(one: Any, **_: Any) -> Body:
         made.append((one.share, one.seed))
         body = body_of(0.5 + one.share / 10)
-        body.made.update(train_examples=int(240 * one.share), body_fingerprint=Body.load(world / "body").fingerprint)
+        body.made.update(train_examples=int(240 * one.share), body_fingerprint=Body.load(world / "body").fingerprint,
+                         embedding_fingerprint=Embedding.load(world / "qaa").record()["fingerprint"])
         body.save(one.output)
         return body
 
@@ -94,6 +99,9 @@ def test_finished_runs_stay_and_others_are_added(world: Path, tmp_path: Path, mo
     found = few_shot(settings, bodies, [0.1, 1.0], 3, quiet=True)
     assert made == [(0.1, 1), (0.1, 2), (0.1, 3), (1.0, 1), (1.0, 2), (1.0, 3)] and len(found["runs"]) == 6
     assert json.loads((output / "few-shot.json").read_text()) == found
+    with pytest.raises(UserError, match=r"was trained with another embedding than .*qab is now"):
+        module._trained(replace(module.runs_of(settings, bodies, [0.1], 1)[0], settings=replace(
+            settings, body=bodies[0], embedding=str(world / "qab"), output=str(output / "body" / "0.1" / "1"))), quiet=True)
     with pytest.raises(UserError, match=r"holds runs with other settings \(.*batch_size was 16, now 8"):
         few_shot(settings_for(world, output, batch_size=8), bodies, [0.1], 2, quiet=True)
     (tmp_path / "x").mkdir()

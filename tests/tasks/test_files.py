@@ -66,6 +66,15 @@ def test_a_missing_shard_is_said(task, language, rows, configuration, tmp_path):
         get_task(task).read(tmp_path, split, language)
 
 
+def test_a_subsample_beside_the_whole_is_no_part_and_a_part_alone_no_whole(tmp_path):
+    for name, text in (("dev-sw.tsv", "whole"), ("dev-sw-1000.tsv", "some")):
+        (tmp_path / name).write_text(f"premise\thypothesis\tlabel\n{text}\th\t1\n")
+    assert [item.text_a for item in get_task("xnli").read(tmp_path, "dev", "sw").examples] == ["whole"]
+    (tmp_path / "dev-sw.tsv").unlink()
+    with pytest.raises(UserError, match=r"dev-sw-1000.tsv: is part 1000 of dev-sw.tsv, and the only one"):
+        get_task("xnli").read(tmp_path, "dev", "sw")
+
+
 def test_numbered_files_of_a_split_are_one_split_and_others_are_refused(tmp_path):
     for number in range(11):
         (tmp_path / f"dev-sw.{number}.tsv").write_text(f"premise\thypothesis\tlabel\np{number}\th\t{number % 3}\n")

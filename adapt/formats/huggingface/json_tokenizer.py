@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 def names_of(tokenizer: Tokenizer) -> dict[str, str]:
-    """What the file calls our special tokens; ours where it has none."""
-    return {ours: theirs or ours for ours, theirs in json.loads(tokenizer.model)[OWN_KEY].items()}
+    """What the file calls our special tokens; ours where it has none, or calls two by one name (GPT-2's <|endoftext|>)."""
+    rows = {symbol: row for row, symbol in enumerate(tokenizer.vocabulary.symbols)}
+    return {ours: theirs if theirs and tokenizer.file_ids[rows[ours]] >= 0 else ours
+            for ours, theirs in json.loads(tokenizer.model)[OWN_KEY].items()}
 
 
 def numbered(content: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, Any]:

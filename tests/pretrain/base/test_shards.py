@@ -85,3 +85,12 @@ def test_a_folder_that_is_not_one_text_is_refused_with_what_it_holds(names, said
     make(tmp_path, *names)
     with pytest.raises(UserError, match=said):
         texts_in(tmp_path)
+
+
+def test_a_licence_beside_a_folder_of_parts_is_no_corpus(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "LICENSE.txt").write_text("free")
+    for number in range(2):
+        (tmp_path / "data" / f"train-0000{number}-of-00002.jsonl").write_text('{"text": "x"}')
+    with pytest.raises(UserError, match=r"found several: LICENSE.txt, data; name the files, or the folder"):
+        texts_in(tmp_path)

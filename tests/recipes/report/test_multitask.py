@@ -45,6 +45,27 @@ def test_the_table(run: Path) -> None:
                     ["… less standard", "–", "+15.0", "+15.0", "0.20"]]
 
 
+def test_a_head_that_was_drawn_stands_in_nobodys_place(run: Path) -> None:
+    before = multitask_table(matrices(load([run]).scores))
+    made, predictions = record(run, "standard", "qaa", range(6), seed=1, updates=None,
+                               head={"type": "classification", "trained_on": None})
+    made["body"].update(fingerprint="xnli-drawn")
+    made["embedding"]["fingerprint"] = "en-1"
+    write_scores(run / "drawn", [(made, predictions)])
+    after = multitask_table(matrices(load([run]).scores))
+    assert before is not None and after is not None
+    assert [list(map(str, row)) for row in before.rows] == [list(map(str, row)) for row in after.rows]
+
+
+def test_a_finished_embedding_under_one_body_alone_is_no_traceback(tmp_path: Path) -> None:
+    write_gold(tmp_path / "data", "qab")
+    for way, updates in (("", 600), ("multi", 200)):
+        made, predictions = record(tmp_path, "standard", "qab", range(30), seed=1, updates=updates)
+        made["body"].update(fingerprint=f"xnli-{way}", **({"stages": HOW[way]} if way else {}))
+        write_scores(tmp_path / f"scores-{way}", [(made, predictions)])
+    assert len(load([tmp_path]).scores) == 2
+
+
 def test_means_are_over_tasks_that_all_arms_have(run: Path) -> None:
     for path in run.glob("*-then-*/results.json"):
         path.write_text(json.dumps([]))

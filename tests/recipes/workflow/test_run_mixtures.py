@@ -73,6 +73,15 @@ def test_all_tasks_of_the_run_where_none_is_named(tmp_path: Path) -> None:
     assert [cell["tasks"] for cell in made.cells if cell["stage"] == "multitask"] == [["xnli", "rte"]] * 2
 
 
+def test_two_tasks_that_learn_the_same_from_other_data(tmp_path: Path) -> None:
+    """Neither may take the other's place without a word."""
+    changes = recipe(tmp_path)
+    changes["tasks"]["ax"] = {"data": str(tmp_path / "task"), "train_task": "rte"}
+    changes["mixtures"]["all"]["tasks"] = ["rte", "ax"]
+    with pytest.raises(UserError, match=r"mixtures\.all\.tasks\.ax: learns rte as another task here does, with other data"):
+        load(write(tmp_path, **changes))
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"tasks": ["xnli", "rta"]}, r"mixtures\.all\.tasks\.rta: is no task of this run, did you mean 'rte'"),
     ({"tasks": {"rte": {"hed": "san"}}}, r"small\.yaml:\d+: mixtures\.all\.tasks\.rte\.hed: unknown key, did you mean 'head'"),

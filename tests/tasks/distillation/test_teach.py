@@ -142,7 +142,7 @@ def test_what_is_no_translation_is_refused(school: Path, world: Path, finetuned:
         return taught(school, finetuned, world / "qaa", tmp_path / f"{name}.parquet", student_language="qab",
                       student_files=(str(path),))
 
-    with pytest.raises(UserError, match=r"train-qaa.tsv and .*more.tsv: 1 of 241 examples of the student's .*first: id 240\)"):
+    with pytest.raises(UserError, match=r"train-qaa.tsv and .*more.tsv: 240 and 241 examples, whose ids are numbers of rows"):
         asked("more", [*rows, rows[0]])
     with pytest.raises(UserError, match=r"turned.tsv: 240 of 240 examples have another gold .*first: id 0, 0 there, 1 here"):
         asked("turned", [(a, b, (label + 1) % 3) for a, b, label in rows])
@@ -151,6 +151,22 @@ def test_what_is_no_translation_is_refused(school: Path, world: Path, finetuned:
     assert not list(tmp_path.glob("*.parquet"))
     assert len(asked("one", [*rows[:5], (*rows[5][:2], 0), *rows[6:]])) == 240
     assert "1 of 240 examples have another gold on the other side (first: id 5, 2 there, 0 here)" in caplog.text
+
+
+def test_numbers_of_rows_say_nothing_where_a_row_is_missing() -> None:
+    class Rows:
+        def __init__(self, count: int) -> None:
+            self.files, self.count = [f"{count}.tsv"], count
+
+        def __len__(self) -> int:
+            return self.count
+
+    class Numbered:
+        def ids(self, rows: Rows) -> list[str]:
+            return [str(number) for number in range(rows.count)]
+
+    with pytest.raises(UserError, match=r"4 and 3 examples, whose ids are numbers of rows"):
+        same_examples(Numbered(), Rows(4), Rows(3))  # type: ignore[arg-type]
 
 
 @pytest.mark.realdata
