@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ import torch
 
 import relexify
 from adapt.artefacts.embedding import Embedding
+from adapt.formats.huggingface.json_tokenizer import build
 from adapt.formats.huggingface_export import export
 from adapt.formats.import_model import import_model
 from adapt.formats.order import outside
 from adapt.text.tokenizer import Tokenizer
+from adapt.text.tokenizer.json_model import byte_letters
 from pretrain.artefacts.body import Body
 from recipes.cli import main
 from tests.adapt.formats.huggingface_tools import transformers
@@ -193,3 +196,23 @@ def test_minilm_goes_out_as_it_came(tmp_path: Path) -> None:
             same(again(**ids).last_hidden_state, expected)
         states = torch.tensor(pipe(text))[0, 1:-1]
         torch.testing.assert_close(torch.from_numpy(mine.encode(text, pool="none")), states, rtol=1e-4, atol=1e-5)
+
+
+def test_one_token_for_begin_end_and_unknown_does_not_take_the_place_of_begin_and_end(tmp_path: Path) -> None:
+    """GPT-2 calls all three <|endoftext|>; the exported file must still put our rows of <s> and </s> around a text."""
+    vocab = {letter: row for row, letter in enumerate(byte_letters())}
+    end = "<|endoftext|>"
+    vocab |= {"Ġa": len(vocab), "he": len(vocab) + 1, end: len(vocab) + 2}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    content = {"version": "1.0", "truncation": None, "padding": None, "normalizer": None, "pre_tokenizer": byte_level,
+               "post_processor": None, "decoder": byte_level,
+               "added_tokens": [{"id": vocab[end], "content": end, "single_word": False, "lstrip": False, "rstrip": False,
+                                 "normalized": False, "special": True}],
+               "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                         "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocab,
+                         "merges": ["Ġ a", "h e"]}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"bos_token": end, "eos_token": end, "unk_token": end}))
+    tokenizer = Tokenizer.load(tmp_path)
+    order = outside(SimpleNamespace(weight=torch.zeros(len(tokenizer), 2), foreign=None, tokenizer=tokenizer, made={}))
+    assert build(tokenizer, order).encode("he a").ids == order.ids[[0, *tokenizer.encode("he a"), 2]].tolist()
