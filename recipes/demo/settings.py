@@ -38,10 +38,10 @@ class DemoSettings:
     test_pairs: int = 1_000
     layers: int = 2
     width: int = 64
-    updates: int = 2000
+    updates: int = 1600
     block: int = 64
     batch: int = 16
-    finetune_updates: int = 600
+    finetune_updates: int = 400
     finetune_lr: float = 1e-3
 
     def resets(self, arm: str) -> dict[str, int]:
@@ -54,7 +54,7 @@ class DemoSettings:
 
 
 ELECTRA = {"updates": 1300, "arms": (STANDARD, FORGETTING), "layers": 4, "width": 128}
-"""What an ELECTRA demo does otherwise: fewer, larger bodies, as many floating-point operations as 2,000 updates of RoBERTa."""
+"""What an ELECTRA demo does otherwise: fewer, larger bodies."""
 
 
 def defaults(backbone: str) -> DemoSettings:

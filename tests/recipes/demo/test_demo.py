@@ -84,7 +84,7 @@ def test_the_temporary_arm_is_reset_five_times():
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_the_plan_trains_what_the_recipe_says_but_for_the_size(tmp_path, arm):
-    words = plan(tmp_path, DemoSettings(seeds=(1,), arms=(arm,))).steps[f"pretrain-1-{arm}"].words
+    words = plan(tmp_path, DemoSettings(seeds=(1,), arms=(arm,), updates=2000)).steps[f"pretrain-1-{arm}"].words
     planned = recipe_of(arm, [word for word in words[2:] if not word.startswith(("data=", "output="))])
     assert differing(planned, recipe_of(arm)) <= {"layers", "width", "ffn", "threads"}
 

@@ -93,8 +93,9 @@ def test_nothing_to_report_is_one_line(tmp_path):
         collect([tmp_path / "absent"])
 
 
-def test_a_demos_own_summary_is_no_problem(run):
-    write_json(run / "results.json", {"seed": 1, "arms": {}})
+@pytest.mark.parametrize("summary", [{"settings": {}, "cells": [], "bodies": []}, {"seed": 1, "arms": {}}])
+def test_a_demos_own_summary_is_no_problem(run, summary):
+    write_json(run / "results.json", summary)
     assert collect([run]).problems == []
 
 
