@@ -13,10 +13,10 @@ from pretrain.base.settings import check as check_settings
 from pretrain.base.settings import default_of, trainer_options
 from pretrain.forgetting import Forgetting
 from pretrain.schedule import Polynomial
-from pretrain.settings import ELECTRA_ONLY, PretrainRecipe
+from pretrain.settings import ELECTRA_ONLY, NEW, PretrainRecipe
 from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
-from pretrain.start import NEW, Start
+from pretrain.start import Start
 
 LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias", "from_body", "from_embedding",
          "head_only_updates", "segments")

@@ -31,6 +31,10 @@ LIU = "Liu et al. 2019"
 HE = 'He et al. 2021, "DeBERTaV3"'
 
 
+NEW = "new"
+"""The embedding to go on with whose rows are drawn."""
+
+
 @dataclass
 class PretrainRecipe:
     """One pre-training run. Defaults are for a laptop; the paper's own are in recipes/pretrain/roberta-base-forgetting.yaml."""

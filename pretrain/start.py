@@ -18,13 +18,10 @@ from pretrain.base.files import read_object
 from pretrain.base.settings import declared
 from pretrain.electra.networks import Electra, generator_config
 from pretrain.encoder import Encoder
-from pretrain.settings import PretrainRecipe
+from pretrain.settings import NEW, PretrainRecipe
 
 if TYPE_CHECKING:
     from torch.nn import Module
-
-NEW = "new"
-"""The embedding whose rows are drawn."""
 
 
 @dataclass(frozen=True)

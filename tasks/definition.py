@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from pretrain.base.errors import UserError, unknown
-from pretrain.base.shards import fitting, in_order, mark_of
+from pretrain.base.shards import chosen, fitting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,19 +222,9 @@ def split_files(folder: Path, groups: Sequence[Sequence[str]], split: str, langu
         UserError: several fit that group that are not the parts of one, or parts are missing.
     """
     for patterns in groups:
-        found = fitting(folder, patterns)
-        marks = [mark_of(path) for path in found]
-        if len(found) == 1 and marks[0] is not None and not marks[0].count and marks[0].number > 1 and not any(
-                found[0] in folder.glob(pattern) for pattern in patterns):
-            raise UserError(f"{found[0]}: is part {marks[0].number} of {marks[0].whole.name}, and the only one in that folder; "
-                            "fetch the others, or name the files that you want")
-        parts = in_order(found) if found else []
-        if parts is None and min((mark.number for mark in marks if mark is not None), default=0) > 1:
-            # A train-1000.tsv beside train.tsv is a sample of it, no part.
-            parts = [path for path, mark in zip(found, marks, strict=True) if mark is None]
-            parts = parts if len(parts) == 1 else None
+        parts = chosen(folder, patterns)
         if parts is None:
-            names = ", ".join(str(path.relative_to(folder)) for path in found)
+            names = ", ".join(str(path.relative_to(folder)) for path in fitting(folder, patterns))
             advice = "name the right one with --train-file" if split == "train" else "keep one of them in that folder"
             raise UserError(f"{folder}: several files fit {split} in {language!r}: {names}; {advice}")
         if parts:

@@ -125,10 +125,8 @@ def _trained(run: Run, quiet: bool) -> Body:
     start = alone.body_fingerprint(run.settings)
     if body.made["body_fingerprint"] != start:
         raise UserError(f"{place}: was trained from another body than {run.settings.body} is now; name another --output")
-    given = run.settings.embedding
-    named = given if isinstance(given, str) else next(iter(given), "")
-    if len(given) < 2 or isinstance(given, str):  # several are compared with the other settings
-        used = embedding_of(run.settings.body, named)
+    if len(run.settings.embedding) < 2:  # several are compared with the other settings
+        used = embedding_of(run.settings.body, next(iter(run.settings.embedding), ""))
         record = read_object(used / "embedding.json", "the record of the embedding")
         if record.get("fingerprint") != body.made.get("embedding_fingerprint"):
             raise UserError(f"{place}: was trained with another embedding than {used} is now; name another --output")

@@ -86,6 +86,26 @@ def fitting(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted(found)
 
 
+def chosen(folder: Path, patterns: Sequence[str]) -> list[Path] | None:
+    """The one file below `folder` that fits a pattern, or the parts of such a file; empty where none fits, None where several do
+    that are not the parts of one.
+
+    Raises:
+        UserError: parts of one file, but some are missing.
+    """
+    found = fitting(folder, patterns)
+    marks = [mark_of(path) for path in found]
+    known = [mark for mark in marks if mark is not None]
+    late = bool(known) and min(mark.number for mark in known) > 1 and not any(mark.count for mark in known)
+    if len(found) == 1 and late and not any(found[0] in folder.glob(pattern) for pattern in patterns):
+        raise UserError(f"{found[0]}: is part {known[0].number} of {known[0].whole.name}, and the only one in that folder; fetch "
+                        "the others, or name the files that you want")
+    whole = [path for path, mark in zip(found, marks, strict=True) if mark is None]
+    if late and len(whole) == 1:  # a train-1000.tsv beside train.tsv is a sample of it, no part
+        return whole
+    return in_order(found) if found else []
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")] if folder.is_dir() else []
 

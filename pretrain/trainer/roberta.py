@@ -14,9 +14,9 @@ from pretrain.base.settings import declared
 from pretrain.choices import PRECISIONS, SIZES
 from pretrain.encoder import Dropout, EncoderConfig
 from pretrain.masked_lm import MaskedLM
-from pretrain.settings import PretrainRecipe
+from pretrain.settings import NEW, PretrainRecipe
 from pretrain.shapes import encoder_shape, of_trainer
-from pretrain.start import NEW, read_start
+from pretrain.start import read_start
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.optimizer import mark
 

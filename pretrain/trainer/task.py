@@ -17,7 +17,7 @@ from fairseq.data import FairseqDataset
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.optim.amp_optimizer import AMPOptimizer
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
 from pretrain import forgetting
@@ -30,6 +30,7 @@ from pretrain.schedule import embedding_rate
 from pretrain.segments import draw_segments
 from pretrain.settings import PretrainRecipe
 from pretrain.trainer.config import check_config, of_settings
+from pretrain.trainer.plain import PlainTask
 
 logger = logging.getLogger(__name__)
 HEADS = {"lm_head", "hardness_head", "rtd_head"}
@@ -112,7 +113,7 @@ class BlockDataset(FairseqDataset):
         """Nothing to do: blocks are read from a memory map."""
 
 
-class BlockTask(FairseqTask):
+class BlockTask(PlainTask):
     """Loads blocks and masks them: shared by pre-training and language adaptation."""
 
     def __init__(self, cfg: Any):
@@ -122,14 +123,6 @@ class BlockTask(FairseqTask):
         self.vocabulary = Vocabulary.load(folder / "dict.txt")
         self.update = 0
         self.forgetting = Forgetting()  # none, unless the task has settings for it
-
-    @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
-        return cls(cfg)
-
-    def has_sharded_data(self, split: str) -> bool:
-        """Never: a colon in the path of the data is a character like any other."""
-        return False
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         path = Path(self.cfg.data) / split
@@ -172,14 +165,6 @@ class BlockTask(FairseqTask):
 
     def max_positions(self) -> int:
         return self.cfg.tokens_per_sample
-
-    @property
-    def source_dictionary(self) -> None:
-        return None
-
-    @property
-    def target_dictionary(self) -> None:
-        return None
 
 
 def early_stopping() -> Any:

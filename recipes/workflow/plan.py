@@ -18,6 +18,7 @@ import yaml
 
 from pretrain.base.files import cleaning, read_object
 from pretrain.base.records import Record
+from pretrain.settings import NEW
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
@@ -218,8 +219,6 @@ class Planner:
 
     def _starts(self, settings: dict[str, Any]) -> dict[str, str]:
         """Takes the body and embedding that a pre-training goes on from out of its settings: what they hold counts, not where."""
-        from pretrain.start import NEW
-
         found = {}
         for name in ("from_body", "from_embedding"):
             if path := settings.pop(name, ""):

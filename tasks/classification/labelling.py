@@ -22,20 +22,27 @@ PAIRS = (("premise", "hypothesis"), ("text_a", "text_b"))
 
 
 @dataclass
-class Labeller:
-    """One label for each text or pair of texts; see `tasks.family.Predictor`.
+class OfTexts:
+    """What reads a text or a pair of texts without gold; see `tasks.family.Predictor`.
 
     Attributes:
         texts: how many an example of the task has; 0: not known, so one or two.
     """
 
     task: str
-    labels: Sequence[str]
-    texts: int = 0
+    texts: int
 
     @property
     def columns(self) -> tuple[tuple[str, ...], ...]:
-        return columns_of(self.texts)
+        """The keys that a row may have."""
+        return {0: (("text",), *PAIRS), 1: (("text",),), 2: PAIRS}[self.texts]
+
+
+@dataclass
+class Labeller(OfTexts):
+    """One label for each text or pair of texts."""
+
+    labels: Sequence[str]
 
     @torch.inference_mode()
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],
@@ -48,11 +55,6 @@ class Labeller:
                 best = max(range(len(shares)), key=shares.__getitem__)
                 found[index] = {"label": self.labels[best], "probabilities": dict(zip(self.labels, shares, strict=True))}
         return found
-
-
-def columns_of(texts: int) -> tuple[tuple[str, ...], ...]:
-    """The keys that a row may have, where an example has one text, two, or (0) either."""
-    return {0: (("text",), *PAIRS), 1: (("text",),), 2: PAIRS}[texts]
 
 
 def encode_rows(model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]]) -> Encoded:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
 from tasks.classification.columns import Table
-from tasks.classification.task import Available, Loaded, Reader, texts_in
+from tasks.classification.task import Available, Loaded, Reader, texts_each
 from tasks.definition import Definition, Inputs, OneOutput, missing_data
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class RegressionTask(OneOutput, Definition):
     def predictor(self, body: Body) -> Predictor:
         from tasks.classification.regression_family import Valuer
 
-        return Valuer(self.name, texts_in(self.reader))
+        return Valuer(self.name, texts_each(self.reader))
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.tables import aligned

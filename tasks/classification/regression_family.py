@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from adapt.text.windows import MAX_TOKENS
-from tasks.classification.labelling import columns_of, encode_rows
+from tasks.classification.labelling import OfTexts, encode_rows
 from tasks.classification.metrics import CORRELATIONS
 from tasks.classification.regression import RegressionTask
 from tasks.classification.task import Loaded
@@ -90,19 +90,8 @@ class RegressionEvaluation(OneLanguage):
 
 
 @dataclass
-class Valuer:
-    """The value of each text or pair of texts without gold; see `tasks.family.Predictor`.
-
-    Attributes:
-        texts: how many an example of the task has; 0: not known, so one or two.
-    """
-
-    task: str
-    texts: int = 0
-
-    @property
-    def columns(self) -> tuple[tuple[str, ...], ...]:
-        return columns_of(self.texts)
+class Valuer(OfTexts):
+    """The value of each text or pair of texts."""
 
     @torch.inference_mode()
     def predict(self, model: TaskModel, embedding: Embedding, rows: Sequence[Mapping[str, Any]],

@@ -77,7 +77,7 @@ Available = Callable[[str, str], list[str]]
 """(data, split) -> the languages that `data` holds this split in."""
 
 
-def texts_in(reader: object) -> int:
+def texts_each(reader: object) -> int:
     """How many texts an example of a reader has, 1 or 2; 0: it does not say."""
     second = getattr(reader, "second", None)
     return 0 if second is None else 1 + bool(second)
@@ -160,7 +160,7 @@ class ClassificationTask(Definition):
         from tasks.classification.labelling import Labeller
         from tasks.heads.model import task_of
 
-        return Labeller(self.name, task_of(body, self.name)["labels"], 2 if self.pair else texts_in(self.reader))
+        return Labeller(self.name, 2 if self.pair else texts_each(self.reader), task_of(body, self.name)["labels"])
 
     def table(self, records: Sequence[dict[str, Any]]) -> str:
         from tasks.classification.family import table

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from fairseq.tasks import FairseqTask
-
 from adapt.artefacts.assemble import check_compatible
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import embedding_of, locate
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
+from pretrain.trainer.plain import PlainTask
 
 
 def require_body(cfg: Any) -> None:
@@ -17,15 +16,11 @@ def require_body(cfg: Any) -> None:
         raise UserError("--body is missing: name the folder of a pre-trained body")
 
 
-class BodyTask(FairseqTask):
+class BodyTask(PlainTask):
     """A fairseq task without dictionaries, whose model is built from a Body."""
 
     body: Body
     embedding: Embedding
-
-    @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> Any:
-        return cls(cfg)
 
     def load_body(self, cfg: Any) -> None:
         """Reads the body and the embedding that it is trained under.
@@ -36,15 +31,3 @@ class BodyTask(FairseqTask):
         self.body = Body.load(locate(cfg.body, "body"))
         self.embedding = Embedding.load(embedding_of(cfg.body, cfg.embedding))
         check_compatible(self.body, self.embedding)
-
-    def has_sharded_data(self, split: str) -> bool:
-        """Never: a colon in the path of the data is a character like any other."""
-        return False
-
-    @property
-    def source_dictionary(self) -> None:
-        return None
-
-    @property
-    def target_dictionary(self) -> None:
-        return None

@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.split import split
     from pretrain.base.config import load_recipe
     from pretrain.recipe import check, provenance, stage
-    from pretrain.settings import PretrainRecipe
-    from pretrain.start import NEW, read_start, shaped
+    from pretrain.settings import NEW, PretrainRecipe
+    from pretrain.start import read_start, shaped
     from pretrain.training_log import read_curve, read_training
 
     recipe = load_recipe(PretrainRecipe, args.recipe, args.overrides)
