@@ -33,7 +33,8 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 POLICIES = {"bert": (0.8, 0.1, 0.1), "electra": (0.85, 0.15, 0.0), "mask": (1.0, 0.0, 0.0)}
 """name -> shares of hidden positions that become `<mask>`, stay as they are, become a random piece."""
 
-RESETS = ("normal", "gaussian", "none")
+RESETS = ("normal", "gaussian", "permute", "rotate", "none")
+"""What the table becomes when an episode begins, see `pretrain.forgetting.Forgetting`."""
 SCOPES = ("embedding", "embedding+bias")
 BIAS_RESETS = ("", "reset", "keep")
 """Whether a reset covers the output bias; empty: as the scope says."""

@@ -18,8 +18,8 @@ from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.start import Start
 
-LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias", "from_body", "from_embedding",
-         "head_only_updates", "segments")
+LATER = ("focal_gamma", "nodes", "embedding_lr_scale", "forget_warmup", "forget_bias", "forget_share", "forget_tables",
+         "forget_hold", "from_body", "from_embedding", "head_only_updates", "segments")
 """Settings that came later: a record says nothing of them where they have their defaults."""
 
 
@@ -30,6 +30,7 @@ def check(recipe: PretrainRecipe) -> list[str]:
         UserError: settings that cannot work, by themselves or together.
     """
     check_settings(recipe)
+    resets = forgetting(recipe)
     if recipe.arch.startswith("electra"):
         pair_shape(of_recipe(recipe))
     else:
@@ -41,13 +42,16 @@ def check(recipe: PretrainRecipe) -> list[str]:
     if recipe.hardness_head != "none" and recipe.forget_every and recipe.hardness_start >= recipe.forget_every:
         raise UserError(f"hardness_start={recipe.hardness_start}: counts anew after each reset, every {recipe.forget_every} "
                         "updates (forget_every), so that the hardness head would never be sampled from; lower it")
+    if recipe.forget_reset == "rotate" and recipe.rtd_episode_warmup >= recipe.forget_every > 0:
+        raise UserError(f"rtd_episode_warmup={recipe.rtd_episode_warmup}: counts anew with each table, every "
+                        f"{recipe.forget_every} updates (forget_every), so that lambda would never be reached; lower it")
     if recipe.max_positions and recipe.max_positions < recipe.tokens_per_sample:
         raise UserError(f"max_positions={recipe.max_positions}: expected at least the {recipe.tokens_per_sample} tokens of a "
                         "block (tokens_per_sample), or 0")
     require_folder(recipe.data, "prepared text (see `relexify prepare`)")
     _check_start(recipe)
     Polynomial(recipe.lr, recipe.warmup, recipe.updates)
-    return forgetting(recipe).warnings(recipe.updates, recipe.warmup)
+    return resets.warnings(recipe.updates, recipe.warmup)
 
 
 def _check_start(recipe: PretrainRecipe) -> None:
@@ -110,6 +114,8 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False, 
         "criterion": "modular_masked_lm" if not electra else "modular_replaced_token",
         **trainer_options(recipe, *parts),
         **_of_start(recipe, start),
+        # torch's wrapper waits for the gradients of what does not learn for a while
+        "find_unused_parameters": bool(recipe.head_only_updates or recipe.forget_hold) and recipe.processes * recipe.nodes > 1,
         "max_positions": recipe.max_positions or recipe.tokens_per_sample,
         "tensorboard_logdir": tensorboard_folder(recipe.tensorboard),
     }
@@ -132,10 +138,7 @@ def _of_start(recipe: PretrainRecipe, start: Start | None) -> dict[str, Any]:
     """Options that only a training which goes on from a body has."""
     if start is None:
         return {}
-    several = recipe.processes * recipe.nodes > 1
-    return {"norm_eps": start.body.config.norm_eps, "relative_distance": start.body.config.relative_distance,
-            # torch's wrapper waits for the gradients of what does not learn at first
-            "find_unused_parameters": bool(recipe.head_only_updates) and several}
+    return {"norm_eps": start.body.config.norm_eps, "relative_distance": start.body.config.relative_distance}
 
 
 def provenance(recipe: PretrainRecipe, start: Start | None = None) -> dict[str, Any]:

@@ -96,14 +96,21 @@ class PretrainRecipe:
     precision: str = setting("fp32", "fp32, bf16 or fp16: autocast with fp32 master weights", CHEN_TABLE,
                              allowed=choices.PRECISIONS, part="training")
     compile: bool = setting(False, "torch.compile the encoder", part="training")
-    forget_every: int = setting(0, "K: reset the embedding every so many updates; 0: never, a standard run", CHEN, "updates",
-                                Range(2, LONG, also=(0,)), part="forgetting")
+    forget_every: int = setting(0, "K: reset the embedding every so many updates; 0: never, a standard run; 1: with "
+                                "forget_reset=rotate alone", CHEN, "updates", Range(0, LONG), part="forgetting")
     forget_start: int = setting(0, "no episode begins before so many updates", unit="updates", allowed=MAYBE_UPDATES,
                                 part="forgetting", unset=True)
     forget_until: int = setting(0, "temporary forgetting: no reset after so many updates; 0: no end", unit="updates",
                                 allowed=MAYBE_UPDATES, part="forgetting", unset=True)
-    forget_reset: str = setting("normal", "normal: N(0, 0.02); gaussian: the table's mean and sd; none: matched control with "
-                                "episodic learning rate and no reset", CHEN, allowed=choices.RESETS, part="forgetting")
+    forget_reset: str = setting("normal", "normal: N(0, 0.02); gaussian: the table's mean and sd; permute: its rows change "
+                                "places; rotate: forget_tables tables take turns; none: matched control with episodic learning "
+                                "rate and no reset", CHEN, allowed=choices.RESETS, part="forgetting")
+    forget_share: float = setting(1.0, "share of the pieces' rows that a reset covers, drawn anew each time; below 1 the special "
+                                  "tokens' rows stay", unit="share", allowed=Range(0, 1, above=True), part="forgetting")
+    forget_tables: int = setting(0, "with forget_reset=rotate: tables that take turns, none is thrown away", unit="tables",
+                                 allowed=Range(2, 1000, also=(0,)), part="forgetting", unset=True)
+    forget_hold: int = setting(0, "for so many updates after each reset the body does not move", unit="updates",
+                               allowed=MAYBE_UPDATES, part="forgetting", unset=True)
     forget_warmup: float = setting(0.0, "share of an episode in which the embedding's rate rises from 0; 0: the share that the "
                                    "body's warm-up has of the run", CHEN, "share", Range(0, 1, below=True), part="forgetting",
                                    unset=True)

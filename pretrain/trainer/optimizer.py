@@ -88,6 +88,8 @@ class ModularAdamW(FairseqOptimizer):
         )
         self.schedule: Any = None
         """The curve of the rate, with `at(updates)`: the scheduler's own, unless the task has put another in its place."""
+        self.away: dict[int, list[dict[str, Any]]] = {}
+        """Tables that are put away: number -> value and moments of each of their parameters; they stand in the checkpoint."""
         self.scaler = DynamicLossScaler() if cfg.precision == "fp16" else None
 
     @property
@@ -116,11 +118,40 @@ class ModularAdamW(FairseqOptimizer):
             if group["name"] == "embedding":
                 group["lr"] = lr * scale
 
-    def forget_state(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Drops moments and step counts of exactly these parameters, and any gradient they still hold."""
+    def forget_state(self, parameters: Iterable[nn.Parameter], rows: torch.Tensor | None = None) -> None:
+        """Drops moments and step counts of exactly these parameters, and any gradient they still hold.
+
+        Args:
+            rows: only the moments of these rows go, to zero. Adam counts the steps of a tensor, not of a row, so the count stays
+                as it is: a row that was reset gets no new bias correction, and its first step is (1 - beta1) / sqrt(1 - beta2) of
+                the rate (0.71 for betas of 0.9 and 0.98) where that of a new tensor is 1.
+        """
         for parameter in parameters:
-            self._optimizer.state.pop(parameter, None)
+            if rows is None:
+                self._optimizer.state.pop(parameter, None)
+            else:
+                for name, value in self._optimizer.state.get(parameter, {}).items():
+                    if name != "step":
+                        value.index_fill_(0, rows.to(value.device), 0)
             parameter.grad = None
+
+    @torch.no_grad()
+    def put_away(self, number: int, parameters: list[nn.Parameter]) -> None:
+        """Keeps these parameters' values and moments under a number; their moments here are gone."""
+        self.away[number] = [{"value": one.detach().clone(), "state": self._optimizer.state.pop(one, {})} for one in parameters]
+
+    @torch.no_grad()
+    def take_up(self, number: int, parameters: list[nn.Parameter]) -> bool:
+        """Gives these parameters the values and moments that were put away under a number; False: there are none."""
+        kept = self.away.pop(number, None)
+        if kept is None:
+            return False
+        for parameter, one in zip(parameters, kept, strict=True):
+            parameter.copy_(one["value"])
+            parameter.grad = None
+            if one["state"]:
+                self._optimizer.state[parameter] = {name: value.to(parameter.device) for name, value in one["state"].items()}
+        return True
 
     # fp16 autocast: dynamic loss scaling as fairseq's FP16Optimizer does it, on unflattened fp32 gradients
 
@@ -155,12 +186,15 @@ class ModularAdamW(FairseqOptimizer):
         state = self._optimizer.state_dict()
         if self.scaler is not None:
             state["loss_scale"] = self.scaler.loss_scale
+        if self.away:
+            state["away"] = self.away
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: Any = None) -> None:
         if self.scaler is not None and "loss_scale" in state_dict:
             self.scaler.loss_scale = state_dict["loss_scale"]
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "loss_scale"}, optimizer_overrides)
+        self.away = dict(state_dict.get("away", {}))
+        super().load_state_dict({k: v for k, v in state_dict.items() if k not in ("loss_scale", "away")}, optimizer_overrides)
 
 
 @of_settings(PretrainRecipe, "schedule")

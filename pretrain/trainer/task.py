@@ -219,9 +219,8 @@ class ModularMLMTask(BlockTask):
         """What happens between `updates` completed updates and the next one; harmless when called again."""
         if isinstance(optimizer, AMPOptimizer):
             raise UserError("--amp is refused: use --precision fp16 or bf16 (autocast inside the model)")
-        if self.cfg.head_only_updates:
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(updates >= self.cfg.head_only_updates or bool(HEADS.intersection(name.split("."))))
+        if self.cfg.head_only_updates or self.forgetting.hold:
+            self._let_learn(model, updates)
         if not self.forgetting.every:
             if set(getattr(optimizer, "scales", [1.0])) != {1.0}:
                 self._lr_embedding = optimizer.embedding_lr
@@ -237,11 +236,38 @@ class ModularMLMTask(BlockTask):
         optimizer.set_embedding_lr(embedding_rate(schedule, self.forgetting, updates))
         self._lr_embedding = optimizer.embedding_lr
         if self._begun != updates and self.forgetting.begins_episode(updates):
-            changed = forgetting.reset_lexicon(model.lexicon(), self.forgetting, self.cfg.seed, updates)
-            optimizer.forget_state(changed)
-            logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates"
-                        + (f": {self.forgetting.covered} reset" if changed else " (control: nothing reset)"))
+            done = self._begin_episode(model, optimizer, updates)
+            if self.forgetting.every > 1:  # else the log would be of nothing else
+                logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates{done}")
         self._begun = updates
+
+    def _let_learn(self, model: Any, updates: int) -> None:
+        """Lets all parameters learn, or at first the heads alone, or after a reset what it covered alone."""
+        parts = None
+        if updates < self.cfg.head_only_updates:
+            parts = {id(one) for name, one in model.named_parameters() if HEADS.intersection(name.split("."))}
+        elif self.forgetting.holds(updates):
+            parts = {id(one) for one in forgetting.covered(model.lexicon(), self.forgetting)}
+        for parameter in model.parameters():
+            parameter.requires_grad_(parts is None or id(parameter) in parts)
+
+    def _begin_episode(self, model: Any, optimizer: Any, updates: int) -> str:
+        """Changes the embedding and its moments as the settings say; returns what was done, in words."""
+        wanted, lexicon, seed = self.forgetting, model.lexicon(), self.cfg.seed
+        if wanted.reset == "rotate":
+            parameters, number = forgetting.covered(lexicon, wanted), wanted.table(updates)
+            optimizer.put_away(wanted.table(updates - 1), parameters)
+            if not optimizer.take_up(number, parameters):
+                if wanted.begun(updates) >= wanted.tables:
+                    raise UserError(f"--forget-tables {wanted.tables}: the checkpoint that this training goes on from lacks "
+                                    f"table {number}, which was trained before; resume with the tables it began with, and "
+                                    "without --reset-optimizer")
+                forgetting.draw_lexicon(lexicon, wanted, seed, updates)
+            return f": table {number + 1} of {wanted.tables} taken up"
+        changed = forgetting.reset_lexicon(lexicon, wanted, seed, updates)
+        optimizer.forget_state(changed, forgetting.rows_of(len(lexicon.tables[0]), wanted, seed, updates))
+        done = "permuted" if wanted.reset == "permute" else "reset"
+        return f": {wanted.part.removeprefix('the ')} {done}" if changed else " (control: nothing reset)"
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)

@@ -62,8 +62,10 @@ def episodes(made: dict[str, Any]) -> tuple[list[float], str]:
     at = [float(update) for update in range(forgetting.every, total, forgetting.every) if forgetting.begins_episode(update)]
     if not at:
         return [], "no episode began"
-    what = "episodes begin, nothing is reset," if forgetting.reset == "none" else f"the {forgetting.covered} is reset"
-    return at, f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
+    what = {"none": "episodes begin, nothing is reset,", "rotate": f"another of {forgetting.tables} tables is taken up",
+            "permute": f"{forgetting.part} is permuted"}.get(forgetting.reset, f"{forgetting.part} is reset")
+    told = f"{what} {len(at)} times, every {forgetting.every:,} updates from {at[0]:,.0f} to {at[-1]:,.0f}"
+    return (at if forgetting.every > 1 else []), told  # a line for every update would hide the curve
 
 
 def training(found: Collected, styles: dict[str, int]) -> list[Block]:

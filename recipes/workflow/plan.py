@@ -362,9 +362,14 @@ class _Body:
 
 def body_label(settings: dict[str, Any]) -> str:
     """`standard`, `forgetting400`, `temporary400to1600`, `control400`: the arm and its K, as in the report, with the embedding's
-    scale of the learning rate where it has one: `standard-x5`."""
+    scale of the learning rate where it has one, and how its resets differ from drawing all rows anew: `standard-x5`,
+    `forgetting400-share0.5`, `forgetting400-rotate4`."""
     every, until, scale = settings.get("forget_every", 0), settings.get("forget_until", 0), settings.get("embedding_lr_scale", 1)
     end = f"-x{scale:g}" if scale != 1 else ""
+    if every and settings.get("forget_reset") in ("permute", "rotate"):
+        end += f"-{settings['forget_reset']}{settings.get('forget_tables') or ''}"
+    if every:
+        end += "".join(f"-{name}{value:g}" for name in ("share", "hold") if (value := settings.get(f"forget_{name}")))
     if not every:
         return "standard" + end
     if settings.get("forget_reset") == "none":

@@ -35,6 +35,28 @@ def test_impossible_pairs_are_refused_before_anything_runs(prepared, tmp_path, w
         stage(recipe(prepared, tmp_path, "arch=electra_tiny", *words))
 
 
+def test_a_rise_of_lambda_as_long_as_a_tables_turn_is_refused(prepared, tmp_path):
+    words = ["arch=electra_tiny", "forget_every=5", "forget_reset=rotate", "forget_tables=2", "rtd_episode_warmup=5"]
+    with pytest.raises(UserError, match="rtd_episode_warmup=5: counts anew with each table, every 5 updates"):
+        check(recipe(prepared, tmp_path, *words))
+
+
+def test_variants_of_a_reset_are_told_the_trainer_and_recorded_where_they_are_used(prepared, tmp_path):
+    plain = recipe(prepared, tmp_path, "forget_every=10")
+    one = recipe(prepared, tmp_path, "forget_every=10", "forget_hold=3", "forget_share=0.5")
+    told = stage(one).command
+    assert told[told.index("--forget-hold") + 1] == "3" and told[told.index("--forget-share") + 1] == "0.5"
+    assert recorded(one).items() - recorded(plain).items() == {("forget_hold", 3), ("forget_share", 0.5)}
+    assert not set(LATER) & set(recorded(plain))
+
+
+def test_ranks_wait_for_no_gradient_of_a_body_that_is_held(prepared, tmp_path):
+    words = ["forget_every=10", "forget_hold=3"]
+    assert "--find-unused-parameters" in stage(recipe(prepared, tmp_path, *words, "processes=2")).command
+    for others in (words, ["forget_every=10", "processes=2"]):
+        assert "--find-unused-parameters" not in stage(recipe(prepared, tmp_path, *others)).command
+
+
 def test_a_scaled_embedding_rate_is_told_the_trainer_and_recorded_where_it_is_used(prepared, tmp_path):
     plain, scaled = recipe(prepared, tmp_path), recipe(prepared, tmp_path, "embedding_lr_scale=5", "forget_scope=embedding+bias")
     assert "--embedding-lr-scale" not in stage(plain).command and not set(LATER) & set(recorded(plain))

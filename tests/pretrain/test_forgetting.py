@@ -5,6 +5,7 @@ from pretrain import forgetting
 from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import PAD
 from pretrain.forgetting import Forgetting
+from pretrain.masked_lm import Lexicon
 
 
 def begun(settings: Forgetting, total: int) -> list[int]:
@@ -74,6 +75,83 @@ def test_settings_that_came_later_are_recorded_where_they_are_used():
     assert Forgetting.of({"forget_every": 100, "forget_bias": "keep", "forget_warmup": 0.1}.get) == one
 
 
+def test_variants_of_a_reset_are_recorded_where_they_are_used():
+    assert Forgetting(100, share=0.5, hold=5).to_dict().keys() - Forgetting(100).to_dict().keys() == {"share", "hold"}
+    one = Forgetting(1, reset="rotate", tables=3)
+    assert one.to_dict()["tables"] == 3 and Forgetting(**one.to_dict()) == one
+
+
+def test_permuting_gives_every_piece_anothers_row_and_leaves_the_special_tokens_alone():
+    weight, bias = parameters()
+    before = weight.detach().clone()
+    changed = forgetting.reset(weight, bias, Forgetting(100, reset="permute"), 1, 100)
+    assert changed == [weight] and torch.equal(weight[:4], before[:4]) and torch.equal(weight[-1], before[-1])
+    assert sorted(map(tuple, weight.tolist())) == sorted(map(tuple, before.tolist()))
+    assert (weight != before).any(1).float().mean() > 0.9
+    again = before.clone()
+    forgetting.reset(again, None, Forgetting(100, reset="permute"), 1, 100)
+    other = before.clone()
+    forgetting.reset(other, None, Forgetting(100, reset="permute"), 1, 200)
+    assert torch.equal(again, weight) and not torch.equal(other, weight)
+
+
+def test_a_share_of_the_rows_is_drawn_anew_at_each_reset():
+    weight, bias = parameters()
+    settings, before = Forgetting(100, share=0.25, bias="reset"), weight.detach().clone()
+    rows = forgetting.rows_of(len(weight), settings, 1, 100)
+    assert rows.tolist() == sorted(set(rows.tolist())) and len(rows) == round(0.25 * (len(weight) - 5))
+    assert rows.min() >= 4 and rows.max() < len(weight) - 1
+    assert not torch.equal(rows, forgetting.rows_of(len(weight), settings, 1, 200))
+    with torch.no_grad():
+        bias += 1
+    forgetting.reset(weight, bias, settings, 1, 100)
+    assert (weight != before).any(1).nonzero().flatten().tolist() == rows.tolist()
+    assert torch.equal(weight[rows], forgetting.draw(weight.shape, settings, 1, 100, before)[rows])
+    assert (bias == 0).nonzero().flatten().tolist() == rows.tolist()
+
+
+def test_of_permuted_rows_a_share_changes_places_among_itself():
+    weight, _ = parameters()
+    settings, before = Forgetting(100, reset="permute", share=0.5), weight.detach().clone()
+    rows = forgetting.rows_of(len(weight), settings, 1, 100)
+    forgetting.reset(weight, None, settings, 1, 100)
+    others = torch.ones(len(weight), dtype=torch.bool)
+    others[rows] = False
+    assert torch.equal(weight[others], before[others]) and not torch.equal(weight[rows], before[rows])
+    assert sorted(map(tuple, weight[rows].tolist())) == sorted(map(tuple, before[rows].tolist()))
+
+
+def test_all_tables_of_a_model_are_permuted_alike():
+    one, _ = parameters()
+    lexicon = Lexicon([one, torch.nn.Parameter(one.detach() + 1)], [], [torch.nn.Parameter(one.detach() + 2)])
+    changed = forgetting.reset_lexicon(lexicon, Forgetting(100, reset="permute"), 1, 100)
+    assert len(changed) == 3
+    assert torch.allclose(lexicon.tables[1], one + 1) and torch.allclose(lexicon.offsets[0], one + 2)
+
+
+def test_tables_take_turns():
+    settings = Forgetting(100, start=150, until=700, reset="rotate", tables=3)
+    found = {n: settings.table(n) for n in (0, 199, 200, 299, 300, 400, 599, 600, 699, 700, 5000)}
+    assert list(found.values()) == [0, 0, 1, 1, 2, 0, 1, 2, 2, 2, 2]
+    assert [Forgetting(1, reset="rotate", tables=3).table(n) for n in range(5)] == [0, 1, 2, 0, 1]
+
+
+def test_updates_of_a_table_in_turn_are_counted_since_it_was_drawn():
+    settings = Forgetting(10, reset="rotate", tables=3)
+    assert [settings.updates_since_reset(n) for n in (10, 15, 20, 25, 35, 45, 55, 75)] == [None, 5, 10, 5, None, 15, 15, 25]
+
+
+def test_with_another_table_each_update_the_embedding_follows_the_bodys_schedule():
+    settings = Forgetting(1, reset="rotate", tables=2)
+    assert settings.phase(7) is None and settings.begins_episode(7)
+
+
+def test_the_body_is_held_at_the_begin_of_each_episode_that_began_with_a_reset():
+    settings = Forgetting(100, until=250, hold=60)
+    assert [n for n in range(0, 400, 10) if settings.holds(n)] == [*range(100, 160, 10), *range(200, 260, 10)]
+    assert not any(Forgetting(100, reset="none").holds(n) for n in range(400))
+
+
 def test_gaussian_reset_keeps_mean_and_spread():
     weight, bias = parameters()
     forgetting.reset(weight, bias, Forgetting(100, reset="gaussian"), 1, 100)
@@ -116,6 +194,15 @@ def test_cut_last_episode_is_warned_of():
 @pytest.mark.parametrize(("values", "text"), [
     ({"reset": "gausian"}, "did you mean 'gaussian'"), ({"bias": "rest"}, "did you mean 'reset'"),
     ({"scope": "all"}, "unknown forget scope"),
+    ({"reset": "rotate", "every": 5}, "needs --forget-tables of 2 or more, got 0"),
+    ({"tables": 3, "every": 5}, "only --forget-reset rotate has several tables, got normal"),
+    ({"tables": 3}, "--forget-tables 3: nothing is reset without --forget-every"),
+    ({"share": 0.5, "every": 5, "reset": "rotate", "tables": 2}, "--forget-share 0.5: with --forget-reset rotate no rows"),
+    ({"share": 0.5, "every": 5, "reset": "none"}, "--forget-share 0.5: with --forget-reset none"),
+    ({"share": 0.5}, "--forget-share 0.5: nothing is reset without"), ({"share": 1.5, "every": 5}, "above 0 to 1"),
+    ({"hold": 5, "every": 5}, "--forget-hold 5: expected fewer updates than the 5 of an episode"),
+    ({"hold": 2, "every": 5, "reset": "none"}, "resets nothing"), ({"hold": 2}, "--forget-hold 2: nothing is reset without"),
+    ({"every": 1}, "--forget-every 1: with --forget-reset normal"),
     ({"every": -1}, "must not be negative"), ({"every": 10, "start": 50, "until": 40}, "--forget-until 40")])
 def test_wrong_settings_are_refused(values, text):
     with pytest.raises(UserError, match=text):

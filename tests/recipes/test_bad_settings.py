@@ -69,12 +69,23 @@ def test_options_of_prepare(word, tmp_path, capsys):
 
 PRETRAIN = [
     "adam_betas=(0.9)", "adam_betas=(1,1)", "adam_betas=__import__('os').system('touch FILE')", "adam_eps=-1", "adam_eps=0",
-    "batch_size=-1", "batch_size=0", "dropout=1.5", "forget_every=1", "lr=-1", "lr=0", "lr=.nan", "lr=.inf", "lr=1e300",
+    "batch_size=-1", "batch_size=0", "dropout=1.5", "forget_every=-1", "lr=-1", "lr=0", "lr=.nan", "lr=.inf", "lr=1e300",
     "processes=-1", "processes=0", "relative_buckets=-1", "relative_buckets=2", "seed=-1", "tokens_per_sample=100000000000",
     "update_freq=0", "validate_every=-1", "warmup=-1", "layers=1000000000", "heads=100000", "width=1000000000", "nodes=-1",
     "generator_depth=.nan", "generator_width=1000", "generator_width=.nan", "rtd_episode_warmup=-2", "sampling_temperature=0",
     "hardness_mixture=1.5", "hardness_weight=-1", "focal_gamma=-1", "batch_size=1.5", "compile=perhaps", "updates=many",
     "batch_size=[1]", "lr=null", f"seed={PAST}"]
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["forget_every=1"], "--forget-every 1: with --forget-reset normal"),
+    (["forget_hold=50", "forget_every=50"], "--forget-hold 50: expected fewer updates than the 50 of an episode"),
+    (["forget_reset=permute", "forget_every=0"], "--forget-reset permute: nothing is reset without --forget-every"),
+    (["forget_reset=rotate"], "--forget-reset rotate needs --forget-tables of 2 or more"),
+    (["forget_tables=2"], "only --forget-reset rotate has several tables"), (["forget_share=0"], "forget_share: got 0.0"),
+    (["forget_share=0.5", "forget_reset=none"], "--forget-share 0.5: with --forget-reset none no rows are reset")])
+def test_variants_of_a_reset_that_do_not_go_together(words, message, tmp_path, capsys):
+    assert message in refused(["pretrain", DEMO, "data=d", f"output={tmp_path / 'out'}", "forget_every=100", *words], capsys)
 
 
 @pytest.mark.parametrize("word", PRETRAIN)

@@ -29,11 +29,11 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-def pretrain(data: Path, output: Path) -> list[object]:
+def pretrain(data: Path, output: Path, *more: str) -> list[object]:
     return ["pretrain", RECIPE, f"data={data / 'qaa'}", f"output={output}", "width=32", "heads=2", "ffn=64", "layers=2",
             "batch_size=4", "updates=60", "warmup=5", "validate_every=10", "forget_every=15", "forget_start=0",
             "embedding_lr_scale=3", "forget_warmup=0.2", "forget_bias=reset",
-            "dropout=0.1", "attention_dropout=0.1", "threads=1", "--quiet"]
+            "dropout=0.1", "attention_dropout=0.1", "threads=1", *more, "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,24 @@ def test_pretrain_killed_between_two_resets_resumes_exactly(data, whole, tmp_pat
     assert Embedding.load(output / "embedding").record()["fingerprint"] == Embedding.load(
         whole / "embedding").record()["fingerprint"]
     assert json.loads((output / "curves.json").read_text()) == json.loads((whole / "curves.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_run_with_tables_in_turn_killed_and_repeated_is_exact(data, tmp_path):
+    """The tables that are put away come back from the checkpoint; the artefact holds the one in use alone."""
+    variant = ["forget_every=1", "forget_reset=rotate", "forget_tables=3"]
+    assert relexify(*pretrain(data, tmp_path / "whole", *variant)).returncode == 0
+    output, log = tmp_path / "en", tmp_path / "en.training" / "train.log"
+    cut = kill_at(30, log, *pretrain(data, output, *variant))
+    assert "done training" not in cut and not output.exists()
+    again = relexify(*pretrain(data, output, *variant))
+    assert again.returncode == 0, again.stderr
+    assert "Loaded checkpoint" in log.read_text()[len(cut):]
+    for part in ("body/body.safetensors", "embedding/embedding.safetensors", "curves.json"):
+        assert (output / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
+    made = Body.load(output / "body").made
+    assert made["recipe"]["forget_tables"] == made["forgetting"]["tables"] == 3
+    assert not {"forget_share", "forget_hold"} & made["recipe"].keys() and not {"share", "hold"} & made["forgetting"].keys()
 
 
 @pytest.mark.slow

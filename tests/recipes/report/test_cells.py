@@ -124,6 +124,16 @@ def test_episodes_are_those_of_the_training():
     assert "nothing is reset" in episodes(body_made("matched control", 1))[1]
 
 
+@pytest.mark.parametrize(("more", "text"), [
+    ({"reset": "permute"}, "the embedding is permuted 9 times"),
+    ({"share": 0.5}, "a share of 0.5 of the rows of the embedding is reset 9 times"),
+    ({"reset": "rotate", "tables": 3}, "another of 3 tables is taken up 9 times")])
+def test_a_variant_of_the_reset_is_named(more, text):
+    made = body_made("forgetting", 1)
+    assert text in episodes({**made, "forgetting": {**made["forgetting"], **more}})[1]
+    assert episodes({**made, "forgetting": {**made["forgetting"], "every": 1, "reset": "rotate", "tables": 3}})[0] == []
+
+
 def test_a_number_is_traced_to_the_commands_it_needs(run):
     found = load([run])
     commands, chains = trace(found)

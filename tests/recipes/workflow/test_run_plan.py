@@ -9,6 +9,7 @@ import pytest
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
+from recipes.workflow.plan import body_label
 from recipes.workflow.show import dry_run, write_dag
 from tests.recipes.workflow.run_world import content, plan
 
@@ -29,6 +30,15 @@ def test_the_cells_are_the_product_of_the_recipe(tmp_path):
     assert made.counts() == {"prepare": 3, "pretrain": 4, "adapt": 8, "finetune": 4, "evaluate": 12}
     cells = Counter((cell["arm"], cell["seed"], cell.get("budget")) for cell in made.cells if cell["stage"] == "evaluate")
     assert set(cells.values()) == {1} and len(cells) == 2 * 2 * 3
+
+
+@pytest.mark.parametrize(("settings", "label"), [
+    ({}, "forgetting400"), ({"forget_until": 1600}, "temporary400to1600"), ({"forget_reset": "none"}, "control400"),
+    ({"forget_share": 0.5, "forget_until": 1600}, "temporary400to1600-share0.5"), ({"forget_hold": 20}, "forgetting400-hold20"),
+    ({"forget_reset": "permute"}, "forgetting400-permute"),
+    ({"forget_reset": "rotate", "forget_tables": 4, "embedding_lr_scale": 5}, "forgetting400-x5-rotate4")])
+def test_a_bodys_label_names_its_resets(settings, label):
+    assert body_label({"forget_every": 400, **settings}) == label
 
 
 def test_a_task_may_have_some_of_the_seeds(tmp_path):
