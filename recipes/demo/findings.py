@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.demo.records import by_seed
-from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MEANING, SCALED, STANDARD, TEMPORARY
+from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MAIN, MEANING, SCALED, STANDARD, TEMPORARY, same_rates
 from tasks import statistics
 from tasks.statistics import Estimate
 
 PAIRS = ((TEMPORARY, CONTROL), (TEMPORARY, SCALED), (FORGETTING, SCALED), (SCALED, STANDARD), (FORGETTING, STANDARD))
-"""Arms that are compared, as far as they are there: the first pair differs in nothing but the resets."""
+"""Arms that are compared, as far as they are there: the first pair differs in nothing but the resets. Beside them, every further
+arm with the control's rates is compared with the control."""
 MEASURES = {"loss": ("held-out loss, bits", 3, -1), "share": ("nearest word is the translation, share", 3, 1),
             "accuracy": ("zero-shot accuracy", 3, 1)}
 """Figure of a cell -> its name, decimals, and whether more (1) or less (-1) is better."""
@@ -61,13 +62,21 @@ def gap(results: dict[str, Any], one: str, other: str, measure: str, budget: int
 
 def arms_of(results: dict[str, Any]) -> list[str]:
     """The arms that are there, those without resets first."""
-    return sorted(results["settings"]["arms"], key=[STANDARD, SCALED, CONTROL, TEMPORARY, FORGETTING].index)
+    first = (STANDARD, SCALED, CONTROL, TEMPORARY, FORGETTING)
+    return sorted(results["settings"]["arms"], key=[*first, *(arm for arm in ARMS if arm not in first)].index)
+
+
+def further(results: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Of the arms that are variants of `temporary`: those that have the control's learning rates, and the others."""
+    arms = [arm for arm in arms_of(results) if arm not in MAIN]
+    matched = [arm for arm in arms if same_rates(arm, CONTROL)]
+    return matched, [arm for arm in arms if arm not in matched]
 
 
 def pairs_of(results: dict[str, Any]) -> list[tuple[str, str]]:
     """The comparisons that the arms allow; the last only where the others are not there."""
     arms = results["settings"]["arms"]
-    found = [pair for pair in PAIRS[:-1] if set(pair) <= set(arms)]
+    found = [pair for pair in [*PAIRS[:-1], *((arm, CONTROL) for arm in further(results)[0])] if set(pair) <= set(arms)]
     return found or [pair for pair in PAIRS[-1:] if set(pair) <= set(arms)]
 
 
@@ -207,6 +216,8 @@ def write_findings(results: dict[str, Any]) -> str:
         "## All comparisons",
         "",
         "p is a paired t test's, corrected after Holm over all comparisons but the primary one, which was fixed beforehand.",
+        *([f"Not compared, as their learning rates are not the control's: {', '.join(others)}; their means stand in the tables."]
+          if (others := further(results)[1]) else []),
         "",
         gap_table(results),
         "",

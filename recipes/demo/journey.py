@@ -18,7 +18,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, write_json
-from recipes.demo.settings import DemoSettings
+from recipes.demo.settings import DemoSettings, recipe_path
 
 
 @dataclass
@@ -73,13 +73,12 @@ def _arm(made: Plan, root: Path, s: DemoSettings, seed: int, arm: str) -> None:
     """A body, its task body, an embedding of each language for every budget, and their scores."""
     from recipes.world import BASE
 
-    recipes = Path(__file__).resolve().parents[1] / "pretrain"
     electra = s.backbone == "electra"
     objective = ["--objective", "joint"] if electra else []  # in the worlds the surest (docs/electra.md)
     body, task, name = root / arm / "en", root / arm / "nli", f"{seed}-{arm}"
     plain = ["--dropout", 0.0, "--attention-dropout", 0.0]
     made.add(f"pretrain-{name}", 10, body,
-             ["pretrain", recipes / f"demo-{'electra-' if electra else ''}{arm}.yaml", f"data={root / 'data' / BASE}",
+             ["pretrain", recipe_path(arm, s.backbone), f"data={root / 'data' / BASE}",
               f"output={body}", *([] if electra else [f"layers={s.layers}", f"width={s.width}", f"ffn={4 * s.width}"]),
               f"updates={s.updates}", f"tokens_per_sample={s.block}", f"batch_size={s.batch}", f"warmup={s.updates // 20}",
               f"validate_every={s.updates // 2}", f"seed={seed}", "threads=1",

@@ -9,11 +9,21 @@ from typing import Any
 
 from recipes.demo.findings import MEASURES, arms_of, crossing, pairs_of
 from recipes.demo.records import by_seed
-from recipes.demo.settings import CONTROL, FORGETTING, SCALED, STANDARD, TEMPORARY
+from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MAIN, SCALED, STANDARD, TEMPORARY
 from tasks import statistics
 
 COLOURS = {STANDARD: "#000000", SCALED: "#56B4E9", CONTROL: "#0072B2", TEMPORARY: "#D55E00", FORGETTING: "#E69F00"}
 """Of Okabe and Ito's palette: told apart by colour-blind readers too."""
+FURTHER = ("#009E73", "#CC79A7", "#F0E442", "#777777")
+"""Colours of the further arms, by turns; then their lines are dashed, then dotted."""
+
+
+def look(arm: str) -> tuple[str, str]:
+    """Colour and style of an arm's line."""
+    if arm in COLOURS:
+        return COLOURS[arm], "-"
+    turn, place = divmod([one for one in ARMS if one not in MAIN].index(arm), len(FURTHER))
+    return FURTHER[place], ("-", "--", ":")[turn]
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
@@ -42,7 +52,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
                       if (found := by_seed(results["cells"], measure, arm=arm, budget=budget))]
             aside = 1.03 ** (place - len(arms) / 2)
             axis.errorbar([at * aside for at, _, _ in points], [value for _, value, _ in points], [half for _, _, half in points],
-                          color=COLOURS[arm], marker="o", markersize=4, capsize=2, label=arm)
+                          color=look(arm)[0], linestyle=look(arm)[1], marker="o", markersize=4, capsize=2, label=arm)
         axis.set_xscale("log")
         axis.set_xticks(results["settings"]["budgets"], [str(budget) for budget in results["settings"]["budgets"]])
         axis.minorticks_off()
@@ -57,7 +67,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
         axes[0].text(at, axes[0].get_ylim()[1], f" {' and '.join(pairs[0])} cross", fontsize=8, va="top")
     losses = [_mean(list(by_seed(results["bodies"], "loss", arm=arm).values())) for arm in arms]
     axes[-1].barh(range(len(arms)), [value for value, _ in losses], xerr=[half for _, half in losses],
-                 color=[COLOURS[arm] for arm in arms])
+                 color=[look(arm)[0] for arm in arms])
     axes[-1].set_yticks(range(len(arms)), arms)
     axes[-1].set_title("cost: base language's loss, bits", fontsize=10)
     axes[0].legend(frameon=False, fontsize=8)

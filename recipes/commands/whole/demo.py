@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recipes.demo.settings import ARMS, BACKBONES, ELECTRA, DemoSettings, defaults
+from recipes.demo.settings import ARMS, BACKBONES, ELECTRA, DemoSettings, defaults, recipe_path
 
 EXAMPLE = """example:
   relexify demo --output demo-run
   relexify demo --output demo-run --seeds 1 2 3 4 5 6 7 8 --arms control temporary
+  relexify demo --output demo-run --arms control temporary permuted partial rotating
   relexify demo --backbone electra --output demo-electra
 """
 
@@ -59,5 +60,9 @@ def run(args: argparse.Namespace) -> int:
     given |= {name: tuple(sorted(set(getattr(args, name)))) for name in ("seeds", "budgets", "scored")}
     if args.arms:
         given["arms"] = tuple(arm for arm in ARMS if arm in args.arms)
+        if absent := [arm for arm in given["arms"] if not recipe_path(arm, args.backbone).exists()]:
+            there = ", ".join(arm for arm in ARMS if recipe_path(arm, args.backbone).exists())
+            raise UserError(f"--arms {absent[0]}: got an arm that --backbone {args.backbone} does not have, expected some of "
+                            f"{there}")
     settings = replace(defaults(args.backbone), languages=tuple(args.languages), **given)
     return demo(Path(args.output), settings, args.workers)

@@ -13,9 +13,9 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import write_json
 from pretrain.settings import PretrainRecipe
 from recipes.cli import main
-from recipes.demo.findings import crossing, gap, gap_table, gaps, headline, primary, table, write_findings
+from recipes.demo.findings import crossing, further, gap, gap_table, gaps, headline, pairs_of, primary, table, write_findings
 from recipes.demo.journey import Plan, demo, execute, left, plan
-from recipes.demo.picture import picture
+from recipes.demo.picture import look, picture
 from recipes.demo.records import by_seed, collect
 from recipes.demo.settings import ARMS, DemoSettings, defaults
 
@@ -75,11 +75,67 @@ def test_the_recipes_of_the_arms_differ_in_what_their_names_say():
     assert differing(recipe_of("standard-x5"), recipe_of("forgetting")) == {"forget_every", "forget_start", "forget_warmup"}
 
 
-def test_the_temporary_arm_is_reset_five_times():
+@pytest.mark.parametrize(("arm", "changed"), [
+    ("permuted", {"forget_reset"}), ("partial", {"forget_share"}), ("rotating", {"forget_reset", "forget_tables"}),
+    ("held", {"forget_hold"}), ("bias-reset", {"forget_bias"}), ("every-100", {"forget_every"}), ("every-400", {"forget_every"}),
+    ("long-end", {"forget_until"}), *((f"scale-{factor}", {"embedding_lr_scale"}) for factor in (1, 2, 10))])
+def test_a_further_arm_differs_from_temporary_in_one_thing(arm, changed):
+    assert differing(recipe_of("temporary"), recipe_of(arm)) == changed
+
+
+@pytest.mark.parametrize("updates", [2000, 1600])
+@pytest.mark.parametrize(("arm", "tenths"), [
+    ("temporary", [2, 3, 4, 5, 6]), ("control", [2, 3, 4, 5, 6]), ("held", [2, 3, 4, 5, 6]), ("long-end", [2, 3]),
+    ("every-100", [2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5]), ("every-400", [2, 4, 6]), ("forgetting", [2, 3, 4, 5, 6, 7, 8, 9])])
+def test_resets_come_at_the_same_parts_of_a_run_of_any_length(arm, tenths, updates):
     from pretrain.recipe import forgetting
 
-    one = forgetting(recipe_of("temporary"))
-    assert [n for n in range(2000) if one.begins_episode(n)] == [400, 600, 800, 1000, 1200]
+    words = [f"{name}={value}" for name, value in DemoSettings(updates=updates).resets(arm).items()]
+    one = forgetting(recipe_of(arm, [f"updates={updates}", *words]))
+    assert [n for n in range(updates) if one.begins_episode(n)] == [round(tenth * updates / 10) for tenth in tenths]
+    assert one.hold == (updates // 100 if arm == "held" else 0)
+
+
+@pytest.mark.parametrize("updates", [20, 33, 100])
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_short_demo_has_settings_that_go_together(tmp_path, arm, updates):
+    from pretrain.recipe import forgetting
+
+    words = plan(tmp_path, DemoSettings(seeds=(1,), arms=(arm,), updates=updates)).steps[f"pretrain-1-{arm}"].words
+    one = recipe_of(arm, [word for word in words[2:] if not word.startswith(("data=", "output="))])
+    begun = [n for n in range(updates) if forgetting(one).begins_episode(n)]
+    assert bool(begun) is (not arm.startswith("standard"))
+
+
+def test_arms_with_the_controls_rates_are_compared_with_it_and_others_are_listed():
+    found = results({60: [2.0, 2.1, 2.2]}, {60: [2.1, 2.3, 2.5]})
+    for arm in ("scale-2", "partial", "permuted"):
+        found["settings"]["arms"].append(arm)
+        found["cells"] += [{**cell, "arm": arm, "loss": cell["loss"] + 0.5} for cell in found["cells"]
+                           if cell["arm"] == "control"]
+        found["bodies"] += [{**body, "arm": arm} for body in found["bodies"] if body["arm"] == "control"]
+    assert pairs_of(found) == [("temporary", "control"), ("permuted", "control"), ("partial", "control")]
+    text = write_findings(found)
+    assert "| permuted − control | held-out loss, bits | 60 | +0.500 [+0.500, +0.500] |" in text
+    assert "control's: scale-2; their means" in text and "| scale-2 | 2.800 (0.200) |" in text
+    assert gap_table(found).count("(primary)") == 1 and "scale-2 −" not in text
+
+
+def test_the_further_arms_with_the_controls_rates_are_those_that_change_a_reset_alone():
+    found = results({60: [2.0]}, {60: [2.1]})
+    found["settings"]["arms"] = list(ARMS)
+    assert further(found) == (["permuted", "partial", "rotating", "held", "bias-reset"],
+                              ["every-100", "every-400", "long-end", "scale-1", "scale-2", "scale-10"])
+
+
+def test_every_arm_has_a_look_of_its_own():
+    assert len({look(arm) for arm in ARMS}) == len(ARMS)
+
+
+def test_an_arm_that_electra_does_not_have_is_refused(tmp_path, capsys):
+    assert main(["demo", "--output", str(tmp_path / "d"), "--backbone", "electra", "--arms", "held"]) == 2
+    assert "--arms held: got an arm that --backbone electra does not have, expected some of standard, forgetting" in \
+        capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arm", ARMS)
