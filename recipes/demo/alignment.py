@@ -14,5 +14,4 @@ def aligned(world: World, base: Embedding, new: Embedding) -> Alignment:
     """The alignment of a new embedding with the base language's, by the world's own lexicons."""
     from adapt.probe.alignment import alignment
 
-    old, words = (world.language(one.language).words for one in (base, new))
-    return alignment(base, new, {words[concept]: [word] for concept, word in old.items() if concept in words})
+    return alignment(base, new, {word: [other] for other, word in world.translations(new.language)})

@@ -196,7 +196,7 @@ def write_findings(results: dict[str, Any]) -> str:
         f"Seeds {seeds}, each with a world, texts and bodies of its own; languages {', '.join(settings['languages'])}. "
         "Differences are paired by seed, intervals are Student's t over seeds (* leaves zero out); in tables: mean over seeds, "
         "in brackets the standard deviation between them. Every budget is a run of its own whose learning rate has come down to "
-        "0, its peak found by `adapt --lr auto`.",
+        "0, its peak found by `adapt --lr auto`." + _rows(settings.get("initialiser", "random")),
         "",
         *(f"- {arm}: {MEANING[arm]}" for arm in ARMS if arm in settings["arms"]),
         "",
@@ -222,6 +222,13 @@ def write_findings(results: dict[str, Any]) -> str:
         gap_table(results),
         "",
     ])
+
+
+def _rows(initialiser: str) -> str:
+    if initialiser == "random":
+        return ""
+    return (f" The rows of every new embedding begin as the initialiser `{initialiser}` makes them; where it reads a dictionary, "
+            "it is the world's own.")
 
 
 def _zero_shot(results: dict[str, Any]) -> list[str]:

@@ -87,7 +87,7 @@ def _arm(made: Plan, root: Path, s: DemoSettings, seed: int, arm: str) -> None:
         made.add(f"adapt-{name}-{code}", 4, root / arm / code,
                  ["adapt", "--body", body, "--data", root / "data" / code, "--output", root / arm / code,
                   "--budgets", ",".join(map(str, s.budgets)), "--lr", "auto", "--tokens-per-sample", s.block,
-                  "--batch-size", s.batch, "--seed", seed, "--threads", 1, *plain, *objective],
+                  "--batch-size", s.batch, "--seed", seed, "--threads", 1, *plain, *_rows(root / "world", s, code), *objective],
                  f"pretrain-{name}", f"prepare-{seed}-{code}")
     if not s.scored:
         return
@@ -104,6 +104,19 @@ def _arm(made: Plan, root: Path, s: DemoSettings, seed: int, arm: str) -> None:
                  ["evaluate", "--body", task, "--task", "xnli", "--split", "test", "--data", root / "world" / "nli",
                   "--output", scores, "--threads", 1, *(word for one in embeddings for word in ("--embedding", one))],
                  f"finetune-{name}", *(f"adapt-{name}-{code}" for code in s.languages))
+
+
+def _rows(world: Path, s: DemoSettings, code: str) -> list[str]:
+    """Options of an adaptation that say how its rows begin; none where they are drawn."""
+    from recipes.world import BASE
+
+    if s.initialiser == "random":
+        return []
+    from recipes.workflow.initialisers import resources_for
+
+    files = f"dictionary={world / 'dictionaries' / f'{BASE}-{code}.tsv'},source_text={world / 'text' / f'{BASE}.txt'}"
+    found = resources_for(files, s.initialiser, code)
+    return ["--initialiser", s.initialiser, *(["--resources", found] if found else [])]
 
 
 def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
@@ -178,7 +191,7 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
     root.mkdir(parents=True, exist_ok=True)
     record = root / "settings.json"
     before = read_json(record) if record.exists() else {}
-    if before and {**before, **_growing(settings)} != _plain(settings):
+    if before and {"initialiser": "random", **before, **_growing(settings)} != _plain(settings):
         raise UserError(f"{root}: holds a demo with other settings; name another --output, or delete that folder")
     write_json(record, _plain(settings))
     started = time.monotonic()
@@ -193,11 +206,13 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
     picture(results, root / "curves.png")
     text = write_findings(results)
     (root / "findings.md").write_text(text, encoding="utf-8")
-    report([root], root / "report", overwrite=True)
+    if settings.scored:  # a report is of scores
+        report([root], root / "report", overwrite=True)
     print("\n" + text)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes; {root / 'findings.md'}, {root / 'curves.png'}, "
           f"{root / 'results.json'}; the commands: {root / 'commands.sh'}")
-    print(f"the report, a page for any browser: {root / 'report' / 'report.html'}")
+    if settings.scored:
+        print(f"the report, a page for any browser: {root / 'report' / 'report.html'}")
     return 0
 
 

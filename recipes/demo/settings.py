@@ -52,6 +52,8 @@ class DemoSettings:
     """Adaptation updates of one finished embedding each."""
     scored: tuple[int, ...] = (300,)
     """Budgets whose embeddings are scored on a task too; none: no task body is made."""
+    initialiser: str = "random"
+    """How the rows of every new embedding begin; the world's own dictionary and the base's text are its resources."""
     base_words: int = 1_000_000
     new_words: int = 100_000
     vocabulary: int = 600

@@ -126,6 +126,11 @@ class World:
         """Several forms as one text; spans are prefixed by the sentence's number."""
         return realise_text(forms, self.language(code))
 
+    def translations(self, code: str) -> list[tuple[str, str]]:
+        """(word of the base language, word of another) of every concept that both name by one word."""
+        base, words = self.language(BASE).words, self.language(code).words
+        return [(word, words[concept]) for concept, word in base.items() if concept in words]
+
     def describe(self) -> dict[str, Any]:
         """The world as JSON data: concepts, facts, and each language's grammar and lexicon."""
         return {
@@ -182,8 +187,8 @@ def write_world(
     tasks: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv`, `world.json` and, if asked for, `qa/SPLIT-CODE.json` and the files
-    of further tasks (`recipes.world.tasks`).
+    """Writes a world: `text/CODE.txt`, `nli/SPLIT-CODE.tsv`, `dictionaries/qaa-CODE.tsv` (word of the base, word of CODE),
+    `world.json` and, if asked for, `qa/SPLIT-CODE.json` and the files of further tasks (`recipes.world.tasks`).
 
     Args:
         output: the folder to make; it appears when it is complete.
@@ -225,6 +230,8 @@ def write_world(
             for split, count in pairs_of.items():
                 if split != "train" or code == BASE:
                     _write_tsv(folder / "nli" / f"{split}-{code}.tsv", world.nli(code, count, split))
+            if code != BASE:
+                _write_dictionary(folder / "dictionaries" / f"{BASE}-{code}.tsv", world.translations(code))
         description = world.describe() | {"words": sizes, "nli": pairs_of | {"labels": LABELS}}
         write_tasks(folder, world.preferences, world.languages, tuple(dict.fromkeys(tasks)), pairs_of)
         if tasks:
@@ -246,6 +253,12 @@ def _write_questions(folder: Path, world: World, sizes: dict[str, int], sentence
             records = [record(q, world.language(code), f"qa-{split}-{number:06d}") for number, q in enumerate(found)]
             text = json.dumps(squad(records), ensure_ascii=False)
             (folder / f"{split}-{code}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _write_dictionary(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{word}\t{other}\n" for word, other in pairs)
 
 
 def _write_tsv(path: Path, records: Sequence[NliRecord]) -> None:

@@ -13,6 +13,7 @@ EXAMPLE = """example:
   relexify demo --output demo-run
   relexify demo --output demo-run --seeds 1 2 3 4 5 6 7 8 --arms control temporary
   relexify demo --output demo-run --arms control temporary permuted partial rotating
+  relexify demo --output demo-lexicon --arms control temporary --initialiser lexicon
   relexify demo --backbone electra --output demo-electra
 """
 
@@ -46,12 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         other = f"; electra {ELECTRA[name]}" if name in ELECTRA else ""
         parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N",
                             help=f"{text} (default {getattr(default, name)}{other})")
+    parser.add_argument("--initialiser", default=default.initialiser, metavar="NAME",
+                        help="how the rows of new embeddings begin (docs/initialisers.md); lexicon reads the world's own "
+                             f"dictionary (default {default.initialiser})")
     parser.add_argument("--workers", type=int, default=2, help="steps at a time, one thread each (default 2)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints its findings."""
-    from pretrain.base.errors import UserError
+    from pretrain.base.errors import UserError, unknown
     from recipes.demo.journey import demo
 
     if unscored := sorted(set(args.scored) - set(args.budgets)):
@@ -64,5 +68,10 @@ def run(args: argparse.Namespace) -> int:
             there = ", ".join(arm for arm in ARMS if recipe_path(arm, args.backbone).exists())
             raise UserError(f"--arms {absent[0]}: got an arm that --backbone {args.backbone} does not have, expected some of "
                             f"{there}")
-    settings = replace(defaults(args.backbone), languages=tuple(args.languages), **given)
+    if args.initialiser != "random":
+        from adapt.initialise import load_all
+
+        if args.initialiser not in load_all():
+            raise unknown("initialiser", args.initialiser, load_all())
+    settings = replace(defaults(args.backbone), languages=tuple(args.languages), initialiser=args.initialiser, **given)
     return demo(Path(args.output), settings, args.workers)

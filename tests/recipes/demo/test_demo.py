@@ -154,6 +154,51 @@ def test_an_electra_demo_has_its_own_recipes_arms_and_objective(tmp_path):
     assert steps["adapt-1-standard-qab"].words[-2:] == ["--objective", "joint"] and "pretrain-1-control" not in steps
 
 
+def test_rows_begin_as_the_initialiser_says_from_the_worlds_files(tmp_path):
+    def words(name: str) -> list[str]:
+        found = plan(tmp_path, DemoSettings(seeds=(1,), initialiser=name)).steps["adapt-1-control-qab"].words
+        return found[found.index("--attention-dropout") + 2:]
+
+    world = tmp_path / "seed-1" / "world"
+    assert words("random") == [] and words("frequency") == ["--initialiser", "frequency"]
+    assert words("lexicon") == ["--initialiser", "lexicon", "--resources", f"dictionary={world}/dictionaries/qaa-qab.tsv"]
+    assert f"source_text={world}/text/qaa.txt" in words("wechsel")[-1]
+
+
+def test_a_demo_without_scores_ends_well_without_a_report(tmp_path, monkeypatch, capsys):
+    found = results({60: [2.0]}, {60: [2.1]})
+    found["settings"]["scored"] = []
+    monkeypatch.setattr("recipes.demo.journey.execute", lambda *_: {})
+    monkeypatch.setattr("recipes.demo.records.collect", lambda *_: found)
+    monkeypatch.setattr("recipes.demo.picture.picture", lambda *_: None)
+    assert demo(tmp_path / "d", DemoSettings(seeds=(1,), scored=()), 1) == 0
+    assert "Does forgetting help?" in capsys.readouterr().out and not (tmp_path / "d" / "report").exists()
+
+
+def test_findings_say_how_the_rows_began():
+    found = results({60: [2.0]}, {60: [2.1]})
+    assert "initialiser" not in write_findings(found)
+    found["settings"]["initialiser"] = "lexicon"
+    assert "begin as the initialiser `lexicon` makes them" in write_findings(found)
+
+
+def test_an_unknown_initialiser_is_refused(tmp_path, capsys):
+    assert main(["demo", "--output", str(tmp_path / "d"), "--initialiser", "lexikon"]) == 2
+    assert "did you mean 'lexicon'" in capsys.readouterr().err and not (tmp_path / "d").exists()
+
+
+def test_a_demo_from_before_there_was_a_choice_of_initialiser_may_grow(tmp_path, monkeypatch):
+    record = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(DemoSettings()).items()}
+    write_json(tmp_path / "settings.json", {key: value for key, value in record.items() if key != "initialiser"})
+    with pytest.raises(UserError, match="holds a demo with other settings"):
+        demo(tmp_path, DemoSettings(initialiser="lexicon"), 1)
+    begun: list[Plan] = []
+    monkeypatch.setattr("recipes.demo.journey.execute", lambda made, *_: begun.append(made) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        demo(tmp_path, DemoSettings(seeds=(1, 2, 3, 4)), 1)
+    assert "world-4" in begun[0].steps
+
+
 def test_finished_steps_are_skipped_and_a_failed_one_names_its_log(tmp_path):
     made = Plan()
     (tmp_path / "there").mkdir()

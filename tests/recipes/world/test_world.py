@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from adapt.text.dictionary import read_dictionary
 from pretrain.base.errors import UserError
 from recipes.world import BASE, CODES, LABELS, World, write_world
 from recipes.world.__main__ import main
@@ -463,10 +464,18 @@ def small(folder, **options):
 def test_written_files(tmp_path):
     folder = small(tmp_path / "w", words={"qaa": 800, "qad": 300})
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
-        "nli/dev-qaa.tsv", "nli/dev-qad.tsv", "nli/test-qaa.tsv", "nli/test-qad.tsv", "nli/train-qaa.tsv",
-        "text/qaa.txt", "text/qad.txt", "world.json"]
+        "dictionaries/qaa-qad.tsv", "nli/dev-qaa.tsv", "nli/dev-qad.tsv", "nli/test-qaa.tsv", "nli/test-qad.tsv",
+        "nli/train-qaa.tsv", "text/qaa.txt", "text/qad.txt", "world.json"]
     assert 300 <= len((folder / "text/qad.txt").read_text().split()) < 800
     assert json.loads((folder / "world.json").read_text())["languages"]["qad"]["script"] == "Georgian"
+
+
+def test_a_worlds_dictionary_is_read_back_as_its_translations(tmp_path):
+    folder, world = small(tmp_path / "w"), World(5, ["qaa", "qad"])
+    one, other = world.language("qaa").words, world.language("qad").words
+    pairs = read_dictionary(folder / "dictionaries" / "qaa-qad.tsv")
+    assert set(pairs) == set(world.translations("qad")) and len(pairs) > 100
+    assert set(pairs) == {(one[concept], other[concept]) for concept in one.keys() & other.keys()}
 
 
 def test_tsv_layout(tmp_path):
