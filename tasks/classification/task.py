@@ -117,8 +117,8 @@ class ClassificationTask(Definition):
 
     @property
     def chance(self) -> float:
-        """Expected accuracy of a uniform guess."""
-        return 1 / len(self.labels)
+        """What a guess that knows nothing is expected to score: accuracy of a uniform one; a correlation is 0 then."""
+        return 1 / len(self.labels) if self.metric == "accuracy" else 0.0
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
         """The labelled examples, see `Definition.read`; labels that were stripped are an error too."""

@@ -148,3 +148,9 @@ def test_real_files_of_other_inference_and_paraphrase() -> None:
     assert len(get_task("snli").read("", "dev", "en", [SHARED / "nli_other" / "snli_dev.jsonl"])) == 9842
     groups = get_task("ax2").read(SHARED / "glue", "test", "en").groups
     assert len(groups["logic"]) == 364 and len(groups["logic: Negation"]) == 82
+
+
+def test_a_guess_scores_its_share_of_accuracy_and_no_correlation() -> None:
+    assert get_task("sst2").chance == 1 / 2
+    assert get_task("xnli").chance == 1 / 3
+    assert get_task("cola").chance == 0
