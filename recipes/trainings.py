@@ -30,7 +30,7 @@ def run_training(args: argparse.Namespace, settings: Any, plan: Callable[..., An
         UserError: `--seed` beside `--seeds`, and whatever the training refuses.
     """
     from pretrain.base.errors import UserError
-    from tasks.seeds import parse_seeds, settings_of, table, train_seeds
+    from tasks.learning.seeds import parse_seeds, settings_of, table, train_seeds
 
     seeds = parse_seeds(args.seeds) if args.seeds else []
     if seeds and settings.seed != type(settings).seed:

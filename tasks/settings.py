@@ -9,7 +9,7 @@ from pretrain.settings import CHEN, CLARK_TABLE, PretrainRecipe
 
 DEVLIN_QA = "Devlin et al. 2019, published code (run_squad)"
 VARIANTS = {"paper": 1, "official": 2}
-"""Layer-wise decay: how far the task head stands above the last layer, see `tasks.layer_decay`."""
+"""Layer-wise decay: how far the task head stands above the last layer, see `tasks.learning.layer_decay`."""
 
 
 @dataclass

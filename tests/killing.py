@@ -32,7 +32,7 @@ def kill_at(update: int, log: Path, *words: object) -> str:
 
 
 FINETUNE = """import json, sys
-from tasks.finetune import finetune
+from tasks.learning.finetune import finetune
 from tasks.settings import FinetuneSettings
 finetune(FinetuneSettings(**json.loads(sys.argv[1])), quiet=True, keep=True)
 """

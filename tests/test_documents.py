@@ -158,5 +158,6 @@ def test_tests_of_what_changed() -> None:
 
     assert chosen("adapt/text/prepare.py", "README.md") == ["tests/adapt/text/test_prepare.py"]
     assert chosen("tests/pretrain/test_masking.py") == ["tests/pretrain/test_masking.py"]
-    assert "tests/tasks/test_layer_decay.py" in chosen("pretrain/trainer/optimizer.py")  # no test of its name, but one imports it
+    importing = "tests/tasks/learning/test_layer_decay.py"  # there is no test of its name, but one imports it
+    assert importing in chosen("pretrain/trainer/optimizer.py")
     assert "tests/adapt/probe/test_fill.py" in chosen("tests/pairs.py")

@@ -10,7 +10,7 @@ from pretrain.base.files import read_record
 from pretrain.base.records import Record
 
 SEEDS = "seeds.json"
-"""The record of a folder with one run for each of several seeds; `tasks.seeds` writes it."""
+"""The record of a folder with one run for each of several seeds; `tasks.learning.seeds` writes it."""
 SEEDS_FORMAT, SEEDS_VERSION = "relexify-seeds", 1
 
 

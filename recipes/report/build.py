@@ -13,20 +13,21 @@ from pathlib import Path
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_file, atomic_folder, refuse_existing
 from pretrain.base.outputs import makes
-from recipes.report import arms as report_arms
-from recipes.report import budgets as report_budgets
-from recipes.report import examples as report_examples
-from recipes.report.aggregate import aggregate_table
-from recipes.report.blocks import Block, Commands, Items, Paragraph, Section, interval, percent
-from recipes.report.cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
-from recipes.report.commands import trace
-from recipes.report.curves import loss_figures, score_figures, speed
-from recipes.report.layout import Report
-from recipes.report.losses import loss_tables
-from recipes.report.multitask import multitask_table
-from recipes.report.pretraining import pretraining, training
-from recipes.report.records import Collected, collect
-from recipes.report.tables import (
+from recipes.report.page.blocks import Block, Commands, Items, Paragraph, Section, interval, percent
+from recipes.report.page.layout import Report
+from recipes.report.results import arms as report_arms
+from recipes.report.results import examples as report_examples
+from recipes.report.results.cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
+from recipes.report.results.collect import collect
+from recipes.report.results.commands import trace
+from recipes.report.results.records import Collected
+from recipes.report.sections import budgets as report_budgets
+from recipes.report.sections.aggregate import aggregate_table
+from recipes.report.sections.curves import loss_figures, score_figures, speed
+from recipes.report.sections.losses import loss_tables
+from recipes.report.sections.multitask import multitask_table
+from recipes.report.sections.pretraining import pretraining, training
+from recipes.report.sections.tables import (
     artefact_table,
     cell_table,
     comparison_table,
@@ -193,8 +194,8 @@ def write(report: Report, output: str | Path, overwrite: bool = False) -> None:
     Raises:
         UserError: an existing output.
     """
-    from recipes.report.html import render
-    from recipes.report.markdown import render as render_markdown
+    from recipes.report.page.html import render
+    from recipes.report.page.markdown import render as render_markdown
 
     with atomic_folder(output, overwrite) as folder:
         for name, text in zip(PAGES, (render(report), render_markdown(report)), strict=True):
@@ -207,7 +208,7 @@ def write_curve(report: Report, path: str | Path) -> None:
     Raises:
         UserError: nothing was scored at two budgets.
     """
-    from recipes.report.svg import standalone
+    from recipes.report.page.svg import standalone
 
     if not report.curve:
         raise UserError("--curve: nothing was scored at two budgets or more; `relexify adapt --save-embeddings-at` keeps the "

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pretrain.base.errors import UserError, unknown
-from recipes.report.arms import sort_arms
-from recipes.report.blocks import NOTHING, Table, percent
 from recipes.report.build import load
-from recipes.report.cells import Cell, Matrix, Row, compare, matrices
-from recipes.report.tables import unit
+from recipes.report.page.blocks import NOTHING, Table, percent
+from recipes.report.results.arms import sort_arms
+from recipes.report.results.cells import Cell, Matrix, Row, compare, matrices
+from recipes.report.sections.tables import unit
 from tasks import statistics
 from tasks.statistics import Estimate
 from tasks.tables import aligned
@@ -44,7 +44,7 @@ def paper_tables(runs: Sequence[str | Path], baseline: str, arm: str, split: str
     """All tables that the run's results allow, as text or Markdown; what is missing is said.
 
     Args:
-        baseline, arm: names as the report gives them (`recipes.report.arms`).
+        baseline, arm: names as the report gives them (`recipes.report.results.arms`).
         split: empty: test, else dev.
 
     Raises:
@@ -113,7 +113,7 @@ def _table(layout: Layout, matrix: Matrix, condition: str, baseline: str, arm: s
     notes = _notes(layout, matrix, columns, cells, values, baseline, arm)
     title = f"{layout.title}, %, split {matrix.split}" + (f" ({condition})" if condition else "")
     if markdown:
-        from recipes.report.markdown import table
+        from recipes.report.page.markdown import table
 
         return "\n".join([table(Table(title, head, [list(row) for row in rows])), "", *(f"- {note}" for note in notes)])
     return "\n".join([title, aligned([head, *rows]), *(f"  {note}" for note in notes)])

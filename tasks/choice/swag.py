@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tasks.choice.task import ChoiceTask, Option
 from tasks.definition import register
-from tasks.files import SPLITS, Files
+from tasks.reading.files import SPLITS, Files
 
 ENDINGS = ("ending0", "ending1", "ending2", "ending3")
 FILES = Files("swag", stems={"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}, hub="regular")

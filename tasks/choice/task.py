@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
 from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs, OneOutput
-from tasks.files import Files, Row
+from tasks.reading.files import Files, Row
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from tasks.classification.columns import Table
 from tasks.classification.nli import LABELS, THREE_WAY
 from tasks.classification.task import ClassificationTask, Loaded
 from tasks.definition import register
-from tasks.files import HUB
+from tasks.reading.files import HUB
 
 ROUNDS = ("r1", "r2", "r3")
 WORDS = {word: index for index, name in enumerate(LABELS) for word in (name, name[0], str(index))}

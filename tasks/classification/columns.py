@@ -11,7 +11,7 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from tasks.classification.task import Example, Loaded
-from tasks.files import Files, Row
+from tasks.reading.files import Files, Row
 
 logger = logging.getLogger(__name__)
 

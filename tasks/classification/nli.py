@@ -20,9 +20,9 @@ from pretrain.base.records import parse_json
 from pretrain.base.shards import fitting
 from tasks.classification.task import ClassificationTask, Example, Loaded
 from tasks.definition import register, split_files
-from tasks.files import hub_groups, parquet_rows
-from tasks.hub import load_split
-from tasks.quoting import cells_of, is_quoted
+from tasks.reading.files import hub_groups, parquet_rows
+from tasks.reading.hub import load_split
+from tasks.reading.quoting import cells_of, is_quoted
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def _headless_columns(path: Path, cells: Sequence[str]) -> list[str]:
 
 
 def _tsv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any], _Format]]:
-    """Rows of a tsv file by column name. Quotes are ordinary characters, unless all of the file is quoted (`tasks.quoting`)."""
+    """Rows of a tsv file by column name. Quotes are characters, unless all of the file is quoted (`tasks.reading.quoting`)."""
     quoted = is_quoted(line for _, line in read_lines(path))
     if quoted:
         logger.warning(f"{path}: its texts are quoted, as pandas and spreadsheets write them; the quotes around them go")

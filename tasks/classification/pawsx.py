@@ -9,7 +9,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 LABELS = ("different", "paraphrase")

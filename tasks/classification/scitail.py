@@ -9,7 +9,7 @@ from tasks.classification.columns import Table, labels_as
 from tasks.classification.nli import THREE_WAY
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("entails", "neutral")
 TABLE = Table("scitail", ("premise", "sentence1"), ("hypothesis", "sentence2"), ("label", "gold_label"),

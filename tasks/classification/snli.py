@@ -6,7 +6,7 @@ from tasks.classification.columns import Table, labels_as
 from tasks.classification.nli import LABELS, THREE_WAY
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 TABLE = Table("snli", ("sentence1", "premise"), ("sentence2", "hypothesis"), ("gold_label", "label"), words=labels_as(LABELS),
               folder="SNLI", stems={split: (split, f"snli_1.0_{split}") for split in SPLITS}, hub="plain_text")

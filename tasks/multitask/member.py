@@ -13,9 +13,9 @@ from tasks.definition import Definition, Examples, Inputs
 from tasks.distillation.student import Distillation, Lesson, read_training
 from tasks.family import Training, training_of
 from tasks.multitask.recipe import Entry, Mixture
+from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
-from tasks.subset import Subset
 
 
 @dataclass

@@ -22,9 +22,9 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import require_file
 from pretrain.base.opening import is_parquet, read_text
 from pretrain.base.records import parse_json
-from tasks.files import Row, parquet_rows
-from tasks.hub import load_split
 from tasks.qa.files import HUB
+from tasks.reading.files import Row, parquet_rows
+from tasks.reading.hub import load_split
 
 logger = logging.getLogger(__name__)
 

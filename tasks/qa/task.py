@@ -17,10 +17,10 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_folder
 from pretrain.base.language import check_language
 from tasks.definition import Definition, missing_data, split_files
-from tasks.files import hub_groups
 from tasks.qa.data import Questions, check_answers, read_hub, read_squad_files
 from tasks.qa.files import CODE, HUB, matches, with_endings
 from tasks.qa.scores import SQUAD1, Rules
+from tasks.reading.files import hub_groups
 
 if TYPE_CHECKING:
     import numpy as np

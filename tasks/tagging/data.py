@@ -21,7 +21,7 @@ from pretrain.base.files import require_file, require_folder
 from pretrain.base.opening import is_parquet, read_lines
 from pretrain.base.shards import mark_of
 from tasks.definition import PLACEHOLDER_ROWS, missing_data, split_files
-from tasks.files import HUB_SPLITS, hub_groups, hub_names, parquet_rows
+from tasks.reading.files import HUB_SPLITS, hub_groups, hub_names, parquet_rows
 
 if TYPE_CHECKING:
     from tasks.tagging.task import TaggingTask

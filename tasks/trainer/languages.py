@@ -24,10 +24,10 @@ from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.task import unwrap
 from tasks.definition import Definition, Inputs
 from tasks.heads.model import NewHead
-from tasks.languages import SAMPLING, files_of, load_embeddings
+from tasks.learning.languages import SAMPLING, files_of, load_embeddings
+from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
-from tasks.subset import Subset
 from tasks.trainer.body_task import BodyTask, require_body
 from tasks.trainer.mixture import MixtureDataset, log_members, member_sums
 

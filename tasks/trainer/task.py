@@ -27,10 +27,10 @@ from pretrain.trainer.roberta import FairseqMaskedLM, TrainingModelConfig
 from tasks.distillation.student import Distillation, Lesson
 from tasks.heads.model import NewHead, TaskModel
 from tasks.heads.several import trained_head
-from tasks.layer_decay import LayerDecay
+from tasks.learning.layer_decay import LayerDecay
+from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
-from tasks.subset import Subset
 from tasks.trainer.body_task import BodyTask, require_body
 
 

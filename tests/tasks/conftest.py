@@ -84,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finetuned(world: Path) -> Path:
     """A task body made by `settings_for`, with its training folder beside it."""
     pytest.importorskip("fairseq")
-    from tasks.finetune import finetune
+    from tasks.learning.finetune import finetune
 
     output = world / "runs" / "xnli"
     finetune(settings_for(world, output, tensorboard=str(world / "runs" / "tb")), quiet=True, keep=True)

@@ -50,7 +50,7 @@ def data_of(electra: Path, task: str) -> Path:
 def tuned(request: pytest.FixtureRequest, electra: Path) -> tuple[str, str, Path]:
     """(task, head, folder) of a task body that was trained on the ELECTRA body."""
     pytest.importorskip("fairseq")
-    from tasks.finetune import finetune
+    from tasks.learning.finetune import finetune
 
     task, head = request.param
     windows = {} if task == "xnli" else {"max_length": 24, "stride": 8, "max_question": 6}

@@ -20,7 +20,7 @@ from tasks.classification.regression import RegressionTask
 from tasks.classification.task import ClassificationTask
 from tasks.definition import REGISTRY, Definition
 from tasks.evaluate import evaluate
-from tasks.finetune import export, plan
+from tasks.learning.finetune import export, plan
 from tasks.qa.task import QATask
 from tasks.registry import get_task, load_all
 from tasks.retrieval.task import RetrievalTask

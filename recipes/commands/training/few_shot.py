@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains what is missing and prints the table."""
     from recipes.options import GIVEN
-    from tasks.few_shot import few_shot, parse_shares, runs_of, table
-    from tasks.finetune import plan
+    from tasks.learning.few_shot import few_shot, parse_shares, runs_of, table
+    from tasks.learning.finetune import plan
     from tasks.settings import FinetuneSettings
 
     bodies, shares = list(args.body), parse_shares(args.shares)

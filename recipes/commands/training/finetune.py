@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes the task body or bodies and prints the dev scores."""
-    from tasks.finetune import finetune, plan, summary
+    from tasks.learning.finetune import finetune, plan, summary
     from tasks.settings import FinetuneSettings
 
     return run_training(args, settings_from(FinetuneSettings, args), plan, finetune, summary)

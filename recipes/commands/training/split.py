@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.split_adapted import split_adapted, task_of
     from pretrain.base.checkpoints import load_checkpoint
     from pretrain.base.errors import UserError
-    from tasks.split import TASKS
+    from tasks.learning.split import TASKS
 
     name = task_of(load_checkpoint(args.checkpoint))
     options = {"body": args.body, "embedding": args.embedding, "force": args.force}
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: embedding of {found.language}, {len(found.weight):,} rows, {found.made['updates']:,} updates")
         return 0
     if name in TASKS:
-        from tasks.finetune import summary
-        from tasks.split import split_finetuned
+        from tasks.learning.finetune import summary
+        from tasks.learning.split import split_finetuned
 
         print(summary(split_finetuned(args.checkpoint, args.output, args.data, args.body, args.embedding, args.overwrite),
                       args.output))

@@ -16,7 +16,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_file
 from pretrain.base.records import shorten
 from tasks.choice.arct.tasks import ADVERSARIAL, FILES, GOLD, TEXTS, WARRANTS
-from tasks.files import Files
+from tasks.reading.files import Files
 
 IDENTIFIER = "#id"
 COLUMNS = (IDENTIFIER, *WARRANTS, GOLD, "reason", "claim", "debateTitle", "debateInfo")

@@ -17,8 +17,8 @@ from pretrain.base.files import atomic_folder, read_record, refuse_existing, wri
 from tasks.choice.family import below_chance
 from tasks.definition import Definition
 from tasks.evaluate import evaluate
+from tasks.learning.seeds import summary_of
 from tasks.registry import get_task
-from tasks.seeds import summary_of
 from tasks.tables import aligned
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tasks.choice.task import ChoiceTask, Compose, Option
 from tasks.definition import register
-from tasks.files import SPLITS, Files
+from tasks.reading.files import SPLITS, Files
 
 WARRANTS = ("warrant0", "warrant1")
 TEXTS = ("claim", "reason", *WARRANTS)

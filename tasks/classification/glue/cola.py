@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("unacceptable", "acceptable")
 TABLE = Table("cola", ("sentence",), words=labels_as(LABELS), headless=("source", "label", "mark", "sentence"),

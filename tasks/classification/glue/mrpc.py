@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("not_equivalent", "equivalent")
 TABLE = Table("mrpc", ("#1 String", "sentence1"), ("#2 String", "sentence2"), ("Quality", "label"), words=labels_as(LABELS),

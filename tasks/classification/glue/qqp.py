@@ -8,7 +8,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("not_duplicate", "duplicate")
 TABLE = Table("qqp", ("question1",), ("question2",), ("is_duplicate", "label"), words=labels_as(LABELS), folder="QQP", hub="qqp",

@@ -9,7 +9,7 @@ from tasks.classification.columns import Table, labels_as
 from tasks.classification.nli import THREE_WAY
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("entailment", "not_entailment")
 TABLE = Table("rte", ("sentence1", "premise"), ("sentence2", "hypothesis"), words=labels_as(LABELS), folder="RTE", hub="rte")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("negative", "positive")
 TABLE = Table("sst2", ("sentence",), words=labels_as(LABELS), folder="SST-2", hub="sst2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table
 from tasks.classification.regression import RegressionTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 TABLE = Table("stsb", ("sentence1",), ("sentence2",), ("score", "label"), span=(0.0, 5.0), folder="STS-B", hub="stsb")
 

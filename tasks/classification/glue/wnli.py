@@ -8,7 +8,7 @@ from __future__ import annotations
 from tasks.classification.columns import Table, labels_as
 from tasks.classification.task import ClassificationTask
 from tasks.definition import register
-from tasks.files import SPLITS
+from tasks.reading.files import SPLITS
 
 LABELS = ("not_entailment", "entailment")
 TABLE = Table("wnli", ("sentence1",), ("sentence2",), words=labels_as(LABELS), folder="WNLI", hub="wnli")

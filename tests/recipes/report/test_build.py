@@ -12,8 +12,8 @@ import pytest
 from pretrain.base.errors import UserError
 from recipes.cli import main
 from recipes.report.build import build, report
-from recipes.report.html import render
-from recipes.report.markdown import line
+from recipes.report.page.html import render
+from recipes.report.page.markdown import line
 from tests.killing import ROOT, warm
 from tests.recipes.report.report_world import make_run, record, write_gold, write_scores
 
@@ -194,7 +194,7 @@ def test_a_users_mistake_is_one_line(run, tmp_path, words, said, capsys):
 def test_an_unwritable_report_leaves_the_old_one(run, tmp_path, monkeypatch):
     report([run], tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_bytes()
-    monkeypatch.setattr("recipes.report.markdown.render", lambda made: 1 / 0)
+    monkeypatch.setattr("recipes.report.page.markdown.render", lambda made: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         report([run], tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "report.html").read_bytes() == before

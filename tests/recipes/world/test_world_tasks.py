@@ -21,7 +21,7 @@ from recipes.world.concepts import AGENT_CLASSES, CLASS_OF, OPPOSITE, PATIENT_CL
 from recipes.world.forms import Both, Clause, Event, Form, Property, clauses
 from recipes.world.tasks import TASKS, apart, choices, paraphrases, possible, sentences, tagged
 from tasks.evaluate import evaluate
-from tasks.finetune import export, plan
+from tasks.learning.finetune import export, plan
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
 from tests.training import train_line

@@ -19,9 +19,9 @@ from pretrain.base.errors import UserError
 from recipes.cli import main
 from tasks.choice.family import encode, outputs, score
 from tasks.choice.task import Choice, Choices
-from tasks.finetune import finetune
 from tasks.heads.export import head_of
 from tasks.heads.model import task_model
+from tasks.learning.finetune import finetune
 from tasks.registry import get_task
 from tests.tasks.conftest import WORDS, make_embedding, settings_for
 from tests.tasks.electra_tools import electra_body

@@ -17,10 +17,10 @@ from pretrain.base.settings import declared
 from tasks.distillation.losses import LOSSES
 from tasks.distillation.soft_labels import SoftLabels, key_of, read, write
 from tasks.distillation.student import LOSSES_OF, Distillation, Lesson
-from tasks.finetune import plan
+from tasks.learning.finetune import plan
+from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
-from tasks.subset import Subset
 from tests.tasks.conftest import LABELS, settings_for
 
 

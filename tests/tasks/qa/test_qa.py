@@ -17,8 +17,8 @@ from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
 from tasks.evaluate import evaluate
-from tasks.finetune import finetune, plan
 from tasks.heads.model import task_model
+from tasks.learning.finetune import finetune, plan
 from tasks.qa.family import answer, table
 from tasks.qa.features import WindowSettings
 from tasks.qa.task import QATask

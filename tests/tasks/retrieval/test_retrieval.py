@@ -15,8 +15,8 @@ from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
 from recipes.cli import main
 from recipes.report.build import load
-from recipes.report.commands import trace
-from recipes.report.examples import Gold, example_scores
+from recipes.report.results.commands import trace
+from recipes.report.results.examples import Gold, example_scores
 from tasks.registry import get_task
 from tasks.retrieval.family import best_f1, mined
 from tasks.retrieval.files import aligned, comparable

@@ -18,8 +18,8 @@ from recipes.cli import main
 from recipes.report.build import report
 from tasks.evaluate import evaluate
 from tasks.family import training_of
-from tasks.finetune import plan
 from tasks.heads.model import TaskModel, TokenHead
+from tasks.learning.finetune import plan
 from tasks.settings import FinetuneSettings
 from tasks.tagging.panx import PANX
 from tasks.tagging.scores import tag_scores
@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def panx(world: Path, data: Path) -> Path:
     """A task body made by `finetune`."""
     pytest.importorskip("fairseq")
-    from tasks.finetune import finetune
+    from tasks.learning.finetune import finetune
 
     output = world / "runs" / "panx"
     finetune(tagging_settings(world, data, output), quiet=True)
@@ -112,7 +112,7 @@ def test_records_and_predictions(panx: Path, world: Path, data: Path, tmp_path: 
 def test_an_electra_body_is_fine_tuned_alike(world: Path, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("fairseq")
     from adapt.artefacts.embedding import Embedding
-    from tasks.finetune import finetune
+    from tasks.learning.finetune import finetune
 
     torch.manual_seed(1)
     model = Discriminator(CONFIG, 8)
@@ -165,7 +165,7 @@ def test_parts_of_speech_have_accuracy_and_the_most_frequent_tag(world: Path, tm
 @pytest.mark.slow
 def test_own_labels_travel_with_the_task_body(world: Path, tmp_path: Path) -> None:
     pytest.importorskip("fairseq")
-    from tasks.finetune import finetune
+    from tasks.learning.finetune import finetune
 
     labels = tmp_path / "labels.txt"
     labels.write_text("I-LOC\nB-LOC\nO\nB-PER\nI-PER\n")

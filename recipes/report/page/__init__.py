@@ -1,0 +1,1 @@
+"""How a report is drawn: blocks, HTML, Markdown, plots."""

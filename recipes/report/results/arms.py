@@ -1,0 +1,213 @@
+"""Which records are the same arm, and under which condition: names derived from records, never from the user's folders
+unless nothing else tells two bodies apart.
+
+An **arm** is how the body was pre-trained: `standard` (forgetting.every is 0), `forgetting`, `temporary forgetting`
+(forgetting.until > 0), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a reset), else the
+body's folder name (an imported checkpoint says nothing about forgetting). Bodies of one arm that differ in another setting
+than the seed get as many of these settings into their names as tell them apart. A **condition** is what else differs
+between records of one arm, language and seed: initialiser, text, length of the adaptation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pretrain.base.settings import default_of
+from pretrain.recipe import LATER
+from pretrain.settings import PretrainRecipe
+from recipes.report.results.records import Collected, Score
+
+STANDARD, FORGETTING, TEMPORARY, CONTROL = "standard", "forgetting", "temporary forgetting", "matched control"
+ORDER = (STANDARD, FORGETTING, TEMPORARY, CONTROL)
+MEANING = {
+    STANDARD: "pre-trained as usual",
+    FORGETTING: "the embedding was thrown away and drawn anew every K updates of the pre-training, to its end",
+    TEMPORARY: "the same, but only for the first part of the pre-training",
+    CONTROL: "the learning rate of forgetting, but nothing was thrown away",
+}
+MULTITASK, THEN_ALONE = "multi-task", "multi-task, then one task"
+SUFFIXES = {("multitask",): MULTITASK, ("multitask", "finetune"): THEN_ALONE}
+SEVERAL_MEANING = (f"An arm with “{MULTITASK}” behind its name is the same body, trained on several tasks at once; with "
+                   f"“{THEN_ALONE}” it was then trained once more on the task that is scored.")
+UNTRAINED = "head not trained"
+"""How the condition of a baseline begins whose head was drawn."""
+VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
+"""Settings of a recipe that do not make another arm."""
+
+
+def suffix(body: Mapping[str, Any]) -> str:
+    """What is added to the arm of a scored body: how it came to its tasks; empty where it learned one."""
+    told = SUFFIXES.get(tuple(body.get("stages") or ()), "")
+    return f", {told}" if told else ""
+
+
+def single(arm: str) -> str:
+    """The arm that learned each task alone."""
+    return next((arm.removesuffix(f", {told}") for told in (THEN_ALONE, MULTITASK) if arm.endswith(f", {told}")), arm)
+
+
+def several(arm: str) -> bool:
+    """Whether an arm learned several tasks at once."""
+    return single(arm) != arm
+
+
+def base_label(made: dict[str, Any]) -> str:
+    """The arm that a body's record tells; empty where it says nothing of forgetting."""
+    forgetting = made.get("forgetting")
+    if not isinstance(forgetting, dict) or "every" not in forgetting:
+        return ""
+    if not forgetting["every"]:
+        return STANDARD
+    if forgetting.get("reset") == "none":
+        return CONTROL
+    return TEMPORARY if forgetting.get("until") else FORGETTING
+
+
+def _signature(made: dict[str, Any]) -> dict[str, str]:
+    recipe = made.get("recipe")
+    settings = recipe if isinstance(recipe, dict) else made.get("forgetting") or {}
+    if isinstance(recipe, dict):  # what a record leaves out, it has by default
+        settings = {**{name: default_of(PretrainRecipe, name) for name in LATER}, **settings}
+    return {key: str(value) for key, value in settings.items() if key not in VOLATILE}
+
+
+def _told_apart(signatures: dict[str, dict[str, str]]) -> dict[str, str]:
+    """As few settings as tell all different signatures apart: each time the one that splits them furthest."""
+    keys = sorted({key for one in signatures.values() for key in one}, key=lambda key: (not key.startswith("forget"), key))
+    chosen: list[str] = []
+
+    def kinds(names: list[str]) -> int:
+        return len({tuple(one.get(name) for name in names) for one in signatures.values()})
+
+    while kinds(chosen) < kinds(keys):
+        chosen.append(max(keys, key=lambda key: kinds([*chosen, key])))
+    return {lineage: ", ".join(f"{key}={one.get(key, 'unknown')}" for key in chosen) for lineage, one in signatures.items()}
+
+
+def _folder(made: dict[str, Any], path: str) -> str:
+    """The folder name that tells a body best: that of its own output, else that of the scored body."""
+    recipe = made.get("recipe")
+    place = str(recipe["output"]) if isinstance(recipe, dict) and recipe.get("output") else path
+    parts = [part for part in Path(place).parts if part not in ("/", ".", "..")]
+    return "/".join(parts[-2:]) or "body"
+
+
+def arms_of(found: Collected) -> dict[str, str]:
+    """Lineage -> arm, for every body that a record or an artefact tells of."""
+    bodies: dict[str, tuple[dict[str, Any], str]] = {}
+    for score in found.scores:
+        bodies.setdefault(score.lineage, (score.body_made, str(score.record["body"].get("path", ""))))
+    for artefact in found.artefacts:
+        if artefact.kind == "body" and (artefact.fingerprint not in bodies or not bodies[artefact.fingerprint][0]):
+            bodies[artefact.fingerprint] = (artefact.made, artefact.shown.removesuffix("/body"))
+    labels = {lineage: base_label(made) or _folder(made, path) for lineage, (made, path) in bodies.items()}
+    for label in sorted(set(labels.values())):
+        members = [lineage for lineage in bodies if labels[lineage] == label]
+        signatures = {lineage: _signature(bodies[lineage][0]) for lineage in members}
+        for lineage, told in _told_apart(signatures).items():
+            labels[lineage] = f"{label} ({told})" if told else label
+    for label in sorted(set(labels.values())):
+        members = [lineage for lineage in bodies if labels[lineage] == label]
+        seeds = [bodies[lineage][0].get("seed") for lineage in members]
+        if len(set(map(str, seeds))) < len(seeds):  # the same seed twice: only the folders tell them apart
+            for lineage in members:
+                labels[lineage] = f"{label} ({_folder(*bodies[lineage])})"
+    return labels
+
+
+def sort_arms(labels: Sequence[str]) -> list[str]:
+    """Standard first, then the others in the order of `ORDER`, then by name."""
+    def place(label: str) -> tuple[int, str]:
+        base = label.split(" (")[0]
+        return (ORDER.index(base) if base in ORDER else len(ORDER), label)
+
+    return sorted(set(labels), key=place)
+
+
+def text_size(score: Score, found: Collected) -> str:
+    """How much text an embedding was adapted on, from the record of its prepared data; else the start of its hash."""
+    digest = score.made.get("data_sha256")
+    if digest is None:
+        final = next((other for other in found.scores if other.base == score.base and other.made.get("data_sha256")), None)
+        digest = final.made["data_sha256"] if final else None
+    prepared = found.prepared.get(str(digest))
+    if prepared is None:
+        return f"text {str(digest)[:8]}" if digest else "text not recorded"
+    budget = (prepared.get("settings") or {}).get("tokens")
+    if budget:
+        return f"{int(budget):,} tokens of text"
+    tokens = ((prepared.get("splits") or {}).get("train") or {}).get("tokens")
+    return f"about {float(f'{tokens:.1g}'):,.0f} tokens of text" if tokens else f"text {str(digest)[:8]}"
+
+
+def text_budget(score: Score, found: Collected) -> int | None:
+    """How many tokens of text an embedding was adapted on where the text was cut to a number (`prepare --tokens`)."""
+    budget = (found.prepared.get(str(score.made.get("data_sha256")), {}).get("settings") or {}).get("tokens")
+    return int(budget) if budget else None
+
+
+def _objective(score: Score) -> str:
+    tying = score.made.get("tying")
+    return " ".join([str(score.made.get("objective", "")), *([] if tying in (None, "", "embedding") else [str(tying)])])
+
+
+def _fields(found: Collected) -> list[Callable[[Score], str]]:
+    """What may tell two records of one arm, language and seed apart, the most telling first."""
+    return [
+        lambda score: str(score.made.get("initialiser", "")),
+        _objective,
+        lambda score: text_size(score, found),
+        lambda score: f"special rows {score.made.get('special_rows', 'not recorded')}",
+        lambda score: f"head {(score.record.get('head') or {}).get('kind', '')}",
+        lambda score: f"task body of {score.record['body'].get('updates')} updates",
+        lambda score: f"at most {score.record.get('max_length', '')} tokens",
+        lambda score: str(score.record.get("precision", "")),
+        lambda score: f"adapted for {score.updates} updates",
+        lambda score: f"task body {Path(str(score.record['body'].get('path', ''))).name}",
+        lambda score: f"embedding {Path(score.base).parent.name}/{Path(score.base).name}",
+        lambda score: f"scored in {score.file.parent.name}",
+        lambda score: score.shown,
+    ]
+
+
+def _clash(score: Score) -> tuple[Any, ...]:
+    return (*score.test, *score.languages, score.arm, score.seeds, score.condition)
+
+
+def label(found: Collected) -> None:
+    """Gives every score its arm and its condition.
+
+    Scores of heads that were never trained stand apart: they are no further seed of the trained ones. Otherwise a
+    condition is spelled out only as far as it is needed: a field enters where two final records of one arm, language
+    and seed differ in it, and then it enters for all adapted embeddings of that test.
+    """
+    found.arms = arms_of(found)
+    for score in found.scores:
+        drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
+        score.arm = found.arms[score.lineage] + suffix(score.record["body"])
+        score.condition = UNTRAINED if drawn else ""
+        score.besides_text, score.text = score.condition, text_budget(score, found)
+    for test in sorted({score.test for score in found.scores}):
+        members = [score for score in found.scores if score.test == test]
+        for describe in _fields(found):
+            groups: dict[tuple[Any, ...], list[Score]] = {}
+            for score in members:
+                if score.final:
+                    groups.setdefault(_clash(score), []).append(score)
+            clashes = [group for group in groups.values() if len(group) > 1]
+            if not clashes:
+                break
+            if any(len({describe(score) for score in group}) > 1 for group in clashes):
+                for score in members:
+                    told = describe(score) if score.adapted or not any(s.adapted for g in clashes for s in g) else ""
+                    score.condition = ", ".join(part for part in (score.condition, told) if part)
+                    if told != text_size(score, found):
+                        score.besides_text = ", ".join(part for part in (score.besides_text, told) if part)
+    ends = {(*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds): score.condition
+            for score in found.scores if score.final}
+    for score in found.scores:
+        if not score.final:  # an earlier point of an adaptation run belongs to that run
+            end = (*score.test, *score.languages, score.arm, score.lineage, score.base, score.seeds)
+            score.condition = ends.get(end, score.condition)

@@ -1,0 +1,1 @@
+"""The parts of a report: tables and figures of what was found."""
