@@ -24,7 +24,8 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from recipes.workflow.execute import REPOSITORY, lay_out, locked, snakemake_arguments
-from recipes.workflow.plan import Plan, make_plan
+from recipes.workflow.jobs import Plan
+from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 
 SIZES = (125, 250, 500, 1000, 2000)

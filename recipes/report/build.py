@@ -49,8 +49,8 @@ AVERAGES = ("Two averages that need not agree: the mean of relative gains averag
 ERRORS = ("Over seeds: how far the mean of other trainings would lie off. Over examples: how far the score of these very "
           "trainings would on other test examples; of several seeds it is that of their mean. Examples of tagging are sentences.")
 READING = [
-    "A score is zero-shot: the task was learnt from labelled examples of the source language only, and the embedding of the "
-    "language named was put in its place. Accuracy and F1 are in percent, differences in points.",
+    "A score is zero-shot, unless its arm says otherwise: the task was learnt from labelled examples of the source language "
+    "only, and the embedding of the language named was put in its place. Accuracy and F1 are in percent, differences in points.",
     "Square brackets hold a 95 % interval. With two or more seeds it is Student's t over seeds: what another training would "
     "give. With one seed it is a bootstrap over test examples: what other examples would give to this very model. It then "
     "says nothing about other trainings.",
@@ -117,11 +117,14 @@ def load(runs: Sequence[str | Path]) -> Collected:
 
 def _results(tables: Sequence[Matrix]) -> list[Block]:
     arms = report_arms.sort_arms([arm for matrix in tables for arm in matrix.arms])
-    meaning = [f"{arm}: {told}" for arm in arms if (told := report_arms.MEANING.get(arm.split(" (")[0]))]
-    others = [arm for arm in arms if arm.split(" (")[0] not in report_arms.MEANING and not report_arms.several(arm)]
+    plain = list(dict.fromkeys(report_arms.single(arm).partition(report_arms.LEARNED_IN)[0] for arm in arms))
+    meaning = [f"{arm}: {told}" for arm in plain if (told := report_arms.MEANING.get(arm.split(" (")[0]))]
+    others = [arm for arm in plain if arm.split(" (")[0] not in report_arms.MEANING]
     meaning += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
     blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".",
-                                   *([report_arms.SEVERAL_MEANING] if any(map(report_arms.several, arms)) else []), *READING])]
+                                   *([report_arms.SEVERAL_MEANING] if any(map(report_arms.several, arms)) else []),
+                                   *([report_arms.LEARNED_MEANING] if any(report_arms.LEARNED_IN in arm for arm in arms) else []),
+                                   *READING])]
     blocks += [table for table in (multitask_table(tables), aggregate_table(tables)) if table is not None]
     for matrix in tables:
         blocks.append(matrix_table(matrix))

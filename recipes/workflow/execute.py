@@ -23,7 +23,7 @@ from pretrain.base.locks import exclusive, sweep_all, sweep_files
 from pretrain.base.notices import PREFIX, warn
 from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
-from recipes.workflow.plan import Job, Plan
+from recipes.workflow.jobs import Job, Plan
 from recipes.workflow.settings import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]

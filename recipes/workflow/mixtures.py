@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pretrain.base.errors import UserError, nearest
 from recipes.workflow import options
 from recipes.workflow.reading import Source
+from recipes.workflow.run_tasks import TaskSettings
 from tasks.multitask.recipe import Mixture, mixture_of
-
-if TYPE_CHECKING:
-    from recipes.workflow.settings import TaskSettings
 
 THEN = "finetune"
 """`then`: each task is fine-tuned once more from the body of all of them."""
@@ -63,13 +61,13 @@ def mixtures_of(source: Source, content: dict[str, Any], tasks: Sequence[TaskSet
         then = own.get("then", "")
         if then not in ("", THEN):
             source.wrong(f"{place}.then", f"got {then!r}, expected {THEN}: each task is fine-tuned once more from this body")
-        made = _mixture(source, place, own, tasks)
+        made = _mixture(source, place, own, str(content.get("base")), tasks)
         if made is not None:
             found.append(MixtureSettings(name, *made, {**common, **given}, then == THEN))
     return tuple(found)
 
 
-def _mixture(source: Source, place: str, own: dict[str, Any],
+def _mixture(source: Source, place: str, own: dict[str, Any], base: str,
              tasks: Sequence[TaskSettings]) -> tuple[dict[str, Any], Mixture, tuple[TaskSettings, ...]] | None:
     known = {task.name: task for task in tasks}
     brought = own.get("tasks") or list(known)
@@ -90,7 +88,13 @@ def _mixture(source: Source, place: str, own: dict[str, Any],
         if "data" in given:
             source.wrong(f"{place}.tasks.{name}.data", f"is not set here: see tasks.{name}")
             continue
-        shared = {key: task.finetune[key] for key in SHARED if key in task.finetune}
+        if (base,) not in task.train_languages:
+            source.wrong(f"{place}.tasks.{name}", f"a mixture learns in {base} alone, and {name} in "
+                         f"{', '.join('+'.join(codes) for codes in task.train_languages)}; name the tasks without it, or add "
+                         f"[{base}] to its train_languages")
+            continue
+        home = task.options([base])
+        shared = {key: home[key] for key in SHARED if key in home}
         entry = {"data": task.train_data, **shared, **given}
         if entries.get(task.train_task, entry) != entry:
             source.wrong(f"{place}.tasks.{name}", f"learns {task.train_task} as another task here does, with other data or "

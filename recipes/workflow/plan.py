@@ -7,104 +7,24 @@ follows from the settings alone, never from a recipe's own names: two recipes th
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pretrain.base.files import cleaning, read_object
+from pretrain.base.files import read_object
 from pretrain.base.records import Record
 from pretrain.settings import NEW
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
+from recipes.workflow.jobs import Job, Plan
 from recipes.workflow.mixtures import MixtureSettings
-from recipes.workflow.settings import STAGES, Arm, Budget, RunRecipe, TaskSettings
+from recipes.workflow.run_tasks import TaskSettings
+from recipes.workflow.settings import Arm, Budget, RunRecipe
 from tasks.registry import get_task
-
-RECORDS = {"prepare": "prepare.json", "pretrain": "body/body.json", "adapt": "embedding.json", "multitask": "body.json",
-           "finetune": "body.json", "evaluate": "results.json"}
-"""The file that a stage's output holds when it is whole: outputs appear with one rename."""
-
-
-@dataclass
-class Job:
-    """One command.
-
-    Attributes:
-        id: `STAGE/LABEL-HASH`, also its folder below the store.
-        words: the command without `relexify`.
-        needs: ids of the jobs whose outputs it reads.
-        key: what decides its result.
-    """
-
-    id: str
-    stage: str
-    words: list[str]
-    output: Path
-    needs: list[str]
-    key: dict[str, Any]
-
-    @property
-    def record(self) -> Path:
-        """Exists if and only if the output is there, whole."""
-        return self.output / RECORDS[self.stage]
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing is left to do, cleaning up included."""
-        return self.record.exists() and not cleaning(self.output)
-
-    @property
-    def line(self) -> str:
-        """The command as a shell takes it."""
-        return shlex.join(["relexify", *self.words])
-
-
-@dataclass
-class Plan:
-    """All jobs of a run, each after those it needs.
-
-    Attributes:
-        cells: one entry for each cell of the recipe; several cells may be one job.
-        missing: inputs that are not there.
-        files: what commands read that the run itself writes before they start: path -> text.
-    """
-
-    recipe: RunRecipe
-    store: Path
-    jobs: dict[str, Job] = field(default_factory=dict)
-    cells: list[dict[str, Any]] = field(default_factory=list)
-    missing: dict[str, str] = field(default_factory=dict)
-    files: dict[Path, str] = field(default_factory=dict)
-
-    def wanted(self, only: Iterable[str] = ()) -> list[str]:
-        """The jobs that somebody wants for themselves: those of the stages `only`, else all that no other job reads."""
-        stages = set(only)
-        if stages:
-            return [job.id for job in self.jobs.values() if job.stage in stages]
-        read = {need for job in self.jobs.values() for need in job.needs}
-        return [name for name in self.jobs if name not in read]
-
-    def pending(self, only: Iterable[str] = ()) -> list[str]:
-        """The jobs that have to run, in the plan's order: what is wanted and not done, and what that needs and is not done."""
-        found: set[str] = set()
-        queue = list(self.wanted(only))
-        while queue:
-            job = self.jobs[queue.pop()]
-            if job.id not in found and not job.done:
-                found.add(job.id)
-                queue += job.needs
-        return [name for name in self.jobs if name in found]
-
-    def counts(self) -> dict[str, int]:
-        """Jobs by stage."""
-        found = Counter(job.stage for job in self.jobs.values())
-        return {stage: found[stage] for stage in STAGES if found[stage]}
 
 
 class Planner:
@@ -130,8 +50,16 @@ class Planner:
         body = self._body(arm, seed)
         adapted = {(initialiser, budget.label, code): self._embedding(arm, seed, body, code, initialiser, budget)
                    for initialiser in r.initialisers for budget in r.budgets for code in r.targets}
+        points = [(initialiser, budget) for initialiser in r.initialisers for budget in r.budgets]
         for task in (one for one in r.tasks if seed in one.seeds):
-            self._score(task, arm, seed, self._finetune(task, arm, seed, body), body, adapted)
+            for codes in task.train_languages:
+                if codes == (r.base,):
+                    self._score(task, arm, seed, self._finetune(task, arm, seed, body), body, adapted, points)
+                    continue
+                for initialiser, budget in points:  # what it learns with is scored with
+                    sources = [body.embedding if code == r.base else adapted[initialiser, budget.label, code] for code in codes]
+                    self._score(task, arm, seed, self._finetune_in(task, arm, seed, body, sources, initialiser, budget), body,
+                                adapted, [(initialiser, budget)], train_languages=list(codes))
         for mixture in r.mixtures:
             tasks = [one for one in mixture.tasks if seed in one.seeds]
             if not tasks:
@@ -140,27 +68,26 @@ class Planner:
             mixed = _Body(f"multitask-{body.label}", learned.output, learned.id, [learned.id], body.embedding,
                           body.source or body.embedding.path)
             for task in tasks:
-                self._score(task, arm, seed, learned, body, adapted, mixture=mixture.name)
+                self._score(task, arm, seed, learned, body, adapted, points, mixture=mixture.name)
                 if mixture.then:
                     head = mixture.mixture.tasks[task.train_task].head  # else its head could not go on
                     own = replace(task, finetune={**task.finetune, **({"head": head} if head else {})})
                     more = {"mixture": mixture.name, "then": "finetune"}
-                    self._score(task, arm, seed, self._finetune(own, arm, seed, mixed, **more), body, adapted, **more)
+                    self._score(task, arm, seed, self._finetune(own, arm, seed, mixed, **more), body, adapted, points, **more)
 
     def _score(self, task: TaskSettings, arm: Arm, seed: int, learned: Job, body: _Body,
-               adapted: dict[tuple[str, str, str], _Embedding], **cell: Any) -> None:
-        """A body that has learned a task, scored with its own embedding and with those of all budgets and initialisers."""
+               adapted: dict[tuple[str, str, str], _Embedding], points: Iterable[tuple[str, Budget]], **cell: Any) -> None:
+        """A body that has learned a task, scored with its own embedding and with those of these initialisers and budgets."""
         r = self.recipe
         own = [body.embedding] if r.base in task.languages else []
         two = get_task(task.name).two_languages  # the base is one of them, and by itself none
         if own and not two:
             self._evaluate(task, arm, seed, learned, own, "", None, **cell)
-        for initialiser in r.initialisers:
-            for budget in r.budgets:
-                embeddings = [adapted[initialiser, budget.label, code] for code in r.targets if code in task.languages]
-                if embeddings:
-                    pairs = own if two or task.evaluate.get("pairs") == "all" else []
-                    self._evaluate(task, arm, seed, learned, [*pairs, *embeddings], initialiser, budget, **cell)
+        for initialiser, budget in points:
+            embeddings = [adapted[initialiser, budget.label, code] for code in r.targets if code in task.languages]
+            if embeddings:
+                pairs = own if two or task.evaluate.get("pairs") == "all" else []
+                self._evaluate(task, arm, seed, learned, [*pairs, *embeddings], initialiser, budget, **cell)
 
     def _add(self, stage: str, label: str, key: dict[str, Any], needs: Iterable[str], words: list[Any],
              **cell: Any) -> Job:
@@ -284,6 +211,13 @@ class Planner:
                 self.contents.of(task.train_data, f"files of {task.train_task}"),
                 **({"teacher": self.contents.of(teacher, "a file of teachers' outputs")} if teacher else {})}
 
+    def _read_in(self, task: TaskSettings, codes: list[str]) -> dict[str, Any]:
+        """The same of a training in several languages: whose file it is counts too."""
+        files = {name: {code: [self.contents.of(path, f"a file of {task.train_task}") for path in paths]
+                        for code, paths in own.items()} for name, own in task.files(codes).items()}
+        whole = all(paths for own in files.values() for paths in own.values())
+        return {"files": files, "data": "" if whole else self.contents.of(task.train_data, f"files of {task.train_task}")}
+
     def _multitask(self, mixture: MixtureSettings, arm: Arm, seed: int, body: _Body) -> Job:
         """The body that learns a mixture; its file stands in the store, under its own hash."""
         text = yaml.safe_dump(mixture.content, sort_keys=False, allow_unicode=True)
@@ -305,14 +239,31 @@ class Planner:
                          arm=arm.name, seed=seed, mixture=mixture.name, tasks=list(read))
 
     def _finetune(self, task: TaskSettings, arm: Arm, seed: int, body: _Body, **cell: Any) -> Job:
-        given = task.finetune
-        key = {"body": body.key, "embedding": body.embedding.key, "task": task.train_task, "seed": seed,
-               **self._read(task, given), "settings": options.deciding("finetune", given)}
+        """A training in the base language."""
+        given = task.options([self.recipe.base])
+        return self._learn(task, arm, seed, body, given, f"{task.train_task}-on-{body.label}",
+                           {"embedding": body.embedding.key, **self._read(task, given)}, [body.source] if body.source else [], [],
+                           **cell)
+
+    def _finetune_in(self, task: TaskSettings, arm: Arm, seed: int, body: _Body, sources: list[_Embedding], initialiser: str,
+                     budget: Budget) -> Job:
+        """A training in the languages of these embeddings, each of which reads its own examples."""
+        codes = [one.language for one in sources]
+        given = task.options(codes)
+        read = self._read_in(task, codes) if len(codes) > 1 else self._read(task, given)
+        label = f"{task.train_task}-in-{'+'.join(codes)}-{initialiser}-{budget.label}-on-{body.label}"
+        return self._learn(task, arm, seed, body, given, label, {"embeddings": [one.key for one in sources], **read},
+                           [one.path for one in sources], [need for one in sources for need in one.needs],
+                           train_languages=codes, initialiser=initialiser, budget=budget.label, updates=budget.updates)
+
+    def _learn(self, task: TaskSettings, arm: Arm, seed: int, body: _Body, given: dict[str, Any], label: str,
+               read: dict[str, Any], embeddings: Iterable[Path], needs: Iterable[str], **cell: Any) -> Job:
+        """A training with these options and embeddings; `read`: what it reads, for its key."""
+        key = {"body": body.key, "task": task.train_task, "seed": seed, **read, "settings": options.deciding("finetune", given)}
         if given.get("labels"):
             key["labels"] = self.contents.of(given["labels"], "labels")
-        label = f"{task.train_task}-on-{body.label}"
-        return self._add("finetune", label, key, body.needs,
-                         ["finetune", "--body", body.path, *(["--embedding", body.source] if body.source else []),
+        return self._add("finetune", label, key, [*body.needs, *needs],
+                         ["finetune", "--body", body.path, *(word for path in embeddings for word in ("--embedding", path)),
                           "--task", task.train_task, "--data", task.train_data, "--output", "{OUTPUT}",
                           *options.words("finetune", given), "--seed", seed, "--threads", self._threads("finetune"),
                           *self._board("finetune", label)],
@@ -332,6 +283,8 @@ class Planner:
         label = learned.id.rpartition("-")[0].partition("-on-")[2]
         if learned.stage == "multitask":
             label = f"multitask-{label}"
+        elif "train_languages" in cell:
+            label = f"in-{'+'.join(cell['train_languages'])}-{label}"
         self._add("evaluate", f"{task.name}-{task.split}-{which}-{label}", key, needs,
                   [*words, *options.words("evaluate", task.evaluate), "--threads", self._threads("evaluate")],
                   arm=arm.name, seed=seed, task=task.name, split=task.split, languages=[one.language for one in embeddings],

@@ -75,6 +75,12 @@ class Source:
             self.wrong(key, f"{', '.join(map(str, repeated))} stands twice")
         return list(dict.fromkeys(items))
 
+    def known(self, key: str, names: Iterable[str], known: Sequence[str]) -> None:
+        """Notes every name that is none of the known ones."""
+        for name in names:
+            if name not in known:
+                self.wrong(key, f"unknown {name!r}{nearest(name, known)} (known: {', '.join(known)})")
+
     def finish(self) -> None:
         """Raises all mistakes at once: UserError with one line each; a single one is a line by itself, which has its place."""
         refuse(self.problems, str(self.path) if len(self.problems) > 1 else "")

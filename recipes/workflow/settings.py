@@ -15,11 +15,11 @@ from recipes.workflow import options
 from recipes.workflow.initialisers import check as check_resources
 from recipes.workflow.mixtures import MixtureSettings, mixtures_of
 from recipes.workflow.reading import Source, read
+from recipes.workflow.run_tasks import TaskSettings, tasks_of
 
 STAGES = ("prepare", "pretrain", "adapt", "multitask", "finetune", "evaluate")
 KEYS = ("name", "base", "languages", "prepare", "arms", "pretrain", "seeds", "initialisers", "budgets", "budget_is", "adapt",
         "tasks", "multitask", "finetune", "evaluate", "mixtures", "values", "resources", "store", "tensorboard", "finally")
-TASK_KEYS = ("data", "split", "languages", "seeds", "train_task", "finetune", "evaluate")
 RESOURCES = ("threads", "mem_mb", "gpus", "runtime", "extra")
 FINALLY = ("report", "paper-tables")
 SEEN, TEXT = "seen", "text"
@@ -65,21 +65,6 @@ class Budget:
     label: str
     updates: int
     text: str = ""
-
-
-@dataclass(frozen=True)
-class TaskSettings:
-    """A task: where it is learned, where, in which languages and with which of the run's seeds it is tested."""
-
-    name: str
-    data: str
-    split: str
-    languages: tuple[str, ...]
-    seeds: tuple[int, ...]
-    train_task: str
-    train_data: str
-    finetune: dict[str, Any]
-    evaluate: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -135,16 +120,16 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     for text in filter(None, map(declared(PretrainRecipe)["seed"].problem, seeds)):
         source.wrong("seeds", text)
     initialisers = source.names("initialisers", content.get("initialisers", ["random"]))
-    _known("initialisers", initialisers, _initialisers(), source)
+    source.known("initialisers", initialisers, _initialisers())
     arms, warnings = _arms(source, content)
     adapt = options.check(source, "adapt", "adapt", source.table("adapt", content.get("adapt")), ("data",))
     check_resources(source, initialisers, adapt)
     budgets = _budgets(source, content, adapt)
     source.table("values", content.get("values"))
-    tasks = _tasks(source, content, list(languages), seeds)
+    tasks = tasks_of(source, content, list(languages), str(base), seeds)
     mixtures = mixtures_of(source, content, tasks)
     finals = source.names("finally", content.get("finally", ["report"] if tasks else [])) if content.get("finally") != [] else []
-    _known("finally", finals, FINALLY, source)
+    source.known("finally", finals, FINALLY)
     for key, kind in (("store", str), ("tensorboard", bool)):
         if not isinstance(content.get(key, kind()), kind):
             source.wrong(key, f"got {content[key]!r}, expected {'a folder' if kind is str else 'true or false'}")
@@ -159,14 +144,6 @@ def _initialisers() -> list[str]:
     from adapt.initialise import load_all
 
     return sorted(load_all())
-
-
-def _known(place: str, names: Sequence[str], known: Sequence[str], source: Source) -> None:
-    from pretrain.base.errors import nearest
-
-    for name in names:
-        if name not in known:
-            source.wrong(place, f"unknown {name!r}{nearest(name, known)} (known: {', '.join(known)})")
 
 
 def _languages(source: Source, content: dict[str, Any]) -> dict[str, Language]:
@@ -303,40 +280,6 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
         return tuple(Budget(label, point) for label, point in points)
     return tuple(Budget(amount if len(points) == 1 else f"{amount}-{label}", point, amount)
                  for amount, _ in tokens for label, point in points)
-
-
-def _tasks(source: Source, content: dict[str, Any], languages: list[str], seeds: list[int]) -> tuple[TaskSettings, ...]:
-    from tasks.registry import load_all
-
-    registry = load_all()
-    common = {stage: options.check(source, stage, stage, source.table(stage, content.get(stage)), ("task", "data", "split"))
-              for stage in ("finetune", "evaluate")}
-    found = []
-    for name, value in source.table("tasks", content.get("tasks")).items():
-        place = f"tasks.{name}"
-        own = source.table(place, value, TASK_KEYS)
-        train_task = own.get("train_task", name)
-        _known(place, [name], sorted(registry), source)
-        _known(f"{place}.train_task", [train_task] if train_task != name else [], sorted(registry), source)
-        split = own.get("split", "test")
-        if name in registry and split not in registry[name].splits:
-            source.wrong(f"{place}.split", f"got {split!r}, {name} has {', '.join(registry[name].splits)}")
-        if train_task in registry and "train" not in registry[train_task].splits:
-            source.wrong(place, f"{train_task} has no training split; name the task to learn: train_task")
-        given = {stage: source.table(f"{place}.{stage}", own.get(stage)) for stage in ("finetune", "evaluate")}
-        train_data = given["finetune"].pop("data", own.get("data"))
-        for key, data in (("data", own.get("data")), ("finetune.data", train_data)):
-            if not isinstance(data, str):
-                source.wrong(f"{place}.{key}", f"got {data!r}, expected the folder with the task's files")
-        codes = source.names(f"{place}.languages", own["languages"]) if "languages" in own else list(languages)
-        _known(f"{place}.languages", codes, languages, source)
-        checked = {stage: {**common[stage], **options.check(source, f"{place}.{stage}", stage, given[stage],
-                                                            ("task", "data", "split"))} for stage in given}
-        chosen = source.names(f"{place}.seeds", own["seeds"], int) if "seeds" in own else seeds
-        found.append(TaskSettings(name, str(own.get("data")), str(split), tuple(codes),
-                                  tuple(seed for seed in seeds if seed in chosen), str(train_task), str(train_data),
-                                  checked["finetune"], checked["evaluate"]))
-    return tuple(found)
 
 
 def _resources(source: Source, content: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes.workflow.plan import Plan
+from recipes.workflow.jobs import Plan
 from recipes.workflow.settings import STAGES
 
 

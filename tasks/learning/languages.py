@@ -22,6 +22,7 @@ from tasks.definition import Definition, Examples
 from tasks.distillation.student import Distillation, read_training
 from tasks.family import Training, training_of
 from tasks.multitask.policy import Policy
+from tasks.reading.files import files_of
 from tasks.reading.subset import Subset
 from tasks.settings import FinetuneSettings
 
@@ -101,25 +102,6 @@ def load_embeddings(place: str, given: Sequence[str], body: Body) -> dict[str, t
     return found
 
 
-def files_of(given: Sequence[str], codes: Sequence[str], option: str) -> dict[str, list[str]]:
-    """Language -> its files: of `CODE=FILE` those of CODE, and of one language also what has no code before it.
-
-    Raises:
-        UserError: several languages, and a file of none of them.
-    """
-    found: dict[str, list[str]] = {code: [] for code in codes}
-    for word in given:
-        code, mark, path = word.partition("=")
-        if mark and code in found:
-            found[code].append(path)
-        elif len(codes) == 1:
-            found[codes[0]].append(word)
-        else:
-            raise UserError(f"{option} {word}: expected the language of the file before it, as {codes[0]}=FILE, one of "
-                            f"{', '.join(codes)}")
-    return found
-
-
 def digest(hashes: Mapping[str, str]) -> str:
     """One hash for the data of several languages."""
     return hashlib.sha256("".join(f"{code} {one}\n" for code, one in hashes.items()).encode()).hexdigest()
@@ -134,7 +116,7 @@ def made_of(sources: Mapping[str, Source], settings: FinetuneSettings, body: str
     """
     own = {code: {"embedding_language": one.embedding.language, "embedding_fingerprint": one.embedding.record()["fingerprint"],
                   "train_files": one.train.files, "train_examples": len(one.train), "train_dropped": one.train.dropped,
-                  "data_sha256": one.train.sha256()} for code, one in sources.items()}
+                  "data_sha256": one.train.sha256(), **_adapted(one.embedding)} for code, one in sources.items()}
     every = list(own.values())
     found = every[0] if len(every) == 1 else {
         "embedding_language": "+".join(sources), "train_files": [file for one in every for file in one["train_files"]],
@@ -144,12 +126,22 @@ def made_of(sources: Mapping[str, Source], settings: FinetuneSettings, body: str
     languages = {code: {**one.family.made(), **own[code]} for code, one in sources.items()}
     return {
         "embedding_language": found["embedding_language"],
-        **({"embedding_fingerprint": found["embedding_fingerprint"]} if len(every) == 1 else {}), "body_fingerprint": body,
+        **({name: found[name] for name in ("embedding_fingerprint", "embedding_adapted") if name in found}
+           if len(every) == 1 else {}), "body_fingerprint": body,
         "train_files": found["train_files"], "train_examples": found["train_examples"],
         "share": settings.share, "share_seed": settings.share_seed if settings.share < 1 else None,
         "train_dropped": found["train_dropped"], "data_sha256": found["data_sha256"],
         **({"language_sampling": settings.language_sampling, "languages": languages} if len(every) > 1 else {}),
     }
+
+
+def _adapted(embedding: Embedding) -> dict[str, Any]:
+    """How an embedding came about that was adapted to the body, for the record of what learned with it; of others nothing."""
+    made = embedding.made
+    if made.get("initialiser") in (None, "pre-training"):
+        return {}
+    return {"embedding_adapted": {"initialiser": made["initialiser"], "updates": made.get("planned_updates", made.get("updates")),
+                                  "data_sha256": made.get("data_sha256")}}
 
 
 def together(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

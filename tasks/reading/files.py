@@ -221,3 +221,22 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                 yield f"{path}:{number}", row
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a parquet file that can be read ({str(error).splitlines()[0]})") from None
+
+
+def files_of(given: Sequence[str], codes: Sequence[str], option: str) -> dict[str, list[str]]:
+    """Language -> its files: of `CODE=FILE` those of CODE, and of one language also what has no code before it.
+
+    Raises:
+        UserError: several languages, and a file of none of them.
+    """
+    found: dict[str, list[str]] = {code: [] for code in codes}
+    for word in given:
+        code, mark, path = word.partition("=")
+        if mark and code in found:
+            found[code].append(path)
+        elif len(codes) == 1:
+            found[codes[0]].append(word)
+        else:
+            raise UserError(f"{option} {word}: expected the language of the file before it, as {codes[0]}=FILE, one of "
+                            f"{', '.join(codes)}")
+    return found

@@ -24,7 +24,8 @@ from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.task import unwrap
 from tasks.definition import Definition, Inputs
 from tasks.heads.model import NewHead
-from tasks.learning.languages import SAMPLING, files_of, load_embeddings
+from tasks.learning.languages import SAMPLING, load_embeddings
+from tasks.reading.files import files_of
 from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings

@@ -31,6 +31,9 @@ MULTITASK, THEN_ALONE = "multi-task", "multi-task, then one task"
 SUFFIXES = {("multitask",): MULTITASK, ("multitask", "finetune"): THEN_ALONE}
 SEVERAL_MEANING = (f"An arm with “{MULTITASK}” behind its name is the same body, trained on several tasks at once; with "
                    f"“{THEN_ALONE}” it was then trained once more on the task that is scored.")
+LEARNED_IN = ", learned in "
+LEARNED_MEANING = ("An arm with “learned in” behind its name is the same body, but it learned the task from examples in these "
+                   "languages, each read through its own embedding; the others learned in the language of the pre-training.")
 UNTRAINED = "head not trained"
 """How the condition of a baseline begins whose head was drawn."""
 VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
@@ -41,6 +44,13 @@ def suffix(body: Mapping[str, Any]) -> str:
     """What is added to the arm of a scored body: how it came to its tasks; empty where it learned one."""
     told = SUFFIXES.get(tuple(body.get("stages") or ()), "")
     return f", {told}" if told else ""
+
+
+def learned_in(score: Score) -> str:
+    """What is added to the arm of a body that learned its task in other languages than that of the pre-training."""
+    base = score.body_made.get("language")
+    told = score.learned_in
+    return f"{LEARNED_IN}{told}" if "+" in told or (base and told and told != base) else ""
 
 
 def single(arm: str) -> str:
@@ -132,6 +142,10 @@ def text_size(score: Score, found: Collected) -> str:
     if digest is None:
         final = next((other for other in found.scores if other.base == score.base and other.made.get("data_sha256")), None)
         digest = final.made["data_sha256"] if final else None
+    return _text_of(digest, found)
+
+
+def _text_of(digest: Any, found: Collected) -> str:
     prepared = found.prepared.get(str(digest))
     if prepared is None:
         return f"text {str(digest)[:8]}" if digest else "text not recorded"
@@ -160,6 +174,7 @@ def _fields(found: Collected) -> list[Callable[[Score], str]]:
         _objective,
         lambda score: text_size(score, found),
         lambda score: f"special rows {score.made.get('special_rows', 'not recorded')}",
+        lambda score: learned_with(score, found),
         lambda score: f"head {(score.record.get('head') or {}).get('kind', '')}",
         lambda score: f"task body of {score.record['body'].get('updates')} updates",
         lambda score: f"at most {score.record.get('max_length', '')} tokens",
@@ -170,6 +185,18 @@ def _fields(found: Collected) -> list[Callable[[Score], str]]:
         lambda score: f"scored in {score.file.parent.name}",
         lambda score: score.shown,
     ]
+
+
+def learned_with(score: Score, found: Collected) -> str:
+    """The embeddings that a task was learned with, where they were adapted and otherwise than the one that it is scored with."""
+    how = score.learned_with
+    made = score.made
+    alike = how.get("initialiser") == made.get("initialiser") \
+        and how.get("updates") == made.get("planned_updates", made.get("updates"))
+    if not how or alike:
+        return ""
+    text = f" on {_text_of(how['data_sha256'], found)}" if how.get("data_sha256") in found.prepared else ""
+    return f"learned with {how.get('initialiser')} embeddings of {how.get('updates')} updates{text}"
 
 
 def _clash(score: Score) -> tuple[Any, ...]:
@@ -186,7 +213,7 @@ def label(found: Collected) -> None:
     found.arms = arms_of(found)
     for score in found.scores:
         drawn = "head" in score.record and not (score.record["head"] or {}).get("trained_on")
-        score.arm = found.arms[score.lineage] + suffix(score.record["body"])
+        score.arm = found.arms[score.lineage] + learned_in(score) + suffix(score.record["body"])
         score.condition = UNTRAINED if drawn else ""
         score.besides_text, score.text = score.condition, text_budget(score, found)
     for test in sorted({score.test for score in found.scores}):

@@ -6,7 +6,7 @@ A damaged file becomes a `Problem` that the report shows; everything else is sti
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -226,7 +226,25 @@ def _points(found: Collected) -> None:
     series: dict[tuple[Any, ...], list[Score]] = {}
     for score in found.scores:
         stages = tuple(score.record["body"].get("stages") or ())  # one task or several at once: each has its own last point
-        series.setdefault((*score.test, *score.languages, score.lineage, score.base, score.seeds, stages), []).append(score)
+        series.setdefault((*score.test, *score.languages, score.lineage, score.base, score.seeds, stages, score.learned_in),
+                          []).append(score)
     for members in series.values():
         if not any(score.final for score in members):
             max(members, key=lambda score: score.updates or 0).final = True
+    _last_learned(series.values())
+
+
+def _last_learned(series: Iterable[list[Score]]) -> None:
+    """A body that learned its task with the embeddings of an earlier update is an earlier point too: in the base language, whose
+    embedding is always the same, only a body that learned with finished ones, or the latest that there are, counts as the end."""
+    for members in series:
+        ends: dict[str, list[Score]] = {}
+        for score in members:
+            how = score.learned_with
+            if not score.adapted and _number(how.get("updates")):
+                ends.setdefault(str(how.get("initialiser")), []).append(score)
+        for scores in ends.values():
+            last = max(score.learned_with["updates"] for score in scores)
+            finished = [bool(score.learned_with.get("data_sha256")) for score in scores]  # a saved step does not say its text
+            for score, end in zip(scores, finished, strict=True):
+                score.final = end if any(finished) else score.learned_with["updates"] == last

@@ -69,7 +69,7 @@ class Score:
     Attributes:
         file: the results.json; `run` the folder the user named.
         base: what tells one adaptation run from another: its folder, without `/at/UPDATES`.
-        final: not an embedding of an earlier update.
+        final: not an embedding of an earlier update, nor of a body that learned with one.
         updates: of the adaptation; None for an embedding that was not adapted.
         tokens: that it had seen; None where nothing says it.
         arm, condition: see `recipes.report.results.arms`; `besides_text` is the condition without the amount of text.
@@ -129,6 +129,16 @@ class Score:
     def seeds(self) -> tuple[Any, Any, Any]:
         """Seeds of body, embedding and task adaptation: one training is one triple."""
         return (self.body_made.get("seed"), self.made.get("seed"), self.record["body"].get("seed"))
+
+    @property
+    def learned_in(self) -> str:
+        """The language that the task was learned in, or several as `de+en`; empty where the record does not say."""
+        return str((self.record["body"].get("dev") or {}).get("language") or "")
+
+    @property
+    def learned_with(self) -> dict[str, Any]:
+        """How the adapted embedding came about that the task was learned with, the first of several; empty: with none."""
+        return dict(next(iter((self.record["body"].get("learned_with") or {}).values()), {}))
 
     @property
     def data_sha256(self) -> str:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from recipes.workflow.plan import Plan, make_plan
+from recipes.workflow.jobs import Plan
+from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 from tests.killing import ROOT
 

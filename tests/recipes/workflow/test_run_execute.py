@@ -16,7 +16,8 @@ import pytest
 from pretrain.base.errors import UserError
 from recipes.workflow import execute as module
 from recipes.workflow.execute import execute, snakemake_arguments
-from recipes.workflow.plan import Plan, make_plan
+from recipes.workflow.jobs import Plan
+from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 from tests.killing import ROOT, warm
 from tests.recipes.workflow.run_world import plan, write

@@ -11,7 +11,8 @@ import pytest
 from pretrain.base.errors import UserError
 from recipes.workflow import gpus
 from recipes.workflow.execute import execute
-from recipes.workflow.plan import Plan, make_plan
+from recipes.workflow.jobs import Plan
+from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 from tests.recipes.workflow.run_world import write
 from tests.recipes.workflow.test_run_execute import ROOT, begun, log, wait_until

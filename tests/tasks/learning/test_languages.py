@@ -21,7 +21,7 @@ from pretrain.base.errors import UserError
 from recipes.cli import main
 from tasks.heads.model import NewHead, task_model
 from tasks.learning.finetune import export, finetune, plan
-from tasks.learning.languages import SAMPLING, files_of, in_common, together
+from tasks.learning.languages import SAMPLING, in_common, together
 from tasks.multitask.batches import epoch_batches
 from tasks.settings import FinetuneSettings
 from tests.killing import kill_finetune_at
@@ -214,7 +214,6 @@ def test_mistakes_are_one_line(world: Path, both: dict[str, Any], tmp_path: Path
 
 
 def test_parts_of_the_records() -> None:
-    assert files_of(["a=1", "x=2"], ["a"], "--f") == {"a": ["1", "x=2"]} and files_of([], ["a", "b"], "--f") == {"a": [], "b": []}
     assert in_common([{"length": 8, "threshold": 0.25, "n": 3}, {"length": 8, "threshold": 0.75, "n": 4}]) == {
         "length": 8, "threshold": 0.5}
     one = {"score": 0.5, "standard_error": 0.03, "n": 10, "files": ["f"], "data_sha256": "0"}

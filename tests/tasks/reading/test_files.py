@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pretrain.base.errors import UserError
+from tasks.reading.files import files_of
 from tasks.registry import get_task
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -91,3 +92,10 @@ def test_numbers_without_names_are_no_tags(tmp_path):
     parquet.write_table(pyarrow.Table.from_pylist(TAGGED), tmp_path / "de" / "validation-00000-of-00001.parquet")
     with pytest.raises(UserError, match=r"parquet:1: the tag is the number 0, and the file has no names"):
         get_task("panx").read(tmp_path, "dev", "de")
+
+
+def test_files_are_told_apart_by_the_language_before_them() -> None:
+    assert files_of(["a=1", "x=2"], ["a"], "--f") == {"a": ["1", "x=2"]} and files_of([], ["a", "b"], "--f") == {"a": [], "b": []}
+    assert files_of(["b=1", "a=2", "b=3"], ["a", "b"], "--f") == {"a": ["2"], "b": ["1", "3"]}
+    with pytest.raises(UserError, match="--f c=1: expected the language of the file before it, as a=FILE, one of a, b"):
+        files_of(["c=1"], ["a", "b"], "--f")

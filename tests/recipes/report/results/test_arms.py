@@ -1,0 +1,82 @@
+"""Bodies that learned a task in several languages: their arms, and which of them stands for the end in the base language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.report.build import load
+from recipes.report.results.cells import matrices
+from recipes.report.results.records import Score
+
+from ..report_world import record, write_gold, write_scores
+
+FINISHED = {"initialiser": "random", "updates": 600, "data_sha256": "text-qab"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for language in ("qaa", "qab"):
+        write_gold(tmp_path / "data", language)
+    return tmp_path
+
+
+def scored(place: Path, name: str, learned: str = "qaa", how: dict[str, Any] | None = None, language: str = "qaa",
+           updates: int | None = None, right: int = 30) -> None:
+    """A record of a body that learned in `learned` (`qaa+qab`), of its second language with the embedding that `how` tells of."""
+    made, predictions = record(place, "standard", language, range(right), updates=updates)
+    made["body"].update(fingerprint=name, dev={"language": learned}, **({"learned_with": {"qab": how}} if how else {}))
+    if updates:
+        made["embedding"]["made"]["initialiser"] = (how or FINISHED)["initialiser"]
+        made["embedding"]["fingerprint"] += (how or FINISHED)["initialiser"]
+    write_scores(place / name, [(made, predictions)])
+
+
+def arms(scores: list[Score]) -> dict[str, str]:
+    return {score.file.parent.name: score.arm for score in scores}
+
+
+def test_the_language_of_the_examples_is_named_where_it_is_not_that_of_the_pretraining(place: Path) -> None:
+    for name, learned in (("base", "qaa"), ("both", "qaa+qab"), ("other", "qab"), ("unknown", "")):
+        scored(place, name, learned)
+    assert arms(load([place]).scores) == {"base": "standard", "unknown": "standard", "both": "standard, learned in qaa+qab",
+                                          "other": "standard, learned in qab"}
+
+
+def test_it_is_set_against_the_body_that_learned_in_one_language(place: Path) -> None:
+    scored(place, "base", right=30)
+    scored(place, "base-qab", language="qab", updates=600, right=20)
+    scored(place, "both", "qaa+qab", FINISHED, right=36)
+    scored(place, "both-qab", "qaa+qab", FINISHED, language="qab", updates=600, right=40)
+    (matrix,) = matrices(load([place]).scores)
+    assert matrix.baseline == "standard" and [row.condition for row in matrix.rows] == ["", ""]
+    gaps = {row.name: row.comparisons["standard, learned in qaa+qab"].difference.value for row in matrix.rows}
+    assert gaps == {"qaa": pytest.approx(0.1), "qab": pytest.approx(1 / 3)}
+
+
+def test_in_the_base_language_the_body_that_learned_with_the_last_embeddings_stands_for_the_end(place: Path) -> None:
+    scored(place, "early", "qaa+qab", {"initialiser": "random", "updates": 150}, right=20)
+    scored(place, "late", "qaa+qab", FINISHED, right=40)
+    found = load([place]).scores
+    assert {score.file.parent.name: score.final for score in found} == {"early": False, "late": True}
+    (matrix,) = matrices(found)
+    assert [(row.condition, len(cell.scores)) for row in matrix.rows for cell in row.cells.values()] == [("", 1)]
+
+
+def test_where_only_saved_steps_were_learned_with_the_latest_is_the_end(place: Path) -> None:
+    for updates in (50, 150):
+        scored(place, f"at-{updates}", "qaa+qab", {"initialiser": "random", "updates": updates}, right=updates // 5)
+    assert {score.file.parent.name: score.final for score in load([place]).scores} == {"at-50": False, "at-150": True}
+
+
+def test_embeddings_of_two_initialisers_are_two_conditions_each_named_once(place: Path) -> None:
+    for initialiser in ("random", "lexicon"):
+        how = {**FINISHED, "initialiser": initialiser}
+        scored(place, f"{initialiser}-qaa", "qaa+qab", how)
+        scored(place, f"{initialiser}-qab", "qaa+qab", how, language="qab", updates=600)
+    told = {score.file.parent.name: score.condition for score in load([place]).scores}
+    assert told == {"random-qab": "random", "lexicon-qab": "lexicon",
+                    "random-qaa": "learned with random embeddings of 600 updates",
+                    "lexicon-qaa": "learned with lexicon embeddings of 600 updates"}
