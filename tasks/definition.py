@@ -153,8 +153,8 @@ class Definition(ABC):
         Raises:
             UserError: the family does not.
         """
-        raise UserError(f"{self.name}: teachers are for classification, regression, multiple choice and question answering; "
-                        "docs/distillation.md")
+        raise UserError(f"{self.name}: teachers are for classification, regression, multiple choice, question answering and "
+                        "tagging; docs/distillation.md")
 
     def inputs(self, shape: EncoderConfig, max_length: int = 0, stride: int = 0, max_question: int = 0) -> Inputs:
         """How inputs are made for a body of this shape; 0 chooses.

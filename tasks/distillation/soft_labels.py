@@ -22,14 +22,16 @@ from pretrain.base.records import Record, parse_json
 FORMAT, VERSION = "relexify-teacher", 1
 HEADER = b"relexify"
 """Key of the header in the file's metadata."""
-CLASSES, VALUE, SPANS = "classes", "value", "spans"
+CLASSES, VALUE, SPANS, WORDS = "classes", "value", "spans", "words"
 FORMS: dict[str, tuple[str, ...]] = {
     CLASSES: ("logits", "probabilities"),
     VALUE: ("values",),
     SPANS: ("start_at", "start_logits", "end_at", "end_logits"),
+    WORDS: ("logits", "probabilities"),
 }
-"""What a row holds -> its columns, each a list: of every class or candidate (`classes`), of one value (`value`), or of the
-characters of a context at which an answer may begin and end (`spans`)."""
+"""What a row holds -> its columns, each a list: of every class or candidate (`classes`), of one value (`value`), of the
+characters of a context at which an answer may begin and end (`spans`), or of every class of each word, the words of a sentence
+one after another (`words`)."""
 PLACES = ("start_at", "end_at")
 """Columns of whole numbers."""
 
@@ -178,17 +180,21 @@ def _check(found: SoftLabels, path: str | Path) -> None:
             raise UserError(f"{path}: row {wrong + 1}: {len(columns[at][wrong])} {at} and {len(columns[name][wrong])} {name}")
     if header["form"] == SPANS:
         return
-    outputs = len(header["labels"])
+    outputs, words = len(header["labels"]), header["form"] == WORDS
     for name, rows in columns.items():
-        wrong = next((place for place, row in enumerate(rows) if len(row) != outputs), None)
+        sizes = [len(row) for row in columns["logits"]] if words else [outputs] * len(rows)
+        wrong = next((place for place, (row, size) in enumerate(zip(rows, sizes, strict=True))
+                      if len(row) != size or not outputs or len(row) % outputs), None)
         if wrong is not None:
-            raise UserError(f"{path}: row {wrong + 1}: {len(rows[wrong])} {name}, the header has {outputs} labels "
-                            f"({', '.join(header['labels'])})")
-    if header["form"] == CLASSES:
-        sums = np.array([row.sum(dtype=np.float64) for row in columns["probabilities"]])
-        wrong = next(iter(np.flatnonzero(abs(sums - 1) > 1e-3).tolist()), None)
+            raise UserError(f"{path}: row {wrong + 1}: {len(rows[wrong])} {name}, the header has {outputs} labels"
+                            f"{' for each word' if words else ''} ({', '.join(header['labels'])})")
+    if header["form"] in (CLASSES, WORDS):
+        shares = [row.reshape(-1, outputs).sum(1, dtype=np.float64) for row in columns["probabilities"]]
+        wrong = next((place for place, sums in enumerate(shares) if (abs(sums - 1) > 1e-3).any()), None)
         if wrong is not None:
-            raise UserError(f"{path}: row {wrong + 1}: the probabilities sum to {sums[wrong]:.4g}, not to 1")
+            apart = shares[wrong][np.argmax(abs(shares[wrong] - 1))]
+            whose = " of a word" if words else ""
+            raise UserError(f"{path}: row {wrong + 1}: the probabilities{whose} sum to {apart:.4g}, not to 1")
         below = next((place for place, row in enumerate(columns["probabilities"]) if (row < 0).any()), None)
         if below is not None:
             raise UserError(f"{path}: row {below + 1}: a probability is below 0")

@@ -29,10 +29,10 @@ from tasks.distillation.losses import (
     soft_cross_entropy,
     value_mse,
 )
-from tasks.distillation.soft_labels import CLASSES, SPANS, VALUE, SoftLabels, read
+from tasks.distillation.soft_labels import CLASSES, SPANS, VALUE, WORDS, SoftLabels, read
 from tasks.distillation.teaching import LOGITS, Columns
 
-LOSSES_OF = {CLASSES: (SOFT_CE, KL, LOGIT_MSE), VALUE: (MSE,), SPANS: (SOFT_CE, KL)}
+LOSSES_OF = {CLASSES: (SOFT_CE, KL, LOGIT_MSE), VALUE: (MSE,), SPANS: (SOFT_CE, KL), WORDS: (SOFT_CE, KL, LOGIT_MSE)}
 """Form of the file -> the losses on it, the default first."""
 STUDENT = ("teacher", "distillation_loss", "alpha", "temperature")
 """Settings of a student; what they come to is in `Lesson.record`."""
@@ -98,7 +98,15 @@ class Distillation:
         loss, temperature = self._loss(file), self._temperature(file)
         rows = self._rows(file, teaching.keys(examples), teaching.ids(examples), examples)
         columns = {name: [values[row] for row in rows] for name, values in file.columns.items()}
+        if header["form"] == WORDS:
+            self._check_words(columns["logits"], examples, len(header["labels"]))
         return Lesson(self, loss, temperature, header, sha256_file(self.teacher), columns)
+
+    def _check_words(self, rows: Sequence[NDArray[Any]], examples: Any, labels: int) -> None:
+        for number, (row, item) in enumerate(zip(rows, examples, strict=True), 1):
+            if len(row) != labels * len(item.words):
+                raise UserError(f"{self.teacher}: speaks of {len(row) // labels} words of sentence {number} of "
+                                f"{', '.join(examples.files)}, which has {len(item.words)}; make the file anew")
 
     def _loss(self, file: SoftLabels) -> str:
         known = LOSSES_OF[file.header["form"]]
@@ -156,21 +164,27 @@ class Lesson:
     columns: Columns
 
     def targets(self) -> Tensor:
-        """Of classes the logits or the probabilities at the temperature [N, C], of a regression the values [N]."""
+        """Of classes the logits or the probabilities at the temperature [N, C], of words the same of all words in order, of a
+        regression the values [N]."""
         if self.header["form"] == VALUE:
-            return _tensor(self.columns["values"])[:, 0]
+            return self._numbers("values")[:, 0]
         if self.loss == LOGIT_MSE:
-            return _tensor(self.columns["logits"])
+            return self._numbers("logits")
         if self.temperature == self.header["temperature"]:
-            return _tensor(self.columns["probabilities"])
-        return torch.from_numpy(softmax(np.stack(self.columns["logits"]) / self.temperature, axis=1)).float()
+            return self._numbers("probabilities")
+        return torch.from_numpy(softmax(self._numbers("logits").numpy() / self.temperature, axis=1)).float()
+
+    def _numbers(self, name: str) -> Tensor:
+        """A column as one row for each example, or for each word."""
+        rows = np.concatenate([np.zeros(0), *self.columns[name]]).astype(np.float32)
+        return torch.from_numpy(rows).view(-1, len(self.header["labels"]))
 
     def total(self, hard: Callable[[], Tensor], outputs: Tensor, teacher: Tensor) -> Tensor:
         """The loss of a batch, summed over its examples.
 
         Args:
             hard: gives its loss on hard labels, summed over its examples; not asked where alpha is 0.
-            outputs: the student's: logits [B, C], of windows [B, 2, T], values [B].
+            outputs: the student's: logits [B, C], of words too, of windows [B, 2, T], values [B].
             teacher: of the same shape, from `targets` or `tasks.qa.teaching.window_shares`. Starts and ends count half each, as
                 in the loss on hard labels.
         """
@@ -195,10 +209,6 @@ class Lesson:
         return {"sha256": self.sha256, "loss": self.loss, "alpha": self.asked.alpha,
                 "temperature": self.temperature, "average": header["average"], "read_in": header["read"]["language"],
                 "teachers": [one["fingerprint"] for one in header["teachers"]], "data_sha256": header["data"]["sha256"]}
-
-
-def _tensor(rows: list[NDArray[Any]]) -> Tensor:
-    return torch.from_numpy(np.stack(rows).astype(np.float32))
 
 
 def read_training(task: Definition, data: str, language: str, files: Sequence[str], distillation: Distillation | None) -> Any:

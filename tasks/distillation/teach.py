@@ -57,6 +57,9 @@ def _taught(settings: TeachSettings, quiet: bool) -> SoftLabels:
         if kind not in teaching.heads:
             raise UserError(f"{name}: has a head of kind {kind}; of {task.name} teach those of kind {', '.join(teaching.heads)}")
         check_compatible(body, embeddings[place])
+    if not getattr(task, "labels", True):  # of the teachers', where the task has none of its own
+        task = task.with_labels(labels=(evaluations[0].body.task or {})["labels"])
+        teaching = task.teaching()
     examples = task.unlabelled(settings.data, settings.split, language, settings.train_files)
     examples, taught, student = _students(settings, task, examples, language)
     outputs, teachers = [], []

@@ -75,7 +75,8 @@ class Teaching(Protocol):
 
 
 class RowTeaching:
-    """What families do alike whose bodies put out so many numbers for an example: logits of classes or candidates, or a value."""
+    """What families do alike whose bodies put out so many numbers for an example, or for each of its words: logits of classes or
+    candidates, or a value."""
 
     parallel: ClassVar[bool] = True
     task: Any
@@ -91,21 +92,25 @@ class RowTeaching:
     def without_gold(self, training: Any) -> Any:
         return training
 
-    def average(self, outputs: Sequence[NDArray[np.float64]], average: str, temperature: float) -> Columns:
-        """`logits` is the mean of the teachers' [N, C]; `probabilities` the mean of each one's at the temperature, or those of
-        the mean logits."""
-        logits_NC = np.mean(outputs, axis=0)
-        if average == LOGITS:
-            shares_NC = softmax(logits_NC / temperature, axis=1)
-        else:
-            shares_NC = np.mean([softmax(one / temperature, axis=1) for one in outputs], axis=0)
-        return {"logits": list(logits_NC), "probabilities": list(shares_NC)}
-
 
 class ClassTeaching(RowTeaching):
     """Classes or candidates."""
 
     form: ClassVar[str] = CLASSES
+
+    def average(self, outputs: Sequence[NDArray[np.float64]], average: str, temperature: float) -> Columns:
+        return {name: list(rows_NC) for name, rows_NC in averaged(outputs, average, temperature).items()}
+
+
+def averaged(outputs: Sequence[NDArray[np.float64]], average: str, temperature: float) -> dict[str, NDArray[np.float64]]:
+    """`logits` is the mean of the teachers' [N, C]; `probabilities` the mean of each one's at the temperature, or those of the
+    mean logits."""
+    logits_NC = np.mean(outputs, axis=0)
+    if average == LOGITS:
+        shares_NC = softmax(logits_NC / temperature, axis=1)
+    else:
+        shares_NC = np.mean([softmax(one / temperature, axis=1) for one in outputs], axis=0)
+    return {"logits": logits_NC, "probabilities": shares_NC}
 
 
 class ValueTeaching(RowTeaching):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 STRIPPED = "if the tags of this file were stripped, as XTREME's preparation does with test files, take the file that has them"
 RENAMED = {"CONJ": "CCONJ"}
 """Tags of Universal Dependencies 1 that version 2 calls otherwise."""
+UNTAGGED = -100
+"""The tag of a word whose gold is not known, or not read: cross entropy leaves it out."""
 DOCUMENT = "-DOCSTART-"
 """First column of the row that begins a document in CoNLL-2003's files: no word."""
 CONLLU_COLUMNS = 10
@@ -119,23 +121,23 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
 
 Row = tuple[int, str, str] | None
-"""(line number, word, tag), or None where a sentence ends."""
+"""(line number, word, tag), or None where a sentence ends. Readers with `gold` refuse words without a tag."""
 
 
-def _tsv_rows(path: Path) -> Iterator[Row]:
+def _tsv_rows(path: Path, gold: bool) -> Iterator[Row]:
     for number, line in read_lines(path):
         if not line.strip():
             yield None
             continue
         cells = line.split("\t")
-        if len(cells) == 1:
+        if len(cells) == 1 and gold:
             raise UserError(f"{path}:{number}: one column, {line[:40]!r}; expected word, tab, tag; {STRIPPED}")
         if len(cells) > 2:
             raise UserError(f"{path}:{number}: {len(cells)} columns; expected word, tab, tag")
-        yield number, cells[0], cells[1].strip()
+        yield number, cells[0], cells[-1].strip()
 
 
-def _column_rows(path: Path) -> Iterator[Row]:
+def _column_rows(path: Path, gold: bool) -> Iterator[Row]:
     width = 0
     for number, line in read_lines(path):
         cells = re.split(r"[ \t]+", line.strip(" \t"))  # not str.split: a word may be or hold a no-break space
@@ -143,7 +145,7 @@ def _column_rows(path: Path) -> Iterator[Row]:
             yield None
             continue
         width = width or len(cells)
-        if width == 1:
+        if width == 1 and gold:
             raise UserError(f"{path}:{number}: one column, {line[:40]!r}; expected the word first and the tag last; {STRIPPED}")
         if len(cells) != width:
             raise UserError(f"{path}:{number}: {len(cells)} columns, the first line has {width}; expected the same everywhere")
@@ -151,7 +153,7 @@ def _column_rows(path: Path) -> Iterator[Row]:
             yield number, cells[0], cells[-1]
 
 
-def _conllu_rows(path: Path) -> Iterator[Row]:
+def _conllu_rows(path: Path, gold: bool) -> Iterator[Row]:
     """Syntactic words: rows of several words (`3-4`) and empty nodes (`5.1`) carry no tag of their own."""
     for number, line in read_lines(path):
         if not line.strip():
@@ -166,23 +168,24 @@ def _conllu_rows(path: Path) -> Iterator[Row]:
             continue
         if not cells[0].isdigit():
             raise UserError(f"{path}:{number}: the word's number is {cells[0][:20]!r}; is this CoNLL-U?")
-        if cells[3] == "_":
+        if cells[3] == "_" and gold:
             raise UserError(f"{path}:{number}: {cells[1]!r} has no UPOS tag; {STRIPPED}")
         yield number, cells[1], cells[3]
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path, gold: bool) -> Iterator[Row]:
     """Sentences of a data set of the hub, of which labels are numbers with names, or the names themselves."""
-    columns: tuple[str, str] | None = None
+    columns: tuple[str, ...] = ()
     names: list[str] | None = None
     for number, (_, row) in enumerate(parquet_rows(path), 1):
-        if columns is None:
-            words, tags = (next((name for name in known if name in row), "") for known in (HUB_WORDS, HUB_TAGS))
-            if not words or not tags:
+        if not columns:
+            columns = tuple(next((name for name in known if name in row), "") for known in (HUB_WORDS, HUB_TAGS))
+            if not columns[0] or (gold and not columns[1]):
                 raise UserError(f"{path}: wrong columns: found {', '.join(map(repr, list(row)[:16]))}; expected "
                                 f"{HUB_WORDS[0]!r} and {' or '.join(map(repr, HUB_TAGS))}")
-            columns, names = (words, tags), hub_names(path, tags)
-        words, tags = (row[name] for name in columns)
+            names = hub_names(path, columns[1]) if gold else None
+        words = row[columns[0]]
+        tags = row[columns[1]] if gold else [""] * len(words) if isinstance(words, list) else None
         if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
             raise UserError(f"{path}:{number}: expected as many tags as words, a list of each")
         for word, tag in zip(words, tags, strict=True):
@@ -193,10 +196,11 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         yield None
 
 
-def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str) -> Sentences:
+def read_file(path: str | Path, layout: str, labels: Sequence[str], language: str, gold: bool = True) -> Sentences:
     """Reads one file.
 
     Args:
+        gold: whether tags are read; else there may be any or none, and every word is `UNTAGGED`.
         layout: `tsv` or `columns`; a file called `….conllu` is CoNLL-U in any case.
         language: where a `tsv` file's first word begins with `CODE:`, as in raw WikiANN, every word must, and loses it.
 
@@ -206,13 +210,13 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
     path = require_file(path, "a file of tagged words")
     prefix: str | None = ""
     if is_parquet(path):
-        rows = _parquet_rows(path)
+        rows = _parquet_rows(path, gold)
     elif path.name.endswith(CONLLU):
-        rows = _conllu_rows(path)
+        rows = _conllu_rows(path, gold)
     elif layout == "tsv":
-        rows, prefix = _tsv_rows(path), None
+        rows, prefix = _tsv_rows(path, gold), None
     else:
-        rows = _column_rows(path)
+        rows = _column_rows(path, gold)
     index = {label: place for place, label in enumerate(labels)}
     sentences: list[Sentence] = []
     words: list[str] = []
@@ -231,13 +235,13 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
         word = word.removeprefix(prefix)
         if not word:
             raise UserError(f"{path}:{number}: an empty word with the tag {tag!r}; the file lost it: copy the file again")
-        if tag not in index:
+        if gold and tag not in index:
             renamed = RENAMED.get(tag)
             hint = f": Universal Dependencies 2 calls it {renamed}; take a treebank of version 2" if renamed in labels else \
                 nearest(tag, labels)
             raise UserError(f"{path}:{number}: unknown tag {tag[:40]!r}{hint} (known: {', '.join(labels)})")
         words.append(word)
-        tags.append(index[tag])
+        tags.append(index[tag] if gold else UNTAGGED)
     return Sentences(sentences, [str(path)])
 
 
@@ -281,14 +285,19 @@ def find_files(task: TaggingTask, data: str, split: str, language: str) -> list[
     return found
 
 
-def read(task: TaggingTask, data: str, split: str, language: str, files: Sequence[str] = ()) -> Sentences:
-    """The sentences of a split in a language: from `files`, else from the folder `data`.
+def untagged(sentences: Sentences) -> Sentences:
+    """The same words, every one `UNTAGGED`."""
+    return replace(sentences, sentences=[Sentence(item.words, (UNTAGGED,) * len(item.words)) for item in sentences])
+
+
+def read(task: TaggingTask, data: str, split: str, language: str, files: Sequence[str] = (), gold: bool = True) -> Sentences:
+    """The sentences of a split in a language: from `files`, else from the folder `data`; their tags with `gold` alone.
 
     Raises:
         UserError: no file, a malformed one, no sentence, or one single tag everywhere (stripped and replaced).
     """
     paths: Sequence[str | Path] = files or find_files(task, data, split, language)
-    parts = [read_file(path, task.layout, task.labels, language) for path in paths]
+    parts = [read_file(path, task.layout, task.labels, language, gold) for path in paths]
     sentences = Sentences([item for part in parts for item in part], [name for part in parts for name in part.files])
     check_sentences(sentences, task.labels, split)
     return sentences
@@ -310,7 +319,7 @@ def check_sentences(sentences: Sentences, labels: Sequence[str], split: str) -> 
     if not len(sentences):
         raise UserError(f"{where}: no sentences for {split}; the file is empty")
     counts = Counter(tag for item in sentences for tag in item.tags)
-    if len(counts) == 1 and len(sentences) >= PLACEHOLDER_ROWS:
+    if set(counts) != {UNTAGGED} and len(counts) == 1 and len(sentences) >= PLACEHOLDER_ROWS:
         raise UserError(f"{where}: all {sentences.words:,} tags are {labels[next(iter(counts))]!r}; the tags of this {split} "
                         "file were stripped and replaced by a placeholder: take the file that has them")
     if len(sentences) < 2:

@@ -68,9 +68,11 @@ class TaggingTraining:
     max_length: int
     majority: str = ""
     words: int = 0
+    gold: bool = True
+    """Whether tags are learned from, and not a teacher alone."""
 
     def items(self, train: Sentences, embedding: Embedding) -> int:
-        self.majority = majority(train, self.task.labels)
+        self.majority = majority(train, self.task.labels) if self.gold else ""
         self.words = train.words
         return len(train)
 
@@ -78,14 +80,15 @@ class TaggingTraining:
         return {"max_length": self.max_length, "train_words": self.words}
 
     def record(self) -> dict[str, Any]:
-        return {"head": self.head, "labels": list(self.task.labels), "majority": self.majority}
+        return {"head": self.head, "labels": list(self.task.labels), **({"majority": self.majority} if self.gold else {})}
 
     def dev_score(self, model: TaskModel, embedding: Embedding, dev: Sentences) -> dict[str, Any]:
         predicted, _ = tag(model, self.task.name, embedding, dev, self.task.labels, self.max_length)
         gold = dev.named(self.task.labels)
-        constant = tag_scores(gold, [[self.majority] * len(tags) for tags in gold], self.task.metric)
+        common = self.majority or majority(dev, self.task.labels)
+        constant = tag_scores(gold, [[common] * len(tags) for tags in gold], self.task.metric)
         return {**tag_scores(gold, predicted, self.task.metric),
-                "baseline": {"score": constant["score"], "what": f"{self.majority}, the most frequent tag, everywhere"}}
+                "baseline": {"score": constant["score"], "what": f"{common}, the most frequent tag, everywhere"}}
 
     def learned(self) -> dict[str, Any]:
         return {}

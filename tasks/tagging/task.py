@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pretrain.base.errors import UserError
 from tasks.definition import Definition, Inputs
-from tasks.tagging.data import Sentences, check_sentences, read, read_labels
+from tasks.tagging.data import Sentences, check_sentences, read, read_labels, untagged
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pretrain.artefacts.body import Body
+    from tasks.distillation.teaching import Teaching
     from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 SPLITS = ("train", "dev", "test")
@@ -63,6 +64,21 @@ class TaggingTask(Definition):
         found = self.reader(str(data), split, code, named)
         check_sentences(found, self.labels, split)
         return found
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Sentences:
+        """As `read`, of words that may lack their tags; none is read."""
+        code = self.check(split, language)
+        named = [str(file) for file in files]
+        if self.reader is None:
+            return read(self, str(data), split, code, named, gold=False)
+        found = untagged(self.reader(str(data), split, code, named))
+        check_sentences(found, self.labels, split)
+        return found
+
+    def teaching(self) -> Teaching:
+        from tasks.tagging.teaching import TaggingTeaching
+
+        return TaggingTeaching(self)
 
     def with_labels(self, file: str = "", labels: Sequence[str] = ()) -> Self:
         if not file and not labels:

@@ -15,12 +15,13 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch.nn import functional as F
 
+from tasks.distillation.student import Lesson
 from tasks.encoding import pad
 from tasks.tagging.data import Sentences
 from tasks.tagging.features import Windows, encode_sentences
 from tasks.tagging.scores import count_entities, precision_recall_f1
 from tasks.trainer.criterion import FamilyCriterion
-from tasks.trainer.data import ItemDataset, read_split
+from tasks.trainer.data import ItemDataset, lesson_of, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,16 @@ COUNTS = ("right", "predicted", "gold")
 
 
 class SentenceDataset(ItemDataset):
-    """Sentences with all their windows and the tags of their words."""
+    """Sentences with all their windows and the tags of their words, and what a teacher says of these."""
 
-    def __init__(self, windows: Windows, sentences: Sentences, seed: int, shuffle: bool):
+    def __init__(self, windows: Windows, sentences: Sentences, seed: int, shuffle: bool, lesson: Lesson | None = None):
         self.windows, self.sentences = windows, sentences
+        self.teacher = None if lesson is None else lesson.targets().split([len(item.words) for item in sentences])
         super().__init__(np.diff(np.concatenate([[0], windows.sizes.cumsum()])[windows.first]), seed, shuffle)
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
-        """Windows of the sentences [W, T]; `rows` and `columns` [N] of the words, in order, and their `labels` [N]."""
+        """Windows of the sentences [W, T]; `rows` and `columns` [N] of the words, in order, and their `labels` [N];
+        with a teacher also what it says of them, `teacher` [N, C]."""
         if not samples:
             return {}
         windows = self.windows
@@ -55,6 +58,7 @@ class SentenceDataset(ItemDataset):
             "full": bool((lengths == lengths[0]).all()),
             "ntokens": int(lengths.sum()),
             "nsentences": len(samples),
+            **({} if self.teacher is None else {"teacher": torch.cat([self.teacher[number] for number in samples])}),
         }
 
 
@@ -65,7 +69,7 @@ def load(task: Any, split: str, files: list[str], training: bool) -> SentenceDat
     logger.info(f"{', '.join(loaded.files)}: {len(loaded):,} sentences, {loaded.words:,} words of {task.definition.name} {split} "
                 f"in {task.language}; {len(windows):,} windows of at most {task.inputs.max_length} tokens; "
                 f"{windows.unread:,} words gave no token and are <unk>")
-    return SentenceDataset(windows, loaded, task.cfg.seed, shuffle=training)
+    return SentenceDataset(windows, loaded, task.cfg.seed, training, lesson_of(task, loaded, training))
 
 
 def _percent(place: int, prefix: str, meters: Any) -> float:
@@ -86,7 +90,8 @@ class ModularTagging(FamilyCriterion):
         definition = self.task.definition
         logits = model(sample["tokens"], full=sample["full"], task=definition.name)[sample["rows"], sample["columns"]]
         labels = sample["labels"]
-        loss = F.cross_entropy(logits, labels, reduction="sum")
+        hard = partial(F.cross_entropy, logits, labels, reduction="sum")
+        loss = self.task.lesson.total(hard, logits, sample["teacher"]) if "teacher" in sample else hard()
         predicted = logits.detach().argmax(-1)
         logging_output = {"loss": loss.detach(), "n_correct": predicted.eq(labels).sum(), "sample_size": len(labels),
                           "ntokens": sample["ntokens"], "nsentences": sample["nsentences"]}

@@ -20,11 +20,13 @@ from tasks.multitask.member import Member, members_of
 from tasks.multitask.policy import Policy
 from tasks.multitask.recipe import Entry, Mixture
 from tasks.qa.teaching import window_shares
+from tasks.tagging.panx import PANX
 from tests.tasks.choice.test_choice import arct_lines
 from tests.tasks.conftest import CONFIG, pairs
 from tests.tasks.qa.qa_world import question_files
 
-KINDS = {"xnli": ("classification", 3), "stsb": ("classification", 1), "arct": ("classification", 1), "squad": ("span", 0)}
+KINDS = {"xnli": ("classification", 3), "stsb": ("classification", 1), "arct": ("classification", 1), "squad": ("span", 0),
+         "panx": ("tagging", 7)}
 """Task -> its head and outputs."""
 
 
@@ -43,6 +45,9 @@ def write_bare(folder: Path) -> None:
     content = question_files(5, 1, "qaa")
     for paragraph in content["data"][0]["paragraphs"]:
         paragraph["qas"][0]["answers"] = []
+    (folder / "panx").mkdir()
+    words = [" ".join(pair[:2]).split() for pair in pairs("qaa", 5, 1)]
+    (folder / "panx" / "train-qaa.tsv").write_text("".join("".join(f"{word}\n" for word in row) + "\n" for row in words))
     (folder / "squad").mkdir()
     (folder / "squad" / "train-qaa.json").write_text(json.dumps(content))
 
@@ -58,7 +63,7 @@ def task_body(world: Path, name: str, seed: int) -> Body:
     with torch.no_grad():
         for parameter in model.heads[name].parameters():
             parameter.normal_(0, 0.5)
-    labels = {3: ["entailment", "neutral", "contradiction"], 1: ["score"], 0: []}[outputs]
+    labels = {7: list(PANX.labels), 3: ["entailment", "neutral", "contradiction"], 1: ["score"], 0: []}[outputs]
     task = {"name": name, "version": "1.0", "head": kind, "labels": labels, "metric": "x", "windows": {}, "answer_tokens": 2,
             "candidates": 2}
     return Body.of_model(model, lineage=start.lineage, task=task, made={"seed": seed})
@@ -89,9 +94,12 @@ def test_the_loss_of_a_batch_is_the_teachers(name: str, world: Path, tmp_path: P
     batch = data.collater([3, 0, 2])
     model = task_model(task_body(world, name, 6), Embedding.load(world / "qaa"))  # without dropout
     model.zero_grad()
+    model.training = name == "panx"  # the model alone, not its layers: in validation, which has no teacher, entities are counted
     loss, count, _ = CRITERION_REGISTRY[one.definition.criterion](one)(model, batch)
     loss.backward()
-    assert count == 3 and any(parameter.grad is not None and bool(parameter.grad.any()) for parameter in model.heads.parameters())
+    items = sum(batch["words"]) if name == "panx" else 3
+    assert count == items
+    assert any(parameter.grad is not None and bool(parameter.grad.any()) for parameter in model.heads.parameters())
     columns = read(tmp_path / "t.parquet").columns
     with torch.no_grad():
         if name == "squad":
@@ -101,10 +109,12 @@ def test_the_loss_of_a_batch_is_the_teachers(name: str, world: Path, tmp_path: P
             expected = soft_cross_entropy(logits, shares).sum() / 2
         else:
             outputs = model(batch["tokens"], full=batch["full"], task=name)
+            if name == "panx":
+                outputs = outputs[batch["rows"], batch["columns"]]
             column = columns["values" if name == "stsb" else "probabilities"]
-            own = torch.stack([torch.tensor(column[number]) for number in (3, 0, 2)])
+            own = torch.cat([torch.tensor(column[number]) for number in (3, 0, 2)]).view(items, -1)
             expected = (value_mse(outputs[:, 0], own[:, 0]) if name == "stsb" else
-                        soft_cross_entropy(outputs.view(3, -1), own)).sum()
+                        soft_cross_entropy(outputs.view(items, -1), own)).sum()
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
 
 

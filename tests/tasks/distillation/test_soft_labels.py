@@ -100,6 +100,7 @@ def test_a_wrong_header_is_told(tmp_path: Path, changes: dict[str, Any], message
     ("probabilities", [[0.5, 0.5], [1.5, -0.5]], r"row 2: a probability is below 0"),
     ("logits", [[1.0, 0.0], None], r"damaged \(logits has empty cells"),
     ("logits", ["x", "y"], r"damaged"),
+    ("logits", [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0]], r"row 1: 4 logits, the header has 2 labels"),
 ])
 def test_wrong_cells_are_told_with_their_row(tmp_path: Path, column: str, rows: Any, message: str) -> None:
     write(small(), tmp_path / "t.parquet")

@@ -164,7 +164,6 @@ def test_settings_of_a_student_are_checked_before_training(school: Path, world: 
         ({"distillation_loss": "kl"}, r"--distillation-loss: got 'kl' without a teacher"),
         ({"teacher": str(tmp_path / "no.parquet")}, r"no.parquet: expected a file of teachers' outputs .*found nothing"),
         ({"teacher": str(school / "xnli.parquet"), "alpha": 1.5}, r"--alpha: got 1.5, expected a number from 0 to 1"),
-        ({"teacher": str(school / "xnli.parquet"), "task": "panx"}, r"panx: teachers are for"),
         ({"teacher": str(school / "xnli.parquet"), "train_files": (str(world / "data/test-qaa.tsv"),)},
          r"has no row for .* training examples"),
         ({"teacher": str(school / "xnli.parquet"), "data": str(school / "bare"), "alpha": 0.5}, r"240 of 240 rows have no label"),

@@ -209,7 +209,8 @@ def test_mistakes_are_one_line_and_nothing_is_lost(school: Path, world: Path, fi
     for more, message in (
         (["--body", world / "body"], "this body has no task head"),
         (["--embedding", school / "qaa", "--body", finetuned, "--body", finetuned], "3 --body and 2 --embedding"),
-        (["--task", "panx"], "panx: teachers are for classification, regression, multiple choice and question answering"),
+        (["--task", "panx"], "the task body does 'xnli', asked for 'panx'"),
+        (["--task", "tatoeba"], "tatoeba: teachers are for classification, regression, multiple choice, question answering and"),
         (["--task", "cola"], "the task body does 'xnli', asked for 'cola'"),
         (["--output", tmp_path / "t.tsv"], "expected a file that ends in .parquet"),
         (["--output", other, "--overwrite"], "--overwrite replaces files of teachers' outputs only"),
