@@ -14,6 +14,7 @@ from typing import Any
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import locate, parse_resources
 from adapt.initialise import check_resources
+from adapt.initialise.coverage import NAMES, of_checkpoint
 from adapt.objective import criterion_options, mask_policy, resolve, weight
 from adapt.schedule import scaled, warmup_of
 from adapt.settings import AdaptSettings, check_budgets, check_points
@@ -135,7 +136,7 @@ def export(checkpoint: Path, settings: AdaptSettings, curve: list[dict[str, floa
     updates = int(state["optimizer_history"][-1]["num_updates"]) - sum(lengths(settings)[:-1])
     held_out = next((point for point in curve if point["update"] == updates), {})
     prepared = read_object(Path(settings.data) / "prepare.json", "the record of prepared data")
-    made = _made(settings, body, updates, lengths(settings)[-1], held_out)
+    made = _made(settings, body, updates, lengths(settings)[-1], held_out, of_checkpoint(state))
     return Embedding.of_state(tensors, body.backbone, Tokenizer.load(settings.data), prepared.language(), body.lineage, made)
 
 
@@ -144,23 +145,26 @@ def _finished(place: Path, settings: AdaptSettings, body: Body) -> Embedding:
     embedding = Embedding.load(place)
     updates = int(embedding.made["updates"])
     held_out = {name.removeprefix("held_out_"): value for name, value in embedding.made.items() if name.startswith("held_out_")}
-    embedding.made = _made(settings, body, updates, updates, held_out)
+    known = {name: embedding.made[name] for name in NAMES if name in embedding.made}
+    embedding.made = _made(settings, body, updates, updates, held_out, known)
     return embedding
 
 
-def _made(settings: AdaptSettings, body: Body, updates: int, planned: int, held_out: Mapping[str, float]) -> dict[str, Any]:
+def _made(settings: AdaptSettings, body: Body, updates: int, planned: int, held_out: Mapping[str, float],
+          known: Mapping[str, Any]) -> dict[str, Any]:
     """What an embedding's record says about a run.
 
     Args:
         planned: length of the run.
         held_out: its held-out figures.
+        known: how much the initialiser knew (`adapt.initialise.coverage`).
     """
     rate, search = settings.lr, {}
     if not settings.lr:
         search = read_json(training_folder(Path(settings.output)) / LR_FILE, "the learning rate that was found")
         rate = scaled(search["rate"], search["updates"], (planned,))[0]
     made = {
-        "initialiser": settings.initialiser, "special_rows": settings.special_rows, "seed": settings.seed,
+        "initialiser": settings.initialiser, "special_rows": settings.special_rows, **known, "seed": settings.seed,
         "updates": updates, "planned_updates": planned, "tokens_per_update": settings.tokens_per_update,
         "tokens_seen": updates * settings.tokens_per_update, "lr": rate, "warmup": settings.warmup,
         "held_out_loss_bits": held_out.get("loss"),

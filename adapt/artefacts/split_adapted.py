@@ -7,6 +7,7 @@ from typing import Any
 
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import locate
+from adapt.initialise.coverage import of_checkpoint
 from adapt.text.tokenizer import Tokenizer
 from pretrain.artefacts.body import Body
 from pretrain.base.checkpoints import load_checkpoint
@@ -62,7 +63,8 @@ def split_adapted(checkpoint: str | Path, output: str | Path, data: str | Path |
     updates = int(state["optimizer_history"][-1]["num_updates"])
     made: dict[str, Any] = {
         "initialiser": task.get("initialiser"), "special_rows": task.get("special_rows"),
-        "seed": (config.get("common") or {}).get("seed"), "updates": updates, "planned_updates": optimization.get("max_update")}
+        "seed": (config.get("common") or {}).get("seed"), "updates": updates, "planned_updates": optimization.get("max_update"),
+        **of_checkpoint(state)}
     if dataset.get("batch_size") and len(optimization.get("update_freq") or []) == 1:
         made["tokens_per_update"] = dataset["batch_size"] * optimization["update_freq"][0] * task["tokens_per_sample"]
         made["tokens_seen"] = updates * made["tokens_per_update"]

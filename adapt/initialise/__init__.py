@@ -9,7 +9,7 @@ docs/initialisers.md says what each of them does, from which paper, and how they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,6 +37,9 @@ class Request:
     resources: dict[str, Path] = field(default_factory=dict)
     """Local files that the user names, by what they are (`dictionary`, `vectors`, …)."""
     seed: int = 1
+    from_source: list[Sequence[int]] = field(default_factory=list, compare=False)
+    """For the initialiser to fill in: the rows that it copies or mixes from the source's, where it does not only draw.
+    `adapt.initialise.coverage` counts them."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -54,6 +54,7 @@ def mix(request: Request, weights: csr_array, rows: NDArray[np.float64] | None =
     weight, bias = gaussian(request)
     table = request.source.weight.double().numpy() if rows is None else rows
     made = np.flatnonzero(np.diff(weights.indptr))
+    request.from_source.append(made.tolist())
     chosen = weights[made]
     weight[made] = torch.from_numpy(chosen @ table).to(weight.dtype)
     bias[made] = torch.from_numpy(chosen @ request.source.bias.double().numpy()).to(bias.dtype)

@@ -13,7 +13,9 @@ from adapt.initialise.mixtures import identical
 def overlap(request: Request) -> tuple[Tensor, Tensor]:
     """Rows and output biases of pieces with the same string come from the source (names, numbers, punctuation)."""
     weight, bias = gaussian(request)
-    for row, old in identical(request).items():
+    shared = identical(request)
+    request.from_source.append(list(shared))
+    for row, old in shared.items():
         weight[row] = request.source.weight[old]
         bias[row] = request.source.bias[old]
     return weight, bias

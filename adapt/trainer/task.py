@@ -19,6 +19,7 @@ from omegaconf import II
 from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import embedding_of, locate, parse_resources
 from adapt.initialise import Request, initialise, initialise_pair
+from adapt.initialise.coverage import COVERAGE, coverage
 from adapt.objective import resolve
 from adapt.settings import AdaptSettings, check_points
 from adapt.text.tokenizer import Tokenizer
@@ -86,9 +87,12 @@ class ModularAdaptTask(BlockTask):
                           self.cfg.seed)
         if self.body.backbone == ELECTRA:
             pair = initialise_pair(self.cfg.initialiser, request, self.cfg.special_rows, self.objective.tying)
-            return replace(pair, language=self.language)
-        weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
-        return Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
+            start = replace(pair, language=self.language)
+        else:
+            weight, bias = initialise(self.cfg.initialiser, request, self.cfg.special_rows)
+            start = Embedding(weight, bias, self.tokenizer, self.language, self.body.lineage)
+        self.state.merge_state_dict({COVERAGE: coverage(request)})  # checkpoints keep it for whoever writes the artefact
+        return start
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         self._check_line(cfg, "arch", "modular_frozen_pair", "modular_frozen_body")
@@ -137,7 +141,8 @@ class ModularAdaptTask(BlockTask):
     def _save(self, model: Any, updates: int, **figures: float) -> None:
         if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
             return
-        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed, **figures}
+        made = {"updates": updates, "initialiser": self.cfg.initialiser, "seed": self.cfg.seed,
+                **self.state.state_dict.get(COVERAGE, {}), **figures}
         if self.body.backbone == ELECTRA:
             made["objective"] = self.objective.name
         embedding = Embedding.of_state(model.state_dict(), self.body.backbone, self.tokenizer, self.language,

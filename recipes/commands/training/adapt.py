@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from adapt.artefacts.embedding import Embedding
+    from adapt.initialise.coverage import described
     from adapt.language import adapt, stage
     from adapt.settings import AdaptSettings
     from pretrain.base.settings import points
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     made = embedding.made
     print(f"{settings.output}: {embedding.language}, {embedding.weight.size(0):,} rows, held-out loss "
           f"{made['held_out_loss_bits']} bits after {made['updates']:,} updates ({made['tokens_seen']:,} tokens)")
+    if start := described(made):
+        print(start)
     if search := made.get("lr_search"):
         print(f"learning rate {made['lr']:.3g}: {search['why']}")
     for point in sorted(points(settings.budgets)):
