@@ -6,8 +6,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
 
+from pretrain.base.errors import UserError
 from recipes.report.results.records import Collected, Score
+from tasks.reading.files import HUB
+from tasks.registry import get_task
 
 
 @dataclass
@@ -59,12 +63,47 @@ def _chain(last: Known, all_: Sequence[Known]) -> list[Known]:
     return [known for known in all_ if known in wanted]
 
 
-def rebuild(scores: Sequence[Score], output: str) -> Known:
-    """The evaluate command that writes a results.json, from its records: paths as they were typed, options by default."""
+def rebuild(scores: Sequence[Score], output: str) -> list[Known]:
+    """The evaluate command that writes a results.json, from its records: paths as they were typed, options by default.
+
+    A body of several tasks is scored on all of them by one command that names none, where one folder holds their data. Else a
+    mixture's file told where they lie, which no record names: then a command for each task, with an output of its own.
+    """
+    by_task: dict[str, list[Score]] = {}
+    for score in scores:
+        by_task.setdefault(score.test[0], []).append(score)
+    places = {task: _places(members[0], task) for task, members in by_task.items()}
+    if len(by_task) == 1:
+        (task, data), = places.items()
+        return [_evaluate(scores, output, data[0], task)]
+    together = [data for data in next(iter(places.values())) if all(data in each for each in places.values())]
+    if together:
+        return [_evaluate(scores, output, together[0])]
+    return [_evaluate(members, f"{output}-{task}", places[task][0], task) for task, members in by_task.items()]
+
+
+def _places(score: Score, task: str) -> list[str]:
+    """What `--data` may have been: the folder of the files that were read, also the one above it where the official archive keeps
+    a task's files in a folder of its own (`glue/RTE`); or the data set of the hub."""
+    files = [str(name) for name in (score.record.get("data") or {}).get("files") or []]
+    if not files:
+        return ["DATA"]
+    try:
+        reader: Any = getattr(get_task(task), "reader", None)
+    except UserError:  # one of the user's own, that is not known here
+        reader = None
+    if files[0].startswith(HUB):  # hf:[OWNER/]NAME[/CONFIGURATION]/SPLIT
+        parts = files[0].split("/")[:-1]
+        configured = len(parts) > 2 or parts[-1] in (score.languages[0], getattr(reader, "hub", ""))
+        return ["/".join(parts[:-1] if configured and len(parts) > 1 else parts)]
+    folder = PurePath(files[0]).parent
+    return [str(folder), *([str(folder.parent)] if folder.name and folder.name == getattr(reader, "folder", "") else [])]
+
+
+def _evaluate(scores: Sequence[Score], output: str, data: str, task: str = "") -> Known:
+    """One command; without `task` of all tasks of the body."""
     first = scores[0].record
-    files = [str(name) for name in (first.get("data") or {}).get("files") or []]
-    data = files[0] if files and files[0].startswith("hf:") else str(PurePath(files[0]).parent) if files else "DATA"
-    words = ["relexify", "evaluate", "--body", str(first["body"].get("path", "BODY")), "--task", scores[0].test[0],
+    words = ["relexify", "evaluate", "--body", str(first["body"].get("path", "BODY")), *(["--task", task] if task else []),
              "--split", scores[0].test[1], "--data", data, "--output", output]
     retrieval = "layer" in first  # its pairs are each further language with the first, which its records name second
     named = ("question_embedding", "embedding") if retrieval else ("embedding", "question_embedding")
@@ -97,7 +136,7 @@ def trace(found: Collected) -> tuple[list[Known], dict[Path, list[int]]]:
             chains[results] = _chain(last, files[folder])
         else:
             members = [score for score in found.scores if score.file == results]
-            chains[results] = [rebuild(members, found.shown(results.parent))]
+            chains[results] = rebuild(members, found.shown(results.parent))
     ordered = [known for lines in files.values() for known in lines if any(known in chain for chain in chains.values())]
     ordered += [known for chain in chains.values() for known in chain if known not in ordered]
     return ordered, {results: [ordered.index(known) + 1 for known in chain] for results, chain in chains.items()}
