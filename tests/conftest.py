@@ -1,11 +1,8 @@
 """Shared by all tests: the repository root is importable, each process computes on one thread, long files come first."""
 
-import importlib.util
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,12 +22,6 @@ LONG = ("journeys/test_readme.py", "campaign/test_campaign.py", "pretrain/test_r
         "tasks/heads/test_export_real.py", "tasks/test_electra_tasks.py")
 """Files of twenty seconds of processor and more, below tests/: the workers begin with them, so that none is left alone with one
 at the end."""
-
-WARM = {"plain": ("torch", "safetensors.torch", "sentencepiece", "yaml", "tqdm", "numpy"),
-        "train": ("torch", "safetensors.torch", "sentencepiece", "torch._dynamo", "torch.distributed.fsdp", "fairseq_cli.train",
-                  "composed")}
-"""Server of forked processes -> what it has imported, nothing of ours."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--items", type=int, default=25, help="real items of a task and language that exports are asked about")
@@ -54,28 +45,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see tests/warm/."""
+    """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see recipes/warm/."""
     if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         return
-    warm, place = ROOT / "tests" / "warm", Path(tempfile.mkdtemp(prefix="warm-"))
-    path = os.environ.get("PYTHONPATH", "")
-    servers = [subprocess.Popen([sys.executable, str(warm / "server.py"), str(place / f"{name}.sock"), *modules], cwd="/",
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-               for name, modules in WARM.items() if name != "train" or importlib.util.find_spec("fairseq")]
-    from tests.warm.sitecustomize import settings
+    from recipes.warm import warm
 
-    os.environ.update(RELEXIFY_WARM=str(place), RELEXIFY_WARM_MOUNTS=os.readlink("/proc/self/ns/mnt"),
-                      RELEXIFY_WARM_SETTINGS=settings(),
-                      RELEXIFY_WARM_PATH=os.pathsep.join([str(ROOT), str(warm), path]),
-                      PYTHONPATH=os.pathsep.join(filter(None, [str(warm), path])))
-
-    def stop() -> None:
-        for server in servers:
-            server.kill()
-            server.wait()
-        shutil.rmtree(place, ignore_errors=True)
-
-    config.add_cleanup(stop)
+    started = ExitStack()
+    os.environ.update(started.enter_context(warm(os.environ, {str(ROOT / "tests" / "two_ranks.py"): "train"})))
+    config.add_cleanup(started.close)
 
 
 @pytest.fixture(autouse=True)

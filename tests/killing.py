@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def warm(server: str = "plain", **more: str) -> dict[str, str]:
     """The environment of a `python -c` whose program needs torch (`plain`), or fairseq too (`train`), and none of ours before it
-    begins: it is forked from a process that has imported that already, where there is one (tests/warm/)."""
+    begins: it is forked from a process that has imported that already, where there is one (recipes/warm/)."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "RELEXIFY_WARM_CODE": server, **more}
 

@@ -37,8 +37,8 @@ WORSE = 1.1
 """A held-out loss so many times the best ends the test: higher rates are not tried."""
 SHUFFLES, INFORMED = 6, 0.98
 """The start knows something if its loss is below this share of the lowest of so many permuted starts. Random starts and their
-permutations differ by up to a sixtieth among themselves: with three of them and 0.99, one of twenty seemed to know something. On a
-strong body rows from a dictionary are 2.2 to 4.7 % below, eight random starts at most 0.04 % (docs/retrofit.md)."""
+permutations differ by up to a sixtieth among themselves: with three of them and 0.99, one of twenty seemed to know something.
+On a strong body rows from a dictionary are 2.2 to 4.7 % below, eight random starts at most 0.04 % (docs/retrofit.md)."""
 
 
 @dataclass

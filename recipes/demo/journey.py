@@ -11,7 +11,9 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, write_json
 from recipes.demo.settings import DemoSettings, recipe_path
+from recipes.warm import warm
 
 
 @dataclass
@@ -134,14 +137,14 @@ def execute(made: Plan, root: Path, workers: int) -> dict[str, float]:
     done: set[str] = set()
     running: dict[Future[float], str] = {}
     waiting = list(made.steps)
-    with ThreadPoolExecutor(workers) as pool:
+    with warmed() as environment, ThreadPoolExecutor(workers) as pool:
         try:
             while waiting or running:
                 for name in list(waiting):
                     step = made.steps[name]
                     if len(running) < workers and done.issuperset(step.needs):
                         waiting.remove(name)
-                        running[pool.submit(_run, step, logs / f"{name}.log")] = name
+                        running[pool.submit(_run, step, logs / f"{name}.log", environment)] = name
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     name = running.pop(future)
@@ -165,13 +168,20 @@ def left(made: Plan, seconds: dict[str, float], elapsed: float) -> str:
     return f", about {elapsed * rest / ran / 60:.0f} min left" if ran and rest else ""
 
 
-def _run(step: Step, log: Path) -> float:
-    if step.output.exists():
-        return 0.0
-    started = time.monotonic()
+@contextmanager
+def warmed() -> Iterator[dict[str, str]]:
+    """The environment of the steps: one thread each, our modules first, forked from warm processes where there can be any."""
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), environment.get("PYTHONPATH", "")]))
+    with warm(environment) as more:
+        yield {**environment, **more}
+
+
+def _run(step: Step, log: Path, environment: dict[str, str]) -> float:
+    if step.output.exists():
+        return 0.0
+    started = time.monotonic()
     with open(log, "w", encoding="utf-8") as file:
         code = subprocess.run([sys.executable, "-m", "recipes.cli", *step.words], stdout=file, stderr=subprocess.STDOUT,
                               env=environment, check=False).returncode

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +21,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import atomic_file, write_json
 from pretrain.base.locks import exclusive, sweep_all, sweep_files
 from pretrain.base.notices import PREFIX, warn
+from recipes.warm import warm
 from recipes.workflow import gpus
 from recipes.workflow.job import LEADER, link
 from recipes.workflow.jobs import Job, Plan
@@ -208,9 +209,11 @@ def _run_engine(root: Path, arguments: list[str], lock: IO[bytes], total: int, l
     (root / "logs").mkdir(exist_ok=True)
     environment.update(cache(root))
     words = [sys.executable, "-m", "recipes.workflow.engine", "--snakefile", "Snakefile", "--directory", ".", *arguments]
-    with open(root / "logs" / "snakemake.log", "ab") as log:
-        child = subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
-                                 start_new_session=True, pass_fds=[lock.fileno()])
+    alone = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as the cells that have one thread, which can be served
+    serving: AbstractContextManager[dict[str, str]] = warm({**environment, **alone}) if local else nullcontext({})
+    with serving as served, open(root / "logs" / "snakemake.log", "ab") as log:
+        child = subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+                                 env={**environment, **served}, start_new_session=True, pass_fds=[lock.fileno()])
         try:
             # a terminal's clock ticks between cells, a log gets a line where a cell has ended
             with tqdm(total=total, desc=root.name, unit="cell", disable=quiet, dynamic_ncols=True, smoothing=0.1, mininterval=1,

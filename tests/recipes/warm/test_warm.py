@@ -1,4 +1,4 @@
-"""Commands that are forked from a warm process end, fail and die as those that are started (tests/warm/)."""
+"""Commands that are forked from a warm process end, fail and die as those that are started (recipes/warm/)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm.sitecustomize import settings
+from recipes.warm import FIRST, warm
+from recipes.warm.first.sitecustomize import settings
 
-ROOT = Path(__file__).resolve().parents[1]
-WARM = ROOT / "tests" / "warm"
+SERVER = FIRST.with_name("server.py")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks and /proc")
 TRAIN = """import os, sys, time
 print("words", *sys.argv[1:], "folder", os.getcwd(), "warm" if "colorsys" in sys.modules else "cold",
@@ -33,14 +33,14 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
     (tmp_path / "fairseq_cli").mkdir()
     (tmp_path / "fairseq_cli" / "__init__.py").write_text("")
     (tmp_path / "fairseq_cli" / "train.py").write_text(TRAIN)
-    server = subprocess.Popen([sys.executable, str(WARM / "server.py"), str(tmp_path / "train.sock"), "colorsys"], cwd="/")
+    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "train.sock"), "colorsys"], cwd="/")
     limit = time.monotonic() + 60
     while not (tmp_path / "train.sock").exists():
         assert server.poll() is None and time.monotonic() < limit
         time.sleep(0.01)
-    monkeypatch.setenv("PYTHONPATH", str(WARM))
-    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(WARM), "MARK": "x",
-           "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"), "RELEXIFY_WARM_SETTINGS": settings()}
+    monkeypatch.setenv("PYTHONPATH", str(FIRST))
+    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(FIRST), "MARK": "x",
+           "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"), "RELEXIFY_WARM_SETTINGS": settings(os.environ)}
     server.kill()
     server.wait()
 
@@ -144,7 +144,7 @@ def test_an_encoding_of_the_streams_is_followed(tmp_path: Path, environment: dic
 
 
 def test_where_the_warm_process_cannot_import_the_command_is_started(tmp_path: Path, environment: dict[str, str]) -> None:
-    server = subprocess.Popen([sys.executable, str(WARM / "server.py"), str(tmp_path / "plain.sock"), "no_such_module"], cwd="/",
+    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "plain.sock"), "no_such_module"], cwd="/",
                               stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 60
     while not (tmp_path / "plain.sock").exists():
@@ -154,3 +154,31 @@ def test_where_the_warm_process_cannot_import_the_command_is_started(tmp_path: P
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False,
                           timeout=60)
     assert (done.returncode, done.stdout) == (5, "-c cold\n") and server.wait(60) == 1
+
+
+def test_a_users_own_sitecustomize_runs_where_nothing_is_served(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('the user was here')\n")
+    path = os.pathsep.join([str(FIRST), str(tmp_path)])
+    environment = {**os.environ, "PYTHONPATH": path, "RELEXIFY_WARM": ""}
+    done = subprocess.run([sys.executable, "-c", "print('and ours')"], env=environment, capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("the user was here\nand ours\n", "")
+
+
+@pytest.mark.cold
+def test_commands_are_served_as_long_as_the_servers_are_there() -> None:
+    given = {key: value for key, value in os.environ.items() if not key.startswith("RELEXIFY_WARM")}
+    code = "import sys; print('torch' in sys.modules)"
+    with warm(given) as more:
+        assert warm({**given, **more}).__enter__() == {}, "one set of servers is enough"
+        place = Path(more["RELEXIFY_WARM"])
+        limit = time.monotonic() + 60
+        while not (place / "plain.sock").exists():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        said = subprocess.run([sys.executable, "-c", code], env={**given, **more, "RELEXIFY_WARM_CODE": "plain"},
+                              capture_output=True, text=True, check=True, timeout=120).stdout
+    assert said == "True\n" and not place.exists()
+    after = subprocess.run([sys.executable, "-c", code], env={**given, **more, "RELEXIFY_WARM_CODE": "plain"},
+                           capture_output=True, text=True, check=True, timeout=120).stdout
+    assert after == "False\n"

@@ -1,26 +1,27 @@
-"""Python imports this first in every process that the tests start: a served command is forked from a warm one (server.py).
+"""Python imports this first in a process that `recipes.warm` has prepared: a served command is forked from a warm one.
 
-Only `make test` and its like (pytest -n …) start the servers and name them in $RELEXIFY_WARM; what is marked `cold` takes the
-name away. Not served is what a fork could not follow: another user, a private mount, modules that stand before ours, another
-locale. A program's text (`python -c`) is served where $RELEXIFY_WARM_CODE names the server.
+The servers are named in $RELEXIFY_WARM. Not served is what a fork could not follow: another user, a private mount, modules that
+stand before ours, another locale. A program's text (`python -c`) is served where $RELEXIFY_WARM_CODE names the server. A
+`sitecustomize` of the user's own, which this one hides, is run where nothing is served.
 """
 
 import os
 import sys
+from collections.abc import Mapping
 
 MODULES = {"fairseq_cli.train": "train", "recipes.cli": "plain", "torch.distributed.run": "plain"}
 """What is run by `python -m` -> the server that has imported what it needs."""
-SCRIPTS = {"two_ranks.py": "train"}
-"""The same for scripts of tests/."""
+SCRIPTS = dict(entry.rpartition("=")[::2] for entry in os.environ.get("RELEXIFY_WARM_SCRIPTS", "").splitlines() if entry)
+"""The same for scripts, by their paths."""
 LIMITS = ("RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_CPU")
 FOLLOWED = {"PYTHONPATH", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
 KINDS = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "MKL_", "ATEN_", "CUDA_")
 CODE = os.environ.pop("RELEXIFY_WARM_CODE", "")
 
 
-def settings() -> str:
+def settings(environment: Mapping[str, str]) -> str:
     """What Python and the libraries below torch read from the environment when they begin, and a fork does not read again."""
-    return repr(sorted((name, value) for name, value in os.environ.items() if name not in FOLLOWED and name.startswith(KINDS)
+    return repr(sorted((name, value) for name, value in environment.items() if name not in FOLLOWED and name.startswith(KINDS)
                        and (name, value) != ("MKL_NUM_THREADS", "1")))  # as OMP_NUM_THREADS says already
 
 
@@ -33,15 +34,14 @@ def command() -> tuple[str, str, list[str], str]:
         return "", "", [], ""
     if words[0] in ("-m", "-c") and len(words) > 1:
         return words[0], words[1], words[2:], MODULES.get(words[1], "") if words[0] == "-m" else CODE
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return "", words[0], words[1:], SCRIPTS.get(os.path.relpath(os.path.abspath(words[0]), root), "")
+    return "", words[0], words[1:], SCRIPTS.get(os.path.abspath(words[0]), "")
 
 
 def server() -> str | None:
     """The socket of the server that can run this command, or None."""
     place, name = os.environ.get("RELEXIFY_WARM"), command()[3]
     socket = f"{place}/{name}.sock"
-    if not place or not name or not os.path.exists(socket) or settings() != os.environ.get("RELEXIFY_WARM_SETTINGS"):
+    if not place or not name or not os.path.exists(socket) or settings(os.environ) != os.environ.get("RELEXIFY_WARM_SETTINGS"):
         return None
     known = {place, *os.environ["RELEXIFY_WARM_PATH"].split(os.pathsep)}
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry not in known]
@@ -89,9 +89,9 @@ def ask(place: str) -> None:
     def passed(number: int, frame: object) -> None:
         connection.send(bytes([number]))
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, passed)
+    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, passed)
     status = int.from_bytes(connection.recv(4) or b"\x01\xff", "little")
     if os.WIFSIGNALED(status):
         if (number := os.WTERMSIG(status)) != signal.SIGKILL:
@@ -100,5 +100,18 @@ def ask(place: str) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-if __name__ == "sitecustomize" and (found := server()) is not None:
-    ask(found)
+def run_hidden() -> None:
+    """Runs the `sitecustomize` that Python would have found without this one."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if os.path.abspath(entry) != here])
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(module_from_spec(spec))
+
+
+if __name__ == "sitecustomize":
+    if (found := server()) is not None:
+        ask(found)
+    run_hidden()

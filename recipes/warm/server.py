@@ -1,8 +1,7 @@
 """`python server.py SOCKET MODULE …`: imports the modules when it is sent the first command, then forks a process for each.
 
-Importing torch takes three seconds of a core, torch and fairseq eight, and the tests start some hundred commands of a second
-each. A forked process has its own memory, files (also those that it inherits, as locks), environment and signals, as one that
-was started has. It is killed when the process that asked for it is gone, and all go with this one.
+See `recipes.warm`. A forked process has its own memory, files (also those that it inherits, as locks), environment and signals,
+as one that was started has. It is killed when the process that asked for it is gone, and all go with this one.
 """
 
 import array
@@ -156,12 +155,17 @@ def serve(place: str, modules: list[str]) -> None:
         if os.getppid() != parent:
             return
     for name in modules:
-        importlib.import_module(name)
-    threads = sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir())
-    assert [name for name in threads if name != "jemalloc_bg_thd"] == ["python"], threads  # jemalloc minds forks itself
+        if name.endswith(".py"):
+            runpy.run_path(name)
+        else:
+            importlib.import_module(name)
+    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    # a fork has none of them: jemalloc's minds that itself, the driver's is begun anew with the context
+    assert all(name.startswith(("jemalloc", "cuda")) for name in threads), threads
     running: dict[socket.socket, int] = {}
     while os.getppid() == parent:
-        ready, _, _ = select.select([listener, readable, *running], [], [], 1.0)
+        watched: list[Any] = [listener, readable, *running]
+        ready, _, _ = select.select(watched, [], [], 1.0)
         for one in ready:
             if one is listener:
                 connection, _ = listener.accept()
