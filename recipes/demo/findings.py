@@ -20,7 +20,7 @@ MEASURES = {"loss": ("held-out loss, bits", 3, -1), "share": ("nearest word is t
             "accuracy": ("zero-shot accuracy", 3, 1)}
 """Figure of a cell -> its name, decimals, and whether more (1) or less (-1) is better."""
 PRIMARY = 60
-"""Budget of the primary endpoint, in updates; the smallest where it is not there."""
+"""Budget of the primary endpoint, in updates: the loss of the first pair there was fixed before any run (docs/forgetting.md)."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,15 @@ def gaps(results: dict[str, Any]) -> list[tuple[Gap, float]]:
 
 
 def primary(results: dict[str, Any]) -> Gap | None:
-    """The endpoint that was fixed beforehand: the loss at PRIMARY, of the first pair."""
+    """The endpoint that was fixed beforehand; None where the demo has not its two arms or not its budget."""
+    there = PAIRS[0] in pairs_of(results) and PRIMARY in results["settings"]["budgets"]
+    return gap(results, *PAIRS[0], "loss", PRIMARY) if there else None
+
+
+def leading(results: dict[str, Any]) -> Gap | None:
+    """What the findings begin with: the primary endpoint, else the first comparison at the smallest budget."""
     pairs = pairs_of(results)
-    return gap(results, *pairs[0], "loss", primary_budget(results)) if pairs else None
+    return primary(results) or (gap(results, *pairs[0], "loss", primary_budget(results)) if pairs else None)
 
 
 def _interval(one: Gap) -> str:
@@ -161,7 +167,7 @@ def gap_table(results: dict[str, Any]) -> str:
 
 def headline(results: dict[str, Any]) -> list[str]:
     """The answer in sentences."""
-    first, sentences = primary(results), []
+    first, sentences = leading(results), []
     if first is None:
         return ["No two arms can be compared: run the demo with more of them."]
     seeds = first.interval.count
@@ -215,13 +221,22 @@ def write_findings(results: dict[str, Any]) -> str:
         "",
         "## All comparisons",
         "",
-        "p is a paired t test's, corrected after Holm over all comparisons but the primary one, which was fixed beforehand.",
-        *([f"Not compared, as their learning rates are not the control's: {', '.join(others)}; their means stand in the tables."]
-          if (others := further(results)[1]) else []),
+        "p is a paired t test's, corrected after Holm over all comparisons"
+        + (" but the primary one, which was fixed beforehand." if primary(results) else "."),
+        *_not_compared(results),
         "",
         gap_table(results),
         "",
     ])
+
+
+def _not_compared(results: dict[str, Any]) -> list[str]:
+    """Arms that stand in the tables alone, and why."""
+    matched, others = further(results)
+    alone = [] if CONTROL in results["settings"]["arms"] else matched
+    return [f"Not compared, {why}: {', '.join(arms)}; their means stand in the tables."
+            for arms, why in ((others, "as their learning rates are not the control's"), (alone, f"as `{CONTROL}` is not there"))
+            if arms]
 
 
 def _rows(initialiser: str) -> str:

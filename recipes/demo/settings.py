@@ -46,7 +46,7 @@ class DemoSettings:
     """Of world, texts, bodies and embeddings: every seed is another world."""
     backbone: str = "roberta"
     arms: tuple[str, ...] = (CONTROL, TEMPORARY, STANDARD)
-    """The comparison that counts, and what everybody does; all five take twice as long."""
+    """The comparison that counts, and what everybody does; the others are there to be asked for."""
     languages: tuple[str, ...] = ("qab",)
     budgets: tuple[int, ...] = (30, 60, 120, 300)
     """Adaptation updates of one finished embedding each."""
@@ -70,8 +70,8 @@ class DemoSettings:
     def resets(self, arm: str) -> dict[str, int]:
         """When episodes begin and end and how long the body is held: as the arm's recipe says, for a run of this length.
 
-        Counted in tenths of the run (of an ELECTRA pair's in fifths), which is the recipes' K, so that K divides the other
-        numbers whatever the length.
+        Counted in tenths of the run (of an ELECTRA pair's in fifths), which is K of most recipes: it divides the other numbers
+        whatever the length. Where K is half of that, it is rounded, and episodes begin at the multiples of K that follow.
         """
         recipe = recipe_of(arm, self.backbone)
         if not recipe.forget_every:

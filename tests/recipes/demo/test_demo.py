@@ -24,7 +24,7 @@ RECIPES = Path(__file__).resolve().parents[3] / "recipes" / "pretrain"
 
 def results(temporary: dict[int, list[float]], control: dict[int, list[float]]) -> dict:
     """Records of two arms: budget -> the losses of seeds 1, 2, …"""
-    seeds = list(range(1, len(temporary[60]) + 1))
+    seeds = list(range(1, len(next(iter(temporary.values()))) + 1))
     cells = [{"seed": seed, "arm": arm, "language": "qab", "budget": budget, "loss": losses[seed - 1], "lr": 0.01,
               "share": 0.1, "median_rank": 5.0, "words": 170, **({"accuracy": 0.5, "n": 1000} if budget == 60 else {})}
              for arm, found in (("temporary", temporary), ("control", control)) for budget, losses in found.items()
@@ -327,3 +327,24 @@ def test_the_smallest_demo_says_nothing_that_is_not_in_its_records(tmp_path, cap
     assert shown is not None
     assert float(shown[1]) == pytest.approx(expected[0][1] - expected[1][1], rel=1e-3, abs=6e-4)
     assert (root / "curves.png").exists() and (root / "report" / "report.html").exists()
+
+
+def without(arm: str, of: dict) -> dict:
+    """The results of a demo that never had an arm."""
+    return {**of, "settings": {**of["settings"], "arms": [one for one in of["settings"]["arms"] if one != arm]},
+            **{name: [row for row in of[name] if row["arm"] != arm] for name in ("cells", "bodies")}}
+
+
+def test_only_the_endpoint_that_was_fixed_beforehand_is_left_uncorrected():
+    """Of other arms, or at other budgets, nothing was fixed: all of it is corrected, and no line says otherwise."""
+    found = results({60: [2.0, 2.1, 2.2]}, {60: [2.1, 2.3, 2.5]})
+    found["settings"]["arms"].append("permuted")
+    found["cells"] += [{**cell, "arm": "permuted"} for cell in found["cells"] if cell["arm"] == "temporary"]
+    found["bodies"] += [{**body, "arm": "permuted"} for body in found["bodies"] if body["arm"] == "temporary"]
+    for other in (without("temporary", found), results({120: [2.0, 2.1, 2.2]}, {120: [2.1, 2.3, 2.5]})):
+        other["settings"]["scored"] = []
+        text = write_findings(other)
+        assert primary(other) is None and "beforehand" not in text and "(primary)" not in text
+        assert all(p >= one.p for one, p in gaps(other))
+        assert text.splitlines()[4].startswith(f"- **After {other['settings']['budgets'][0]} updates")
+    assert "as `control` is not there: permuted" in write_findings(without("control", found))
