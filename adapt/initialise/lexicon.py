@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from itertools import chain
+from collections import defaultdict
+from itertools import chain, product
 
 from torch import Tensor
 
@@ -12,32 +12,35 @@ from adapt.initialise.mixtures import identical, mix, normalised, sparse
 from adapt.text.dictionary import translations
 from pretrain.base.vocabulary import SPECIALS
 
+_Weights = dict[tuple[int, int], float]
+"""(new row, source row) -> weight."""
+
 
 @register("lexicon", needs=("dictionary",))
 def lexicon(request: Request) -> tuple[Tensor, Tensor]:
-    """A row is the mean over the words that its piece takes part in: of each word the mean row of its translations' pieces.
+    """A row is the mean over words of the dictionary: of each word the mean row of its translations' pieces.
 
-    A word of n pieces counts 1/n for each of them, so that whole words decide where there are any. Pieces that both languages
-    write alike are copied where the dictionary says nothing of them; all others are drawn as `gaussian` draws. Only words of
-    one part are used, see `adapt.text.dictionary`.
+    A piece that is a word by itself takes that word alone. Another takes all words that it is a part of, each of n pieces
+    counting 1/n. A word that the dictionary has only in small letters stands for its capitalised form too where that is one
+    piece, as at the begin of a sentence. Pieces that both languages write alike are copied where the dictionary says nothing
+    of them; all others are drawn as `gaussian` draws. Only words of one part are used, see `adapt.text.dictionary`.
     """
     known = translations(request.resources["dictionary"])
-    words = list(known)
+    capitalised = {title: found for word, found in known.items() if (title := word[0].upper() + word[1:]) not in known}
     sources = list(dict.fromkeys(chain.from_iterable(known.values())))
     theirs = dict(zip(sources, request.source.tokenizer.encode_words(sources), strict=True))
-    weights: dict[tuple[int, int], float] = defaultdict(float)
-    for word, ids in zip(words, request.tokenizer.encode_words(words), strict=True):
-        usable = [theirs[other] for other in known[word] if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
-        if not ids or min(ids) < len(SPECIALS) or not usable:
-            continue
-        share: Counter[int] = Counter()
-        for other in usable:
-            for old in other:
-                share[old] += 1 / len(other) / len(usable)  # type: ignore[assignment]
-        for row in ids:
-            if row != request.tokenizer.boundary:
-                for old, part in share.items():
-                    weights[row, old] += part / len(ids)
+    whole: _Weights = defaultdict(float)
+    parts: _Weights = defaultdict(float)
+    for some, most in ((known, None), (capitalised, 1)):
+        for (_, others), ids in zip(some.items(), request.tokenizer.encode_words(list(some)), strict=True):
+            usable = [theirs[other] for other in others if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
+            if ids and min(ids) >= len(SPECIALS) and usable and len(ids) <= (most or len(ids)):
+                weights = whole if len(ids) == 1 else parts
+                for row, cut in product([row for row in ids if row != request.tokenizer.boundary], usable):
+                    for old in cut:
+                        weights[row, old] += 1 / len(cut) / len(usable) / len(ids)
+    decided = {row for row, _ in whole}
+    weights = whole | {place: weight for place, weight in parts.items() if place[0] not in decided}
     made = {row for row, _ in weights}
     weights.update({(row, old): 1.0 for row, old in identical(request).items() if row not in made})
     return mix(request, normalised(sparse(weights, (request.shape[0], len(request.source.tokenizer)))))

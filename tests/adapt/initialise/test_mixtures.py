@@ -120,25 +120,62 @@ def test_frequency_needs_prepared_text(request_):
 
 # lexicon
 
+def lexicon_of(request_, path, pairs):
+    """The rows that a dictionary gives."""
+    path.write_text("".join(f"{one}\t{other}\n" for one, other in pairs), encoding="utf-8")
+    return initialise("lexicon", replace(request_, resources={"dictionary": path}))[0]
+
+
 def test_lexicon_is_the_mean_of_translations_by_words(request_, journey, source, tmp_path):
     words = [list(dict.fromkeys((journey / f"{code}.txt").read_text().split()))[:20] for code in ("qaa", "qab")]
-    dictionary = tmp_path / "d.tsv"
-    lines = [f"{one}\t{other}\n" for one, other in zip(*words, strict=True)]
-    dictionary.write_text("".join(lines) + f"{words[0][3]}\t{words[1][4]}\n")
-    weight, _ = initialise("lexicon", replace(request_, resources={"dictionary": dictionary}))
+    weight = lexicon_of(request_, tmp_path / "d.tsv", [*zip(*words, strict=True), (words[0][3], words[1][4])])
     boundary = request_.tokenizer.boundary
-    sums, shares = {}, {}
+    sums, shares, whole = {}, {}, {}
     for number, word in enumerate(words[1]):
         ids = request_.tokenizer.encode(word)
         translations = [words[0][number], *([words[0][3]] if number == 4 else [])]
         mean = torch.stack([source.weight[source.tokenizer.encode(other)].mean(0) for other in translations]).mean(0)
+        if len(ids) == 1:
+            whole[ids[0]] = mean
         for row in ids:
             if row != boundary and min(ids) >= FIRST:
                 sums[row] = sums.get(row, 0) + mean / len(ids)
                 shares[row] = shares.get(row, 0) + 1 / len(ids)
     assert len(sums) > 20
     for row, total in sums.items():
-        same(weight[row], total / shares[row])
+        if row not in whole:
+            same(weight[row], total / shares[row])
+
+
+@pytest.fixture
+def languages(request_, source):
+    """(request, how the source cuts a word); `das`, `Das` and `Haus` are one piece each, and `Haus` a part of `Hausmeister`."""
+    text = ["das Haus am See und das Haus im Wald Das", "Das Haus und das"] * 60 + ["Hausmeister Seemann dasselbe"] * 3
+    tokenizer = Tokenizer(train_tokenizer(text, 40))
+    return replace(request_, tokenizer=tokenizer), source.tokenizer.encode
+
+
+def test_a_piece_that_is_a_word_takes_that_word_alone(languages, journey, source, tmp_path):
+    request, cut = languages
+    house, master, other = list(dict.fromkeys((journey / "qaa.txt").read_text().split()))[:3]
+    (row,) = request.tokenizer.encode("Haus")
+    compound = request.tokenizer.encode("Hausmeister")
+    assert row in compound and len(compound) > 1
+    weight = lexicon_of(request, tmp_path / "d.tsv", [(house, "Haus"), (master, "Hausmeister"), (other, "Hausmeister")])
+    same(weight[row], source.weight[cut(house)].mean(0))
+    without = lexicon_of(request, tmp_path / "d.tsv", [(master, "Hausmeister")])
+    same(without[row], source.weight[cut(master)].mean(0))
+
+
+def test_a_word_stands_for_its_capitalised_form_unless_the_dictionary_has_that(languages, journey, source, tmp_path):
+    request, cut = languages
+    one, two = list(dict.fromkeys((journey / "qaa.txt").read_text().split()))[:2]
+    (small,), (capital,) = request.tokenizer.encode("das"), request.tokenizer.encode("Das")
+    weight = lexicon_of(request, tmp_path / "d.tsv", [(one, "das")])
+    assert small != capital and torch.equal(weight[small], weight[capital])
+    weight = lexicon_of(request, tmp_path / "d.tsv", [(one, "das"), (two, "Das")])
+    same(weight[small], source.weight[cut(one)].mean(0))
+    same(weight[capital], source.weight[cut(two)].mean(0))
 
 
 # focus

@@ -17,6 +17,22 @@ def test_a_word_list_with_several_translations(tmp_path):
     assert pairs(tmp_path, text) == [("house", "Haus"), ("house", "Gebäude"), ("cat", "Katze")]
 
 
+def test_the_number_of_a_sense_is_no_second_word(tmp_path):
+    assert pairs(tmp_path, "victim\tжертва 2.\nfirst\t1.\ntable\tмаса  1. , трапеза 2.\n") == [
+        ("victim", "жертва"), ("first", "1."), ("table", "маса"), ("table", "трапеза")]
+
+
+@pytest.mark.parametrize(("word", "written"), [
+    ("же\u0301ртва", "жертва"), ("поразя\u0300", "поразя"), ("مُحرّ\u0651ك", "محرك"), ("كتـاب", "كتاب")])
+def test_marks_of_pronunciation_are_left_out_of_a_second_form(tmp_path, word, written):
+    assert pairs(tmp_path, f"a\t{word}\n") == [("a", word), ("a", written)]
+
+
+@pytest.mark.parametrize("word", ["\u0439од", "caf\u00e9", "cafe\u0301", "\u1f04νθρωπος", "\u0928\u093f\u092f\u092e"])
+def test_letters_with_marks_that_texts_write_stay(tmp_path, word):
+    assert pairs(tmp_path, f"a\t{word}\n") == [("a", word)]
+
+
 def test_two_words_a_line(tmp_path):
     assert pairs(tmp_path, "house Haus\ncat   Katze\n") == [("house", "Haus"), ("cat", "Katze")]
 
