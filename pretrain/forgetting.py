@@ -3,7 +3,8 @@
 Chen et al. 2023, section 3; docs/design-notes.md.
 
 Source: Chen et al. 2023, "Improving Language Plasticity via Pretraining with Active Forgetting", §3. Everything is a
-function of the number of completed updates n, so micro-batches, skipped updates and resuming change nothing.
+function of the number of completed updates n, and a checkpoint says whether the next update was begun before its step was
+skipped, so micro-batches, skipped updates and resuming change nothing.
 """
 
 from __future__ import annotations
@@ -154,19 +155,20 @@ class Forgetting:
         """Whether the body stays where it is in the update that follows `updates` completed ones."""
         return bool(self.hold) and self.begun(updates) > 0 and self.age(updates) < self.hold
 
-    def updates_since_reset(self, updates: int) -> int | None:
+    def updates_since_reset(self, updates: int, begun: int | None = None) -> int | None:
         """Updates that the present embedding has been trained for since its last reset; None if never reset.
 
-        After n = mK updates it is K: the reset of mK happens before the next update. Of a table of `rotate`, those that it has
-        been trained for since it was drawn; None of the first, which is the one that the run began with.
+        After n = mK updates it is K: the reset of mK happens before the next update, unless that was `begun` (with n completed
+        updates) and its step skipped; then it is 0. Of a table of `rotate`, those that it has been trained for since it was
+        drawn; None of the first, which is the one that the run began with.
         """
         if not self.every or self.reset == "none":
             return None
-        begun = self.begun(updates - 1)
-        if not begun or (self.reset == "rotate" and begun % self.tables == 0):
+        episodes = self.begun(updates if begun == updates else updates - 1)
+        if not episodes or (self.reset == "rotate" and episodes % self.tables == 0):
             return None
-        last = max(self.first, self.every) + (begun - 1) * self.every
-        return updates - last + (begun // self.tables * self.every if self.reset == "rotate" else 0)
+        last = max(self.first, self.every) + (episodes - 1) * self.every
+        return updates - last + (episodes // self.tables * self.every if self.reset == "rotate" else 0)
 
     def age(self, updates: int) -> int:
         """Updates completed since the present episode began; since the start of training where there is none yet.

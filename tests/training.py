@@ -116,6 +116,27 @@ def by_update(steps: list[tuple[int, list[int], float]]) -> list[tuple[list[int]
 
 
 @contextmanager
+def overflow(updates: int) -> Iterator[None]:
+    """The first try at the step after so many updates is skipped, as fp16 does where a gradient overflows; on a CPU.
+
+    fairseq keeps its count, and validates and saves as after any step.
+    """
+    import torch
+
+    from pretrain.trainer.optimizer import ModularAdamW
+
+    clip, calls = ModularAdamW.clip_grad_norm, iter(range(10**9))
+
+    def clipped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if next(calls) == updates:
+            raise OverflowError("of a test")
+        return clip(self, *args, **kwargs)
+
+    with patch.object(ModularAdamW, "clip_grad_norm", clipped), patch.object(torch.Tensor, "cuda", lambda tensor: tensor):
+        yield
+
+
+@contextmanager
 def recorded() -> Iterator[Record]:
     """Records the trainings within."""
     from fairseq.tasks import FairseqTask

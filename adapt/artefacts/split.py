@@ -47,7 +47,7 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
                         "`relexify pretrain` or `fairseq-train … --user-dir pretrain`")
     updates = updates_of(state, checkpoint)
     forgetting = Forgetting.of(task_config.get)
-    since = forgetting.updates_since_reset(updates)
+    since = forgetting.updates_since_reset(updates, _begun(state))
     if since is not None and since < forgetting.every / 10 and not force:
         raise UserError(f"{checkpoint}: the embedding was reset {since} updates ago, less than a tenth of an episode of "
                         f"{forgetting.every}: it is hardly trained; export another checkpoint, or pass --force")
@@ -96,6 +96,14 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
         if training:
             write_json(target / "training.json", training)
     return body
+
+
+def _begun(state: dict[str, Any]) -> Any:
+    """After how many completed updates the last update was begun, as far as the checkpoint says so."""
+    found: Any = state
+    for name in ("extra_state", "ModularMLMTask", "begun"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _settings(given: Any, place: str) -> Record:

@@ -44,7 +44,6 @@ class Annealing:
         self.lengths, self.peak, self.warmup, self.lr_file, self.clip = lengths, peak, warmup, lr_file, clip
         self.curve: Annealed | None = None
         self.start: dict[str, torch.Tensor] = {}
-        self._begun: int | None = None
 
     def remember(self, model: Any) -> None:
         """Keeps the start of a model that has just been built; before any checkpoint is read."""
@@ -58,9 +57,9 @@ class Annealing:
             the index of the run that has ended here and whose embedding is still in the model, else None. The caller then saves
             it and calls `restart`.
         """
-        if self._begun == updates:
+        again, task.begun = task.begun == updates, updates  # `begun` is in the checkpoint: after a resume it may be the same
+        if again and self.curve is not None:
             return None
-        self._begun = updates
         if self.curve is None:
             peaks = (self.peak,) * len(self.lengths)
             if not self.peak:
@@ -69,7 +68,7 @@ class Annealing:
             self.curve = Annealed(self.lengths, peaks, self.warmup)
         optimizer.schedule = self.curve
         optimizer.set_lr(self.curve.at(updates))
-        return self.curve.run_of(updates) - 1 if updates in self.curve.starts[1:] else None
+        return self.curve.run_of(updates) - 1 if updates in self.curve.starts[1:] and not again else None
 
     def restart(self, model: Any, optimizer: Any) -> None:
         """Puts the start back, without moments."""

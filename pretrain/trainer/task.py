@@ -122,6 +122,8 @@ class BlockTask(PlainTask):
         folder = Path(cfg.data)
         self.vocabulary = Vocabulary.load(folder / "dict.txt")
         self.update = 0
+        self.begun: int | None = None
+        """Completed updates before the update that was begun last; equal to the trainer's own count only after a skipped step."""
         self.forgetting = Forgetting()  # none, unless the task has settings for it
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
@@ -155,13 +157,20 @@ class BlockTask(PlainTask):
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """What fairseq would forget at a restart: how long early stopping has been waiting."""
+        """What fairseq would forget at a restart: how long early stopping has been waiting, and which update was begun.
+
+        A checkpoint after n updates is written before the next is begun. Where fp16 overflows in that next update, fairseq skips
+        its step and writes the checkpoint of n once more, after what comes before the update: its reset is in the weights.
+        """
         counters = early_stopping()
-        return {type(self).__name__: {k: getattr(counters, k) for k in ("best", "num_runs") if hasattr(counters, k)}}
+        kept = {k: getattr(counters, k) for k in ("best", "num_runs") if hasattr(counters, k)}
+        return {type(self).__name__: {**kept, **({} if self.begun is None else {"begun": self.begun})}}
 
     def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
-        for key, value in state.items():
-            setattr(early_stopping(), key, value)
+        self.begun = state.get("begun")
+        for key in ("best", "num_runs"):
+            if key in state:
+                setattr(early_stopping(), key, state[key])
 
     def max_positions(self) -> int:
         return self.cfg.tokens_per_sample
@@ -196,7 +205,6 @@ class ModularMLMTask(BlockTask):
             raise UserError("forgetting needs --max-update: an episode is a fraction of the schedule")
         self.forgetting.warnings(cfg.max_update or 1, 0)  # refuses settings that would never forget
         self.two_segments = False
-        self._begun: int | None = None
         self._checked = False
         self._lr_embedding: float | None = None
 
@@ -235,11 +243,11 @@ class ModularMLMTask(BlockTask):
             self._checked = True
         optimizer.set_embedding_lr(embedding_rate(schedule, self.forgetting, updates))
         self._lr_embedding = optimizer.embedding_lr
-        if self._begun != updates and self.forgetting.begins_episode(updates):
+        if self.begun != updates and self.forgetting.begins_episode(updates):
             done = self._begin_episode(model, optimizer, updates)
             if self.forgetting.every > 1:  # else the log would be of nothing else
                 logger.info(f"episode {updates // self.forgetting.every + 1} begins after {updates} updates{done}")
-        self._begun = updates
+        self.begun = updates
 
     def _let_learn(self, model: Any, updates: int) -> None:
         """Lets all parameters learn, or at first the heads alone, or after a reset what it covered alone."""

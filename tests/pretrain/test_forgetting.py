@@ -29,6 +29,14 @@ def test_updates_since_the_last_reset(updates, since):
     assert Forgetting(100).updates_since_reset(updates) == since
 
 
+@pytest.mark.parametrize(("settings", "updates", "since"), [
+    (Forgetting(100), 200, 0), (Forgetting(100), 250, 50), (Forgetting(100, until=200), 200, 100),
+    (Forgetting(100, reset="rotate", tables=2), 200, None), (Forgetting(100, reset="rotate", tables=2), 300, 100)])
+def test_a_reset_before_an_update_whose_step_was_skipped_counts(settings, updates, since):
+    """Of rotate, the table taken up after 300 updates is the one that 100 to 200 trained."""
+    assert settings.updates_since_reset(updates, begun=updates) == since
+
+
 def test_updates_since_reset_counts_on_after_temporary_forgetting():
     assert Forgetting(100, until=300).updates_since_reset(950) == 750
 

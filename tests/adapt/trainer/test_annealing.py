@@ -17,7 +17,7 @@ from adapt.settings import AdaptSettings
 from adapt.trainer import range_test
 from adapt.trainer.range_test import Tried, choose
 from pretrain.base.errors import UserError
-from tests.training import state, train
+from tests.training import overflow, state, train
 
 BASE = {
     "task": "modular_adapt", "arch": "modular_frozen_body", "criterion": "modular_masked_lm", "tokens-per-sample": 32,
@@ -82,6 +82,19 @@ def test_resuming_in_between_is_exact(journey, budgets, tmp_path, updates):
     assert all(torch.equal(one[name], two[name]) for name in one)
     if updates <= 10:
         assert Embedding.load(tmp_path / "at" / "000010").record() == Embedding.load(budgets / "at" / "000010").record()
+
+
+def test_resuming_after_a_skipped_step_keeps_the_embedding_of_the_run_that_ended(journey, tmp_path):
+    """fp16 skips the first step of the second run: the checkpoint after 10 updates is written once more, with the start in it."""
+    at = tmp_path / "at"
+    with overflow(10):
+        whole = run(journey, tmp_path / "whole", 30, budgets="20,10", embeddings_dir=at, save_interval_updates=5)
+    again = run(journey, tmp_path / "again", 30, budgets="20,10", embeddings_dir=at,
+                restore_file=next(whole.glob("checkpoint_*_10.pt")))
+    one, two = (state(folder)["model"] for folder in (whole, again))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    alone = state(run(journey, tmp_path / "alone", 10))["model"]["encoder.embed_tokens.weight"]
+    assert torch.equal(Embedding.load(at / "000010").weight, alone)
 
 
 def test_a_run_at_the_rate_that_was_found_is_the_same_as_at_that_rate(journey, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import torch
 
 pytest.importorskip("fairseq")
 
+from adapt.artefacts.split import split
 from pretrain.base.errors import UserError
 from pretrain.forgetting import Forgetting, rows_of
 from pretrain.masked_lm import EMBEDDING_WEIGHT, OUTPUT_BIAS
+from pretrain.trainer.task import ModularMLMTask
 from tests.pretrain.trainer.test_electra_training import run as train_pair
 from tests.pretrain.trainer.test_task import changes, checkpoint, same, snapshot, task, trained
-from tests.training import recorded, state, train, two_ranks
+from tests.training import overflow, recorded, state, train, two_ranks
 
 ROTATE = {"forget_reset": "rotate", "forget_tables": 3, "forget_bias": "reset"}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -171,3 +174,59 @@ def test_partial_resets_are_counted_like_whole_ones(prepared, tmp_path):
     with recorded() as one:
         train(prepared, tmp_path, max_update=24, **VARIANTS["share"])
     assert one.resets == 2
+
+
+# a step that fp16 skips right after a reset: fairseq writes the checkpoint of the same number of updates once more
+
+SKIPPED = {**{name: options for name, options in VARIANTS.items() if name != "each-update"}, "normal": {},
+           "gaussian": {"forget_reset": "gaussian"}, "control": {"forget_reset": "none"}}
+
+
+def resumed(prepared: Path, options: dict[str, Any], kept: dict[str, Any]) -> ModularMLMTask:
+    """The task of a process that goes on from a checkpoint with this state."""
+    one = task(prepared, **{**options, "forget_every": 10})
+    if kept:
+        one.set_checkpoint_dict(kept["ModularMLMTask"])
+    return one
+
+
+@pytest.mark.parametrize("options", SKIPPED.values(), ids=SKIPPED)
+def test_a_checkpoint_after_a_skipped_step_does_not_begin_the_episode_again(prepared, model, options):
+    optimizer, one = trained(model), resumed(prepared, options, {})
+    one.begin_update(model, optimizer, 10)
+    model(torch.randint(4, 60, (2, 8))).sum().backward()  # moments, which a second reset would drop
+    optimizer.step()
+    before, away = snapshot(model, optimizer), copy.deepcopy(optimizer.away)
+    resumed(prepared, options, one.get_checkpoint_dict()).begin_update(model, optimizer, 10)
+    assert changes(model, optimizer, before) == (set(), set())
+    assert same(away, optimizer.away) and set(away) == ({0} if options.get("forget_reset") == "rotate" else set())
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new", "written-before-the-key"])
+def test_an_ordinary_checkpoint_begins_the_episode(prepared, model, old):
+    optimizer, one = trained(model), task(prepared)
+    one.begin_update(model, optimizer, 9)
+    kept = one.get_checkpoint_dict()
+    if old:
+        del kept["ModularMLMTask"]["begun"]
+    before = snapshot(model, optimizer)
+    resumed(prepared, {}, kept).begin_update(model, optimizer, 10)
+    assert changes(model, optimizer, before) == ({EMBEDDING_WEIGHT}, {EMBEDDING_WEIGHT})
+
+
+@pytest.mark.parametrize("name", ["permute", "share", "rotate"])
+def test_resuming_after_a_skipped_step_is_bit_exact(prepared, tmp_path, name):
+    options, every = {"max_update": 12, **VARIANTS[name]}, VARIANTS[name]["forget_every"]
+    with overflow(every):
+        whole = train(prepared, tmp_path / "whole", save_interval_updates=every, **options)
+    again = train(prepared, tmp_path / "again", restore_file=checkpoint(whole, every), **options)
+    assert same(state(whole)["model"], state(again)["model"])
+    assert same(state(whole)["last_optimizer_state"], state(again)["last_optimizer_state"])
+
+
+def test_a_reset_in_a_checkpoint_after_a_skipped_step_is_known_to_split(prepared, tmp_path):
+    options = {"max_update": 9, "forget_every": 8, "save_interval_updates": 8}
+    with overflow(8):
+        train(prepared, tmp_path / "run", **options)
+    with pytest.raises(UserError, match="was reset 0 updates ago, less than a tenth of an episode of 8"):
+        split(checkpoint(tmp_path / "run", 8), tmp_path / "out")
