@@ -66,7 +66,7 @@ KINDS = (
          (_has("seeds.json")(folder) or any(folder.glob("seed-*"))),
          ("settings.json", "seeds.json", "seed-*/", ".seed-*")),
     Kind("a report", _has("report.html"), ("report.html", "report.md")),
-    Kind("a world", _has("world.json"), ("world.json", "text/", "nli/", "qa/", "paraphrase/", "choice/",
+    Kind("a world", _has("world.json"), ("world.json", "text/", "dictionaries/", "nli/", "qa/", "paraphrase/", "choice/",
                                                 "tagging/", "retrieval/")),
     Kind("an analysis of sampling", _has("summary.json"), ("summary.json", "summary.md", "*.csv", "analysis.png")),
     Kind("Hugging Face models", _models,

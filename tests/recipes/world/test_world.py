@@ -34,6 +34,7 @@ from recipes.world.forms import (
     subject,
     to_data,
 )
+from recipes.world.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -495,6 +496,14 @@ def test_existing_output_is_refused(tmp_path):
     small(tmp_path / "w")
     with pytest.raises(UserError, match="already exists"):
         small(tmp_path / "w")
+
+
+def test_a_world_of_everything_is_replaced_by_the_next(tmp_path):
+    everything = {"qa_train": 4, "qa_dev": 4, "tasks": tuple(TASKS), "words": 1500}
+    first = small(tmp_path / "w", **everything)
+    assert {place.name for place in first.iterdir() if place.is_dir()} == {"text", "nli", "dictionaries", "qa", *TASKS}
+    small(tmp_path / "w", overwrite=True)
+    assert sorted(place.name for place in (tmp_path / "w").iterdir()) == ["dictionaries", "nli", "text", "world.json"]
 
 
 def test_unknown_language_names_the_known_ones():
