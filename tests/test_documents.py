@@ -33,10 +33,12 @@ def blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[str]:
-    """Lines that begin with `relexify `, continued lines joined, optional words in brackets included."""
+    """Lines that begin with `relexify `, also in a loop on one line; continued lines joined, words in brackets included."""
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
-        if line.strip().startswith("relexify "):
-            yield re.sub(r"\[(--[^\]]*)\]", r"\1", line.strip())
+        looped = re.match(r"\s*for .*?; *do (relexify [^;]*); *done", line)
+        command = looped[1] if looped else line.strip()
+        if command.startswith("relexify "):
+            yield re.sub(r"\[(--[^\]]*)\]", r"\1", command)
 
 
 def parsed(command: str) -> list[str]:
@@ -64,6 +66,20 @@ def unknown_options(words: list[str]) -> list[str]:
     known = {option for action in verb_parser(words[0])._actions for option in action.option_strings}
     given = [] if words[0] == "bench" else [word for word in words if word.startswith("--")]
     return [option for option in given if option.partition("=")[0] not in known]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_runs_can_be_run(page: Path) -> None:
+    """`python -m NAME`: the file is there and is a script, or the package has a `__main__`."""
+    for name in re.findall(r"python -m ((?:recipes|tests|adapt|pretrain|tasks)[\w.]*)", page.read_text(encoding="utf-8")):
+        place = ROOT.joinpath(*name.split("."))
+        script = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
+        assert script.is_file() and "__main__" in script.read_text(encoding="utf-8") + script.name, name
+
+
+def test_a_loop_on_one_line_is_read() -> None:
+    (command,) = commands("for s in 1 2; do relexify demo --output d$s --seed $s; done\n")
+    assert command == "relexify demo --output d$s --seed $s" and parsed(command) == ["--seed"]
 
 
 def examples() -> dict[str, str]:
