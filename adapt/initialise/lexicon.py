@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapt.initialise import Request, register
 from adapt.initialise.mixtures import identical, mix, normalised, sparse
-from adapt.text.dictionary import translations
+from adapt.text.dictionary import translations, warn_if_cut_off
 from pretrain.base.vocabulary import SPECIALS
 
 _Weights = dict[tuple[int, int], float]
@@ -28,6 +28,7 @@ def lexicon(request: Request) -> tuple[Tensor, Tensor]:
     known = translations(request.resources["dictionary"])
     capitalised = {title: found for word, found in known.items() if (title := word[0].upper() + word[1:]) not in known}
     sources = list(dict.fromkeys(chain.from_iterable(known.values())))
+    warn_if_cut_off(request.resources["dictionary"], sources, request.source.tokenizer.spellings)
     theirs = dict(zip(sources, request.source.tokenizer.encode_words(sources), strict=True))
     whole: _Weights = defaultdict(float)
     parts: _Weights = defaultdict(float)

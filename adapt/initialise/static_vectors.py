@@ -19,7 +19,7 @@ from scipy.sparse.linalg import svds
 
 from adapt.initialise import Request
 from adapt.initialise.texts import lines, numbered, prepared, words_of
-from adapt.text.dictionary import read_dictionary
+from adapt.text.dictionary import read_dictionary, warn_if_cut_off
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
 from pretrain.base.opening import read_lines
@@ -143,6 +143,9 @@ def aligned_piece_vectors(request: Request) -> tuple[NDArray[np.float64], NDArra
                             f"{ours[1].shape[1]}; take two files of the same width")
         ours, theirs = ((words, _narrowed(vectors, width), counts) for words, vectors, counts in (ours, theirs))
     source = theirs[1]
+    if "dictionary" in given:
+        written = {word for word, _ in read_dictionary(given["dictionary"])}
+        warn_if_cut_off(given["dictionary"], written, request.source.tokenizer.spellings)
     if "dictionary" in given or not ("source_vectors" in given and "target_vectors" in given):
         source = _turned(theirs[0], theirs[1], ours[0], ours[1], given.get("dictionary"))
     return (of_pieces(request.tokenizer, ours[0], ours[1], ours[2]),

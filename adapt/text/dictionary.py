@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from adapt.text.tokenizer import WORD_BOUNDARY
 from pretrain.base.errors import UserError
 from pretrain.base.opening import read_lines
 
+logger = logging.getLogger(__name__)
+
+LARGE = 1000
+"""Words from which on a dictionary should have some of every initial."""
+COMMON, MISSING = 0.01, 0.1
+"""Share of a vocabulary's words from which on an initial counts; share of words with missing initials that is warned of."""
 _NUMBER = re.compile(r"(?<=\S)\s+\d+\.\s*$")
 """Of a sense, behind its word."""
 _PRONOUNCED = re.compile("(?<=[\u0400-\u052f])[\u0300\u0301]|[\u0640\u064b-\u0652\u0670]")
@@ -60,3 +70,30 @@ def translations(path: str | Path) -> dict[str, list[str]]:
     for source, target in read_dictionary(path):
         found.setdefault(target, []).append(source)
     return found
+
+
+def missing_initials(words: Iterable[str], spellings: Iterable[str]) -> tuple[list[str], float]:
+    """(initials common in a vocabulary that no word of a dictionary has, the share of the vocabulary's words that have one).
+
+    Args:
+        words: of the base language, as the dictionary has them.
+        spellings: of the base language's pieces; those that begin a word with three letters or more stand for its words.
+    """
+    initials = Counter(piece[1].casefold() for piece in spellings
+                       if piece.startswith(WORD_BOUNDARY) and len(piece) > 3 and piece[1:].isalpha())
+    total = sum(initials.values())
+    there = {word[0].casefold() for word in words}
+    missing = sorted(letter for letter, count in initials.items() if count >= COMMON * total and letter not in there)
+    return missing, sum(initials[letter] for letter in missing) / max(1, total)
+
+
+def warn_if_cut_off(path: str | Path, words: Collection[str], spellings: Iterable[str]) -> None:
+    """Warns of a large dictionary that lacks whole initials: an alphabetical list that was cut off, or a part of one.
+
+    Args:
+        words, spellings: as for `missing_initials`.
+    """
+    missing, share = missing_initials(words, spellings)
+    if len(words) >= LARGE and share >= MISSING:
+        logger.warning("%s: none of its %s words of the base language begins with %s, as %s of that language's pieces do; is the "
+                       "file cut off?", path, f"{len(words):,}", " ".join(missing), f"{share:.0%}")

@@ -51,14 +51,16 @@ def _alignment(path: str, args: argparse.Namespace) -> tuple[str, dict[str, Any]
     from adapt.artefacts.embedding import Embedding
     from adapt.artefacts.resources import embedding_of, locate
     from adapt.probe.alignment import alignment
-    from adapt.text.dictionary import translations
+    from adapt.text.dictionary import translations, warn_if_cut_off
     from pretrain.base.errors import UserError
 
     new, base = Embedding.load(locate(path, "embedding")), Embedding.load(embedding_of(args.base, option="--base"))
     if new.lineage != base.lineage:
         raise UserError(f"{path} has lineage {new.lineage[:12]}, {args.base} has {base.lineage[:12]}: rows can only be compared "
                         "where both embeddings were learned against the same body")
-    found = alignment(base, new, translations(args.dictionary))
+    known = translations(args.dictionary)
+    warn_if_cut_off(args.dictionary, {word for words in known.values() for word in words}, base.tokenizer.spellings)
+    found = alignment(base, new, known)
     if not found.words:
         raise UserError(f"{args.dictionary}: no line has two words that are one piece each in {path} and {args.base}; expected "
                         f"words of {base.language} and their translations in {new.language}, in this order")

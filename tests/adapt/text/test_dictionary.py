@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapt.text.dictionary import read_dictionary, translations
+from adapt.text.dictionary import missing_initials, read_dictionary, translations, warn_if_cut_off
 from pretrain.base.errors import UserError
 
 
@@ -51,3 +51,31 @@ def test_translations_are_asked_by_the_new_languages_word(tmp_path):
     path = tmp_path / "d.txt"
     path.write_text("house Haus\nhome Haus\ncat Katze\n")
     assert translations(path) == {"Haus": ["house", "home"], "Katze": ["cat"]}
+
+
+PIECES = ["<s>", "▁", "▁a", "▁ab", *(f"▁{first}{rest}" for first in "abcd" for rest in ("ar", "er", "or")), "▁1st", "zoo", "▁Dar"]
+
+
+def test_initials_that_a_dictionary_lacks_by_hand():
+    # 13 pieces count: three of each letter, and Dar; `zoo` begins no word, `1st` has a digit, `ab` is short
+    assert missing_initials(["apple", "Bear", "10th"], PIECES) == (["c", "d"], pytest.approx(7 / 13, rel=1e-9))
+    assert missing_initials(["apple", "bear", "cat", "dog"], PIECES) == ([], 0)
+
+
+def test_a_rare_initial_may_be_missing():
+    pieces = PIECES + ["▁abc"] * 1000
+    assert missing_initials(["apple"], pieces) == ([], 0)
+
+
+def test_a_large_dictionary_without_some_initials_is_warned_of(caplog):
+    words = [f"{first}{number}" for first in "abc" for number in range(334)]
+    warn_if_cut_off("d.tsv", words, PIECES)
+    (record,) = caplog.records
+    assert record.getMessage() == ("d.tsv: none of its 1,002 words of the base language begins with d, as 31% of that language's "
+                                   "pieces do; is the file cut off?")
+
+
+def test_a_small_or_a_whole_dictionary_is_not(caplog):
+    warn_if_cut_off("d.tsv", ["a"] * 999, PIECES)
+    warn_if_cut_off("d.tsv", [f"{first}{number}" for first in "abcd" for number in range(334)], PIECES)
+    assert not caplog.records
