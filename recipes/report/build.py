@@ -117,9 +117,9 @@ def load(runs: Sequence[str | Path]) -> Collected:
 
 def _results(tables: Sequence[Matrix]) -> list[Block]:
     arms = report_arms.sort_arms([arm for matrix in tables for arm in matrix.arms])
-    plain = list(dict.fromkeys(report_arms.single(arm).partition(report_arms.LEARNED_IN)[0] for arm in arms))
-    meaning = [f"{arm}: {told}" for arm in plain if (told := report_arms.MEANING.get(arm.split(" (")[0]))]
-    others = [arm for arm in plain if arm.split(" (")[0] not in report_arms.MEANING]
+    plain = list(dict.fromkeys(map(report_arms.body_arm, arms)))
+    meaning = [f"{arm}: {told}" for arm in plain if (told := report_arms.MEANING.get(report_arms.base_of(arm)))]
+    others = [arm for arm in plain if report_arms.base_of(arm) not in report_arms.MEANING]
     meaning += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
     blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".",
                                    *([report_arms.SEVERAL_MEANING] if any(map(report_arms.several, arms)) else []),

@@ -58,6 +58,16 @@ def single(arm: str) -> str:
     return next((arm.removesuffix(f", {told}") for told in (THEN_ALONE, MULTITASK) if arm.endswith(f", {told}")), arm)
 
 
+def body_arm(arm: str) -> str:
+    """The arm of the pre-trained body: without how and in which languages it learned its tasks."""
+    return single(arm).partition(LEARNED_IN)[0]
+
+
+def base_of(arm: str) -> str:
+    """What an arm's name begins with: one of `ORDER` without what tells its arms apart, or (a part of) a folder's name."""
+    return arm.partition(" (")[0].partition(", ")[0]
+
+
 def several(arm: str) -> bool:
     """Whether an arm learned several tasks at once."""
     return single(arm) != arm
@@ -128,9 +138,9 @@ def arms_of(found: Collected) -> dict[str, str]:
 
 
 def sort_arms(labels: Sequence[str]) -> list[str]:
-    """Standard first, then the others in the order of `ORDER`, then by name."""
+    """Standard first, then the others in the order of `ORDER`, those of one base together, by name."""
     def place(label: str) -> tuple[int, str]:
-        base = label.split(" (")[0]
+        base = base_of(label)
         return (ORDER.index(base) if base in ORDER else len(ORDER), label)
 
     return sorted(set(labels), key=place)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.report.results.arms import STANDARD, sort_arms
+from recipes.report.results.arms import STANDARD, base_of, body_arm, sort_arms
 from recipes.report.results.records import Score
 from tasks import statistics
 from tasks.statistics import Estimate
@@ -156,10 +156,15 @@ def matrices(scores: Sequence[Score], baseline: str = "") -> list[Matrix]:
 
 
 def pick_baseline(arms: Sequence[str], wanted: str = "") -> str:
-    """`wanted` where it is there; else the standard arm, else the first."""
+    """`wanted` where it is there, or else another arm of the same bodies; else a standard arm, else the first.
+
+    Where no body learned its task in the base language alone, every arm is a `standard, learned in de+en`, and so on.
+    """
     if wanted in arms:
         return wanted
-    return next((arm for arm in arms if arm.split(" (")[0] == STANDARD), arms[0])
+    body = body_arm(wanted)
+    return next((arm for arm in arms if wanted and body_arm(arm) == body), None) \
+        or next((arm for arm in arms if base_of(arm) == STANDARD), arms[0])
 
 
 def matrix_of(test: tuple[str, str], scores: Sequence[Score], baseline: str) -> Matrix:

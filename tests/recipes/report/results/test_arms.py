@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from recipes.report.build import load
-from recipes.report.results.cells import matrices
+from recipes.report.results.arms import sort_arms
+from recipes.report.results.cells import matrices, pick_baseline
 from recipes.report.results.records import Score
 
 from ..report_world import record, write_gold, write_scores
@@ -80,3 +81,23 @@ def test_embeddings_of_two_initialisers_are_two_conditions_each_named_once(place
     assert told == {"random-qab": "random", "lexicon-qab": "lexicon",
                     "random-qaa": "learned with random embeddings of 600 updates",
                     "lexicon-qaa": "learned with lexicon embeddings of 600 updates"}
+
+
+def test_where_every_body_learned_in_several_languages_the_standard_one_is_the_baseline(place: Path) -> None:
+    for arm in ("forgetting", "matched control", "standard"):
+        made, predictions = record(place, arm, "qaa", range(30), updates=None)
+        made["body"].update(fingerprint=arm, dev={"language": "qaa+qab"})
+        write_scores(place / arm, [(made, predictions)])
+    found = load([place]).scores
+    (matrix,) = matrices(found)
+    assert matrix.arms == [f"{arm}, learned in qaa+qab" for arm in ("standard", "forgetting", "matched control")]
+    assert matrix.baseline == "standard, learned in qaa+qab"
+    (matrix,) = matrices(found, "matched control")
+    assert matrix.baseline == "matched control, learned in qaa+qab"
+
+
+def test_arms_of_one_base_stand_together_whatever_follows_its_name() -> None:
+    expected = ["standard", "standard (lr=0.1)", "standard, learned in de+en", "standard, multi-task", "forgetting",
+                "forgetting (forget_hold=20), multi-task", "temporary forgetting, multi-task, then one task", "xlmr/body"]
+    assert sort_arms(sorted(expected)) == expected
+    assert pick_baseline([f"{arm}, multi-task" for arm in ("forgetting", "standard")]) == "standard, multi-task"
