@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,7 +13,10 @@ from adapt.initialise import Request
 from pretrain.base.errors import UserError
 from pretrain.data import MappedTokens
 
-WORD = re.compile(r"\w+(?:[’'\-]\w+)*")
+_MARKS = "".join(chr(point) for point in range(0x300, 0x20000) if unicodedata.category(chr(point)).startswith("M"))
+"""Vowel signs of Devanagari, Thai, Tamil, Arabic …: to `re` they are no letters, and no word of these scripts is whole without."""
+_LETTERS = rf"\w[\w{re.escape(_MARKS)}\u200c\u200d]*"
+WORD = re.compile(rf"{_LETTERS}(?:[’'\-]{_LETTERS})*")
 
 
 def prepared(request: Request) -> MappedTokens:
@@ -38,7 +42,7 @@ def lines(request: Request) -> Iterator[str]:
 
 
 def words_of(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The words of each text: letters, digits and what joins them, as they are written."""
+    """The words of each text: letters with their marks, digits and what joins them, as they are written."""
     return (WORD.findall(text) for text in texts)
 
 

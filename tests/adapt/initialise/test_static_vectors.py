@@ -64,6 +64,14 @@ def test_the_same_text_gives_the_same_vectors_by_either_decomposition():
         assert first.shape == (size, min(100, size - 1)) and np.array_equal(first, second)
 
 
+@pytest.mark.parametrize(("text", "expected"), [
+    ("यह किताब अच्छी है, नहीं?", ["यह", "किताब", "अच्छी", "है", "नहीं"]), ("கணினி.", ["கணினி"]), ("أيضًا، نعم", ["أيضًا", "نعم"]),
+    ("cafe\u0301 don’t (mother-in-law) \u0301b", ["cafe\u0301", "don’t", "mother-in-law", "b"]),
+    ("می\u200cخواهم", ["می\u200cخواهم"])], ids=["Hindi", "Tamil", "Arabic", "accents and hyphens", "Persian"])
+def test_a_word_keeps_its_vowel_signs_and_joiners(text, expected):
+    assert list(words_of([text])) == [expected]
+
+
 def test_words_are_numbered_by_frequency_and_rare_ones_left_out():
     text = words_of(["b a, b!", "c a b-d's", "never read"])
     words, counts, sequences = numbered(text, most=2, fewest=2, length=6)
