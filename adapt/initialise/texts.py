@@ -14,7 +14,7 @@ from pretrain.base.errors import UserError
 from pretrain.data import MappedTokens
 
 _MARKS = "".join(chr(point) for point in range(0x300, 0x20000) if unicodedata.category(chr(point)).startswith("M"))
-"""Vowel signs of Devanagari, Thai, Tamil, Arabic …: to `re` they are no letters, and no word of these scripts is whole without."""
+"""Vowel signs of Devanagari, Thai, Tamil, Arabic …: to `re` they are no letters, and no word there is whole without."""
 _LETTERS = rf"\w[\w{re.escape(_MARKS)}\u200c\u200d]*"
 WORD = re.compile(rf"{_LETTERS}(?:[’'\-]{_LETTERS})*")
 
