@@ -117,14 +117,7 @@ def load(runs: Sequence[str | Path]) -> Collected:
 
 def _results(tables: Sequence[Matrix]) -> list[Block]:
     arms = report_arms.sort_arms([arm for matrix in tables for arm in matrix.arms])
-    plain = list(dict.fromkeys(map(report_arms.body_arm, arms)))
-    meaning = [f"{arm}: {told}" for arm in plain if (told := report_arms.MEANING.get(report_arms.base_of(arm)))]
-    others = [arm for arm in plain if report_arms.base_of(arm) not in report_arms.MEANING]
-    meaning += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
-    blocks: list[Block] = [Items(["An arm is a way to pre-train the body. " + "; ".join(meaning) + ".",
-                                   *([report_arms.SEVERAL_MEANING] if any(map(report_arms.several, arms)) else []),
-                                   *([report_arms.LEARNED_MEANING] if any(report_arms.LEARNED_IN in arm for arm in arms) else []),
-                                   *READING])]
+    blocks: list[Block] = [Items([*report_arms.meanings(arms), *READING])]
     blocks += [table for table in (multitask_table(tables), aggregate_table(tables)) if table is not None]
     for matrix in tables:
         blocks.append(matrix_table(matrix))
@@ -156,7 +149,7 @@ def _settings(found: Collected) -> list[Block]:
 def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_budgets.Growth]) -> list[str]:
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
     sentences = [
-        f"{len(found.scores)} records: arms {', '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "
+        f"{len(found.scores)} records: arms {'; '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "
         f"pre-training seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}."]
     for matrix in tables:
         for mean in matrix.means:

@@ -3,14 +3,16 @@ unless nothing else tells two bodies apart.
 
 An **arm** is how the body was pre-trained: `standard` (forgetting.every is 0), `forgetting`, `temporary forgetting`
 (forgetting.until > 0), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a reset), else the
-body's folder name (an imported checkpoint says nothing about forgetting). Bodies of one arm that differ in another setting
-than the seed get as many of these settings into their names as tell them apart. A **condition** is what else differs
-between records of one arm, language and seed: initialiser, text, length of the adaptation.
+body's folder name (an imported checkpoint says nothing about forgetting). Resets that do something else than to draw all rows
+anew say so behind that: `forgetting, permuted rows`. Bodies of one arm that differ in another setting than the seed get as many
+of these settings into their names as tell them apart, of each only where it is not the commonest. A **condition** is what else
+differs between records of one arm, language and seed: initialiser, text, length of the adaptation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,17 @@ STANDARD, FORGETTING, TEMPORARY, CONTROL = "standard", "forgetting", "temporary 
 ORDER = (STANDARD, FORGETTING, TEMPORARY, CONTROL)
 MEANING = {
     STANDARD: "pre-trained as usual",
-    FORGETTING: "the embedding was thrown away and drawn anew every K updates of the pre-training, to its end",
-    TEMPORARY: "the same, but only for the first part of the pre-training",
-    CONTROL: "the learning rate of forgetting, but nothing was thrown away",
+    FORGETTING: "the embedding was reset every K updates of the pre-training, to its end",
+    TEMPORARY: "the embedding was reset every K updates of the first part of the pre-training",
+    CONTROL: "the learning rate of forgetting, but nothing was reset",
+}
+RESET_MEANING = "A reset throws the embedding away and draws it anew"
+PERMUTED, SHARE, ROTATED = "permuted rows", " of the rows", " tables in turn"
+"""How the names of resets end that do something else."""
+VARIANTS = {
+    PERMUTED: "the pieces' rows changed places",
+    SHARE: "only a random part of the rows was reset, another each time",
+    ROTATED: "nothing was thrown away: several tables took turns, each taken up where it had been left",
 }
 MULTITASK, THEN_ALONE = "multi-task", "multi-task, then one task"
 SUFFIXES = {("multitask",): MULTITASK, ("multitask", "finetune"): THEN_ALONE}
@@ -82,7 +92,36 @@ def base_label(made: dict[str, Any]) -> str:
         return STANDARD
     if forgetting.get("reset") == "none":
         return CONTROL
-    return TEMPORARY if forgetting.get("until") else FORGETTING
+    return (TEMPORARY if forgetting.get("until") else FORGETTING) + _variant(forgetting)
+
+
+def _variant(forgetting: Mapping[str, Any]) -> str:
+    """What is added to the arm where its resets do something else than to draw all rows anew."""
+    told = []
+    if forgetting.get("reset") == "permute":
+        told.append(PERMUTED)
+    if forgetting.get("reset") == "rotate":
+        told.append(f"{forgetting.get('tables')}{ROTATED}")
+    share = forgetting.get("share", 1)
+    if isinstance(share, int | float) and share != 1:
+        told.append(f"{100 * share:g} %{SHARE}")
+    return "".join(f", {one}" for one in told)
+
+
+def meanings(arms: Sequence[str]) -> list[str]:
+    """What these names of arms mean, in sentences."""
+    bodies = list(dict.fromkeys(map(body_arm, arms)))
+    bases = list(dict.fromkeys(map(base_of, bodies)))
+    told = [f"{base}: {MEANING[base]}" for base in ORDER if base in bases]
+    others = [arm for arm in bodies if base_of(arm) not in MEANING]
+    told += [f"{', '.join(others)}: named by folder, the record does not say how the body was made"] if others else []
+    found = ["An arm is a way to pre-train the body. " + "; ".join(told) + "."]
+    if {FORGETTING, TEMPORARY} & set(bases):
+        variants = [f"with “{name.strip()}” in an arm's name {text}" for name, text in VARIANTS.items()
+                    if any(part.partition(" (")[0].endswith(name) for arm in bodies for part in arm.split(", ")[1:])]
+        found.append("; ".join([RESET_MEANING, *variants]) + ".")
+    found += [SEVERAL_MEANING] if any(map(several, arms)) else []
+    return found + ([LEARNED_MEANING] if any(LEARNED_IN in arm for arm in arms) else [])
 
 
 def _signature(made: dict[str, Any]) -> dict[str, str]:
@@ -94,7 +133,8 @@ def _signature(made: dict[str, Any]) -> dict[str, str]:
 
 
 def _told_apart(signatures: dict[str, dict[str, str]]) -> dict[str, str]:
-    """As few settings as tell all different signatures apart: each time the one that splits them furthest."""
+    """As few settings as tell all different signatures apart, each time the one that splits them furthest; of a signature those
+    that are not the commonest among them. Where no value is the commonest, all are told."""
     keys = sorted({key for one in signatures.values() for key in one}, key=lambda key: (not key.startswith("forget"), key))
     chosen: list[str] = []
 
@@ -103,7 +143,22 @@ def _told_apart(signatures: dict[str, dict[str, str]]) -> dict[str, str]:
 
     while kinds(chosen) < kinds(keys):
         chosen.append(max(keys, key=lambda key: kinds([*chosen, key])))
-    return {lineage: ", ".join(f"{key}={one.get(key, 'unknown')}" for key in chosen) for lineage, one in signatures.items()}
+    common = {key: _commonest({tuple(one.get(name) for name in chosen): one.get(key) for one in signatures.values()}.values())
+              for key in chosen}
+    return {lineage: ", ".join(_told(key, one.get(key)) for key in chosen if one.get(key) not in common[key])
+            for lineage, one in signatures.items()}
+
+
+def _commonest(values: Iterable[str | None]) -> set[str | None]:
+    """The value that stands most often; none where several do."""
+    counts = Counter(values).most_common(2)
+    return {counts[0][0]} if len(counts) == 1 or counts[0][1] > counts[1][1] else set()
+
+
+def _told(key: str, value: str | None) -> str:
+    if value is None:
+        return f"{key} unknown"
+    return f"{key}={value}" if value else f"{key} not set"
 
 
 def _folder(made: dict[str, Any], path: str) -> str:

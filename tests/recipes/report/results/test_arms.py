@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recipes.report.build import load
-from recipes.report.results.arms import sort_arms
+from recipes.report.results.arms import base_label, meanings, sort_arms
 from recipes.report.results.cells import matrices, pick_baseline
 from recipes.report.results.records import Score
 
@@ -101,3 +101,22 @@ def test_arms_of_one_base_stand_together_whatever_follows_its_name() -> None:
                 "forgetting (forget_hold=20), multi-task", "temporary forgetting, multi-task, then one task", "xlmr/body"]
     assert sort_arms(sorted(expected)) == expected
     assert pick_baseline([f"{arm}, multi-task" for arm in ("forgetting", "standard")]) == "standard, multi-task"
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({"reset": "gaussian"}, "forgetting"), ({"reset": "permute"}, "forgetting, permuted rows"),
+    ({"share": 0.5}, "forgetting, 50 % of the rows"),
+    ({"reset": "rotate", "tables": 4, "until": 700}, "temporary forgetting, 4 tables in turn"),
+    ({"reset": "permute", "share": 0.25}, "forgetting, permuted rows, 25 % of the rows"),
+    ({"reset": "none", "until": 700}, "matched control"), ({"every": 0}, "standard")])
+def test_an_arm_says_what_its_resets_do_instead_of_drawing_all_rows(changes: dict[str, Any], expected: str) -> None:
+    label = base_label({"forgetting": {"every": 100, "until": 0, "reset": "normal", **changes}})
+    assert label == expected
+
+
+def test_the_page_explains_resets_without_saying_that_tables_in_turn_are_thrown_away() -> None:
+    first, second = meanings(["standard", "temporary forgetting, 4 tables in turn (lr=0.1), multi-task"])[:2]
+    assert "temporary forgetting: the embedding was reset" in first and "thrown away" not in first
+    assert second.endswith("with “tables in turn” in an arm's name nothing was thrown away: several tables took turns, each "
+                           "taken up where it had been left.")
+    assert "permuted" not in second and "permuted rows" in meanings(["forgetting, permuted rows"])[1]

@@ -146,6 +146,21 @@ def test_no_more_settings_are_named_than_tell_bodies_apart(tmp_path):
     assert sorted(arms_of(bodies(tmp_path, *made)).values()) == [f"standard (updates={n})" for n in (10, 20, 30)]
 
 
+def test_an_arm_is_told_apart_by_what_is_not_the_commonest(tmp_path):
+    """As in a demo with many arms, which changes one factor at a time."""
+    changed = [{}, {"forget_every": 100}, {"forget_bias": "reset"}, {"lr": 0.1}, {"lr": 0.1, "forget_every": 100}]
+    made = [body_made("forgetting", 1, **{"forget_every": 200, "forget_bias": "", "lr": 0.002, **one}) for one in changed]
+    assert sorted(arms_of(bodies(tmp_path, *made)).values()) == [
+        "forgetting", "forgetting (forget_bias=reset)", "forgetting (forget_every=100)",
+        "forgetting (forget_every=100, lr=0.1)", "forgetting (lr=0.1)"]
+
+
+def test_a_setting_that_is_empty_is_not_set(tmp_path):
+    made = [body_made("forgetting", 1, forget_bias=bias) for bias in ("", "reset")]
+    assert sorted(arms_of(bodies(tmp_path, *made)).values()) == ["forgetting (forget_bias not set)",
+                                                                 "forgetting (forget_bias=reset)"]
+
+
 def test_bodies_of_other_seeds_are_one_arm(tmp_path):
     found = bodies(tmp_path, body_made("forgetting", 1), body_made("forgetting", 2))
     assert set(arms_of(found).values()) == {"forgetting"}
