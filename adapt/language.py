@@ -24,7 +24,7 @@ from pretrain.base.checkpoints import load_checkpoint
 from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, read_object, sha256_file, training_folder, write_json
-from pretrain.base.settings import check, option, points, trainer_options
+from pretrain.base.settings import check, default_of, option, points, trainer_options
 from pretrain.recipe import data_hash
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
@@ -84,11 +84,10 @@ def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Sta
     identity = asdict(settings)
     for place in ("output", "threads", "tensorboard"):
         identity.pop(place)
-    for name in ("processes", "nodes"):
-        if identity[name] == 1:  # what was begun before there were these settings goes on
+    defaults = {name: default_of(AdaptSettings, name) for name in ("processes", "nodes", "budgets")}
+    for name, value in defaults.items():
+        if identity[name] == value:  # what was begun before there were these settings goes on
             identity.pop(name)
-    if not settings.budgets:
-        identity.pop("budgets")
     if resources := resource_hashes(settings):
         identity["resources"] = resources
     identity["objective"] = objective.name
@@ -96,7 +95,8 @@ def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Sta
     identity["data"] = data_hash(settings.data)
     planned = Stage(f"adapt {output.name}", output, command_line("adapt", settings.data, options), updates, identity,
                     threads=settings.threads, overwrite=overwrite, quiet=quiet, processes=settings.processes,
-                    nodes=settings.nodes, patience=settings.patience, kind="an embedding")
+                    nodes=settings.nodes, patience=settings.patience, kind="an embedding",
+                    defaults=defaults)
     return planned, body
 
 

@@ -131,7 +131,8 @@ def stage(recipe: PretrainRecipe, overwrite: bool = False, quiet: bool = False, 
         settings.update({"from": start.body.fingerprint, "from_embedding": start.lexicon.fingerprint if start.lexicon else NEW})
     return Stage("pretrain", Path(recipe.output), command_line("pretrain", recipe.data, options), recipe.updates,
                  settings, threads=recipe.threads, overwrite=overwrite, quiet=quiet, processes=recipe.processes,
-                 nodes=recipe.nodes, kind="a body with an embedding")
+                 nodes=recipe.nodes, kind="a body with an embedding",
+                 defaults={name: default_of(PretrainRecipe, name) for name in LATER if name != "from_body"})
 
 
 def _of_start(recipe: PretrainRecipe, start: Start | None) -> dict[str, Any]:

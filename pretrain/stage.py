@@ -77,6 +77,7 @@ class Stage:
         command: words of the `fairseq-train` line, without `--save-dir` and logging.
         updates: planned number of updates.
         settings: everything that decides the result; a resumed run must have the same.
+        defaults: what settings have that `settings` leaves out, for messages.
         threads: CPU threads of the training process; 0 leaves the choice to torch.
         processes: training processes (GPUs) of a machine, started by torchrun where more than one.
         nodes: machines; of more than one each runs torchrun, started by srun inside a Slurm allocation of that many.
@@ -100,6 +101,7 @@ class Stage:
     patience: int = 0
     kind: str = ""
     lock_wait: float = 10.0
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuses what fairseq's configuration would take for a reference or an escape, in paths above all."""
@@ -276,7 +278,7 @@ class Stage:
     def _check_settings(self) -> None:
         path = self.folder / "settings.json"
         settings = json.loads(json.dumps(self.settings))
-        if path.exists() and (changed := changes(read_json(path), settings)):
+        if path.exists() and (changed := changes(read_json(path), settings, self.defaults)):
             if any(one.suffix == ".pt" or one.is_dir() for one in self.folder.iterdir()):
                 raise UserError(f"{self.folder}: holds an unfinished run with other settings ({changed}); "
                                 "repeat them to resume, or delete that folder to start anew")
@@ -349,9 +351,17 @@ def _ends_line(log: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What differs between the settings of two runs, each with both values; empty where nothing does."""
-    return "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in sorted({*old, *new})
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
+    """What differs between the settings of two runs, each with both values; empty where nothing does.
+
+    Args:
+        defaults: what settings have that a run does not name.
+    """
+    def shown(settings: Mapping[str, Any], key: str) -> str:
+        return repr(settings[key]) if key in settings else "not set"
+
+    old, new = {**(defaults or {}), **old}, {**(defaults or {}), **new}
+    return "; ".join(f"{key} was {shown(old, key)}, now {shown(new, key)}" for key in sorted({*old, *new})
                      if old.get(key) != new.get(key))
 
 

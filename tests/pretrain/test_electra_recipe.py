@@ -50,6 +50,14 @@ def test_variants_of_a_reset_are_told_the_trainer_and_recorded_where_they_are_us
     assert not set(LATER) & set(recorded(plain))
 
 
+def test_a_setting_that_a_record_leaves_out_is_named_with_its_default(prepared, tmp_path):
+    run = stage(recipe(prepared, tmp_path, "forget_every=10"))
+    run._check_settings()
+    (run.folder / "checkpoint_last.pt").touch()
+    with pytest.raises(UserError, match=r"\(forget_bias was '', now 'reset'; forget_hold was 0, now 3\)"):
+        stage(recipe(prepared, tmp_path, "forget_every=10", "forget_hold=3", "forget_bias=reset"))._check_settings()
+
+
 def test_ranks_wait_for_no_gradient_of_a_body_that_is_held(prepared, tmp_path):
     words = ["forget_every=10", "forget_hold=3"]
     assert "--find-unused-parameters" in stage(recipe(prepared, tmp_path, *words, "processes=2")).command

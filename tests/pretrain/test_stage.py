@@ -7,7 +7,7 @@ import pytest
 
 from pretrain.base.errors import UserError
 from pretrain.base.notices import shown
-from pretrain.stage import Stage, command_line, tensorboard_folder
+from pretrain.stage import Stage, changes, command_line, tensorboard_folder
 from pretrain.training_log import parse_log_line, read_curve, read_training
 
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"valid_loss": "%s", "valid_accuracy": "10", "valid_num_updates": "%d"}\n'
@@ -20,6 +20,11 @@ def stage(tmp_path, *words, **changes) -> Stage:
 def test_flags_are_bare_and_absent_values_left_out():
     line = command_line("pretrain", "data", {"lr": 0.1, "compile": True, "decay_all": False, "patience": None})
     assert line[:2] == ["fairseq-train", "data"] and line[4:] == ["--lr", "0.1", "--compile"]
+
+
+def test_a_setting_that_a_run_does_not_name_is_not_set_or_has_its_default():
+    assert changes({"lr": 1, "old": 2}, {"lr": 1.0, "new": 3, "none": None}) == "new was not set, now 3; old was 2, now not set"
+    assert changes({"lr": 1}, {"lr": 1, "hold": 0}, {"hold": 0}) == ""
 
 
 def test_log_lines_are_told_apart():
