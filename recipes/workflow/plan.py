@@ -16,7 +16,8 @@ import yaml
 
 from pretrain.base.files import read_object
 from pretrain.base.records import Record
-from pretrain.settings import NEW
+from pretrain.base.settings import default_of
+from pretrain.settings import NEW, PretrainRecipe
 from recipes.workflow import options
 from recipes.workflow.content import Contents, short
 from recipes.workflow.initialisers import resources_for
@@ -316,13 +317,16 @@ class _Body:
 def body_label(settings: dict[str, Any]) -> str:
     """`standard`, `forgetting400`, `temporary400to1600`, `control400`: the arm and its K, as in the report, with the embedding's
     scale of the learning rate where it has one, and how its resets differ from drawing all rows anew: `standard-x5`,
-    `forgetting400-share0.5`, `forgetting400-rotate4`."""
+    `forgetting400-share0.5`, `forgetting400-rotate4`, `forgetting400-bias-reset`. What has its default is not in it."""
     every, until, scale = settings.get("forget_every", 0), settings.get("forget_until", 0), settings.get("embedding_lr_scale", 1)
     end = f"-x{scale:g}" if scale != 1 else ""
     if every and settings.get("forget_reset") in ("permute", "rotate"):
         end += f"-{settings['forget_reset']}{settings.get('forget_tables') or ''}"
     if every:
-        end += "".join(f"-{name}{value:g}" for name in ("share", "hold") if (value := settings.get(f"forget_{name}")))
+        usual = {name: default_of(PretrainRecipe, f"forget_{name}") for name in ("share", "hold")}
+        given = {name: settings.get(f"forget_{name}", value) for name, value in usual.items()}
+        end += "".join(f"-{name}{value:g}" for name, value in given.items() if value != usual[name])
+        end += f"-bias-{settings['forget_bias']}" if settings.get("forget_bias") else ""
     if not every:
         return "standard" + end
     if settings.get("forget_reset") == "none":

@@ -35,7 +35,8 @@ def test_the_cells_are_the_product_of_the_recipe(tmp_path):
 @pytest.mark.parametrize(("settings", "label"), [
     ({}, "forgetting400"), ({"forget_until": 1600}, "temporary400to1600"), ({"forget_reset": "none"}, "control400"),
     ({"forget_share": 0.5, "forget_until": 1600}, "temporary400to1600-share0.5"), ({"forget_hold": 20}, "forgetting400-hold20"),
-    ({"forget_reset": "permute"}, "forgetting400-permute"),
+    ({"forget_reset": "permute"}, "forgetting400-permute"), ({"forget_bias": "reset"}, "forgetting400-bias-reset"),
+    ({"forget_reset": "none", "forget_share": 1.0, "forget_hold": 0, "forget_bias": ""}, "control400"),
     ({"forget_reset": "rotate", "forget_tables": 4, "embedding_lr_scale": 5}, "forgetting400-x5-rotate4")])
 def test_a_bodys_label_names_its_resets(settings, label):
     assert body_label({"forget_every": 400, **settings}) == label
