@@ -246,6 +246,7 @@ def body_record(path: str | Path, body: Body) -> dict[str, Any]:
 
     `stages`: of a body that learned in several trainings or several tasks at once, these trainings in their order.
     `learned_with`: of one that learned with adapted embeddings, language -> how each came about.
+    `embedding_language`: of the embedding that it learned with, where its examples were said to be in another language.
     """
     chain = [body.made]
     while chain[-1].get("stage") in ("finetune", "multitask") and chain[-1].get("body_made"):
@@ -253,8 +254,11 @@ def body_record(path: str | Path, body: Body) -> dict[str, Any]:
     stages = [str(made["stage"]) for made in reversed(chain) if made.get("stage") in ("finetune", "multitask")]
     own = body.made.get("languages") or {body.made.get("embedding_language"): body.made}
     adapted = {code: one["embedding_adapted"] for code, one in own.items() if "embedding_adapted" in one}
+    dev, read_with = (body.task or {}).get("dev"), body.made.get("embedding_language")
+    other = isinstance(dev, dict) and read_with not in (None, dev.get("language"))
     return {"path": str(path), "fingerprint": body.fingerprint, "lineage": body.lineage, "seed": body.made.get("seed"),
-            "updates": body.made.get("updates"), "dev": (body.task or {}).get("dev"),
+            "updates": body.made.get("updates"), "dev": dev,
+            **({"embedding_language": read_with} if other else {}),
             **({"stages": stages} if len(stages) > 1 or "multitask" in stages else {}),
             **({"learned_with": adapted} if adapted else {}),
             "body_fingerprint": chain[max(0, len(chain) - 2)].get("body_fingerprint"), "body_made": chain[-1]}

@@ -21,7 +21,7 @@ from tasks.classification.family import predict, score, table
 from tasks.classification.nli import XNLI
 from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import encode_examples, pad
-from tasks.evaluate import evaluate
+from tasks.evaluate import body_record, evaluate
 from tasks.heads.model import task_model
 from tasks.predict import choose_device
 from tasks.registry import get_task
@@ -30,6 +30,17 @@ from tests.killing import warm
 from .conftest import LABELS, make_embedding
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(("examples", "said"), [("qab", {"embedding_language": "qaa"}), ("qaa", {})])
+def test_a_result_says_whose_embedding_a_body_learned_with_where_its_examples_had_another_language(untrained: Path, examples: str,
+                                                                                                  said: dict[str, str]) -> None:
+    """As after `finetune --source-language`."""
+    body = Body.load(untrained)
+    body.made["embedding_language"] = "qaa"
+    body.task = {**(body.task or {}), "dev": {"language": examples}}
+    record = body_record(untrained, body)
+    assert {name: record[name] for name in ("embedding_language",) if name in record} == said
 
 
 def test_results_records_and_predictions(untrained: Path, world: Path, tmp_path: Path) -> None:

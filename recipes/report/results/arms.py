@@ -57,7 +57,7 @@ def suffix(body: Mapping[str, Any]) -> str:
 
 
 def learned_in(score: Score) -> str:
-    """What is added to the arm of a body that learned its task in other languages than that of the pre-training."""
+    """What is added to the arm of a body that learned its task with other languages' embeddings than that of the pre-training."""
     base = score.body_made.get("language")
     told = score.learned_in
     return f"{LEARNED_IN}{told}" if "+" in told or (base and told and told != base) else ""

@@ -132,8 +132,13 @@ class Score:
 
     @property
     def learned_in(self) -> str:
-        """The language that the task was learned in, or several as `de+en`; empty where the record does not say."""
-        return str((self.record["body"].get("dev") or {}).get("language") or "")
+        """The language whose embedding the task was learned with, or several by the alphabet, `de+en`; empty: not recorded.
+
+        A record names that of the embedding only where the examples had another one.
+        """
+        body = self.record["body"]
+        told = body.get("embedding_language") or (body.get("dev") or {}).get("language") or ""
+        return "+".join(sorted(str(told).split("+")))
 
     @property
     def learned_with(self) -> dict[str, Any]:

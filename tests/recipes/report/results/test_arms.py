@@ -46,6 +46,19 @@ def test_the_language_of_the_examples_is_named_where_it_is_not_that_of_the_pretr
                                           "other": "standard, learned in qab"}
 
 
+def test_examples_of_another_language_that_the_bases_embedding_read_make_no_other_arm(place: Path) -> None:
+    """`finetune --source-language qab` with the one embedding of qaa."""
+    made, predictions = record(place, "standard", "qaa", range(30), updates=None)
+    made["body"].update(dev={"language": "qab"}, embedding_language="qaa")
+    write_scores(place / "read", [(made, predictions)])
+    assert arms(load([place]).scores) == {"read": "standard"}
+
+
+def test_languages_are_named_by_the_alphabet_in_whatever_order_they_were_given(place: Path) -> None:
+    scored(place, "one", "qab+qaa")
+    assert arms(load([place]).scores) == {"one": "standard, learned in qaa+qab"}
+
+
 def test_it_is_set_against_the_body_that_learned_in_one_language(place: Path) -> None:
     scored(place, "base", right=30)
     scored(place, "base-qab", language="qab", updates=600, right=20)
