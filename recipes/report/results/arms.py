@@ -43,7 +43,7 @@ SEVERAL_MEANING = (f"An arm with “{MULTITASK}” behind its name is the same b
                    f"“{THEN_ALONE}” it was then trained once more on the task that is scored.")
 LEARNED_IN = ", learned in "
 LEARNED_MEANING = ("An arm with “learned in” behind its name is the same body, but it learned the task from examples in these "
-                   "languages, each read through its own embedding; the others learned in the language of the pre-training.")
+                   "languages, each read through its own embedding; the others through the embedding of the pre-training.")
 UNTRAINED = "head not trained"
 """How the condition of a baseline begins whose head was drawn."""
 VOLATILE = {"data", "output", "seed", "threads", "processes", "nodes", "tensorboard", "compile", "validate_every", "precision"}
