@@ -47,8 +47,10 @@ def warm(environment: Mapping[str, str], scripts: Mapping[str, str] | None = Non
     place = Path(tempfile.mkdtemp(prefix="warm-"))
     path = environment.get("PYTHONPATH", "")
     program = [sys.executable, str(Path(__file__).with_name("server.py"))]
-    servers = [subprocess.Popen([*program, str(place / f"{name}.sock"), *modules], cwd="/", env=dict(environment),
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # in groups of their own: Ctrl-C is for the commands, which are told by those that asked for them
+    servers = [subprocess.Popen([*program, str(place / f"{name}.sock"), str(os.getpid()), *modules], cwd="/",
+                                env=dict(environment), process_group=0, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for name, modules in SERVERS.items() if name != "train" or find_spec("fairseq")]
     try:
         yield {"RELEXIFY_WARM": str(place), "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"),

@@ -1,4 +1,4 @@
-"""`python server.py SOCKET MODULE …`: imports the modules when it is sent the first command, then forks a process for each.
+"""`python server.py SOCKET PARENT MODULE …`: imports the modules when it is sent the first command, then forks one process each.
 
 See `recipes.warm`. A forked process has its own memory, files (also those that it inherits, as locks), environment and signals,
 as one that was started has. It is killed when the process that asked for it is gone, and all go with this one.
@@ -23,14 +23,13 @@ import sys
 import tempfile
 import threading
 import types
-import warnings
 from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
 LIBRARY = ctypes.CDLL(None)
 FILES = 64
-"""Files that a command may have at most."""
+"""Files that a command may have at most, as `first/sitecustomize.py` says too."""
 
 
 def hold(files: list[int], places: list[int]) -> None:
@@ -87,16 +86,19 @@ def execute(asked: dict[str, Any]) -> None:
         runpy.run_path(what, run_name="__main__")
 
 
-def become(asked: dict[str, Any], files: list[int]) -> None:
+def become(asked: dict[str, Any], files: list[int], server: int) -> None:
     """Runs the command in this process, which has just been forked; does not return."""
     LIBRARY.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != server:  # it went before the tie was made
+        os._exit(1)
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    hold(files, asked["files"])
     code: Any = 1
     try:
+        hold(files, asked["files"])
         os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["environment"])
@@ -104,8 +106,6 @@ def become(asked: dict[str, Any], files: list[int]) -> None:
             with contextlib.suppress(ValueError, OSError):
                 resource.setrlimit(getattr(resource, name), tuple(pair))
         streams(asked["unbuffered"])
-        for action in filter(None, os.environ.get("PYTHONWARNINGS", "").split(",")):
-            warnings.simplefilter(action)  # type: ignore[arg-type]
         tempfile.tempdir = None
         random.seed()
         importlib.invalidate_caches()
@@ -139,9 +139,8 @@ def read(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), list(array.array("i", files))
 
 
-def serve(place: str, modules: list[str]) -> None:
-    """Until the process that started this one is gone."""
-    parent = os.getppid()
+def serve(place: str, parent: int, modules: list[str]) -> None:
+    """Until the process that started this one, `parent`, is gone."""
     readable, writable = os.pipe()
     for end in (readable, writable):
         os.set_blocking(end, False)
@@ -162,6 +161,7 @@ def serve(place: str, modules: list[str]) -> None:
     threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
     # a fork has none of them: jemalloc's minds that itself, the driver's is begun anew with the context
     assert all(name.startswith(("jemalloc", "cuda")) for name in threads), threads
+    server = os.getpid()
     running: dict[socket.socket, int] = {}
     while os.getppid() == parent:
         watched: list[Any] = [listener, readable, *running]
@@ -180,7 +180,7 @@ def serve(place: str, modules: list[str]) -> None:
                         other.close()
                     os.close(readable)
                     os.close(writable)
-                    become(asked, files)
+                    become(asked, files, server)
                 for file in files:
                     os.close(file)
                 running[connection] = pid
@@ -206,7 +206,20 @@ def serve(place: str, modules: list[str]) -> None:
                 del running[connection]
 
 
+def leave(place: str) -> None:
+    """Takes the socket away, and its folder with the last one: the process that would have is gone."""
+    with contextlib.suppress(OSError):
+        os.unlink(place)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(place))
+
+
 if __name__ == "__main__":
-    LIBRARY.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    LIBRARY.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     BASE = [entry for entry in sys.path[1:] if entry not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    serve(sys.argv[1], sys.argv[2:])
+    try:
+        if os.getppid() == int(sys.argv[2]):  # else it went before the tie was made
+            serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    finally:
+        leave(sys.argv[1])

@@ -13,8 +13,10 @@ MODULES = {"fairseq_cli.train": "train", "recipes.cli": "plain", "torch.distribu
 """What is run by `python -m` -> the server that has imported what it needs."""
 SCRIPTS = dict(entry.rpartition("=")[::2] for entry in os.environ.get("RELEXIFY_WARM_SCRIPTS", "").splitlines() if entry)
 """The same for scripts, by their paths."""
+FILES = 64
+"""Files that a command may have at most; so many are sent at once."""
 LIMITS = ("RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_CPU")
-FOLLOWED = {"PYTHONPATH", "PYTHONIOENCODING", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
+FOLLOWED = {"PYTHONPATH", "PYTHONIOENCODING", "PYTHONSAFEPATH", "PYTHONUNBUFFERED"}
 KINDS = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "MKL_", "ATEN_", "CUDA_")
 CODE = os.environ.pop("RELEXIFY_WARM_CODE", "")
 
@@ -69,11 +71,18 @@ def ask(place: str) -> None:
     import resource
     import signal
     import socket
+    from contextlib import suppress
 
     kind, what, words, _ = command()
     files = inherited()
+    try:
+        folder = os.getcwd()
+    except OSError:  # it has been removed
+        return
+    if len(files) > FILES:
+        return
     limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
-    asked = json.dumps({"kind": kind, "what": what, "words": words, "folder": os.getcwd(), "limits": limits, "files": files,
+    asked = json.dumps({"kind": kind, "what": what, "words": words, "folder": folder, "limits": limits, "files": files,
                         "safe": bool(sys.flags.safe_path), "unbuffered": "-u" in sys.orig_argv[1:2] or bool(
                             os.environ.get("PYTHONUNBUFFERED")), "environment": dict(os.environ)}).encode()
     connection = socket.socket(socket.AF_UNIX)
@@ -86,13 +95,24 @@ def ask(place: str) -> None:
     except OSError:
         return
 
+    # from here on the command has begun: whatever happens, this process must not run it too
     def passed(number: int, frame: object) -> None:
-        connection.send(bytes([number]))
+        with suppress(OSError):
+            connection.send(bytes([signal.SIGSTOP if number == signal.SIGTSTP else number]))
+        if number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
-    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCONT):
         if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, passed)
-    status = int.from_bytes(connection.recv(4) or b"\x01\xff", "little")
+    try:
+        answer = connection.recv(4)
+    except OSError:
+        answer = b""
+    if len(answer) < 4:
+        print("the warm process that ran this command is gone", file=sys.stderr)
+        os._exit(1)
+    status = int.from_bytes(answer, "little")
     if os.WIFSIGNALED(status):
         if (number := os.WTERMSIG(status)) != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)

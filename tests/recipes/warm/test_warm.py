@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.warm import FIRST, warm
+from recipes.warm import FIRST, ROOT, warm
 from recipes.warm.first.sitecustomize import settings
 
 SERVER = FIRST.with_name("server.py")
@@ -33,13 +33,13 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
     (tmp_path / "fairseq_cli").mkdir()
     (tmp_path / "fairseq_cli" / "__init__.py").write_text("")
     (tmp_path / "fairseq_cli" / "train.py").write_text(TRAIN)
-    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "train.sock"), "colorsys"], cwd="/")
+    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "train.sock"), str(os.getpid()), "colorsys"], cwd="/")
     limit = time.monotonic() + 60
     while not (tmp_path / "train.sock").exists():
         assert server.poll() is None and time.monotonic() < limit
         time.sleep(0.01)
     monkeypatch.setenv("PYTHONPATH", str(FIRST))
-    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(FIRST), "MARK": "x",
+    yield {**os.environ, "RELEXIFY_WARM": str(tmp_path), "RELEXIFY_WARM_PATH": str(FIRST), "MARK": "x", "SERVER": str(server.pid),
            "RELEXIFY_WARM_MOUNTS": os.readlink("/proc/self/ns/mnt"), "RELEXIFY_WARM_SETTINGS": settings(os.environ)}
     server.kill()
     server.wait()
@@ -144,8 +144,8 @@ def test_an_encoding_of_the_streams_is_followed(tmp_path: Path, environment: dic
 
 
 def test_where_the_warm_process_cannot_import_the_command_is_started(tmp_path: Path, environment: dict[str, str]) -> None:
-    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "plain.sock"), "no_such_module"], cwd="/",
-                              stderr=subprocess.DEVNULL)
+    server = subprocess.Popen([sys.executable, str(SERVER), str(tmp_path / "plain.sock"), str(os.getpid()), "no_such_module"],
+                              cwd="/", stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 60
     while not (tmp_path / "plain.sock").exists():
         assert server.poll() is None and time.monotonic() < limit
@@ -182,3 +182,81 @@ def test_commands_are_served_as_long_as_the_servers_are_there() -> None:
     after = subprocess.run([sys.executable, "-c", code], env={**given, **more, "RELEXIFY_WARM_CODE": "plain"},
                            capture_output=True, text=True, check=True, timeout=120).stdout
     assert after == "False\n"
+
+
+WAITS = """import os, sys, time
+print("warm" if "colorsys" in sys.modules else "cold", os.getpid(), flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("cleaned", flush=True)
+    sys.exit(130)
+"""
+
+
+def waiting(environment: dict[str, str], **more: object) -> tuple[subprocess.Popen[str], int]:
+    """A served program that waits, and the process that it is forked into."""
+    child = subprocess.Popen([sys.executable, "-c", WAITS], env={**environment, "RELEXIFY_WARM_CODE": "train"}, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)  # type: ignore[call-overload]
+    said, process = child.stdout.readline().split()
+    assert said == "warm"
+    return child, int(process)
+
+
+def test_ctrl_c_reaches_the_command_which_cleans_up_and_is_not_run_again(environment: dict[str, str]) -> None:
+    child, _ = waiting(environment, process_group=0)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.communicate(timeout=60) == ("cleaned\n", "") and child.returncode == 130
+
+
+def test_a_command_whose_server_is_gone_ends_with_a_line_and_is_not_run_again(environment: dict[str, str]) -> None:
+    child, _ = waiting(environment)
+    os.kill(int(environment["SERVER"]), signal.SIGKILL)
+    out, error = child.communicate(timeout=60)
+    assert (child.returncode, out, error) == (1, "", "the warm process that ran this command is gone\n")
+
+
+def state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_stopped_command_stands_still_until_it_is_told_to_go_on(environment: dict[str, str]) -> None:
+    child, process = waiting(environment)
+    for number, there in ((signal.SIGTSTP, lambda: state(process) == "T"), (signal.SIGCONT, lambda: state(process) != "T")):
+        child.send_signal(number)
+        limit = time.monotonic() + 60
+        while not there():
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGTERM
+
+
+def test_other_warnings_are_not_followed(tmp_path: Path, environment: dict[str, str]) -> None:
+    child = start(tmp_path, {**environment, "PYTHONWARNINGS": "ignore::DeprecationWarning"}, "0")
+    assert "cold" in child.communicate(timeout=60)[0] and child.returncode == 0
+
+
+def test_a_server_whose_parent_is_gone_already_ends(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(SERVER), str(tmp_path / "x.sock"), "1", "colorsys"], check=False, timeout=60)
+    assert done.returncode == 0
+
+
+def test_nothing_is_left_behind_where_the_process_that_began_it_is_killed(tmp_path: Path) -> None:
+    code = ("import os, time\nfrom recipes.warm import warm\n"
+            "with warm(dict(os.environ)) as more:\n    print(more['RELEXIFY_WARM'], flush=True)\n    time.sleep(60)")
+    given = {key: value for key, value in os.environ.items() if not key.startswith("RELEXIFY_WARM")}
+    child = subprocess.Popen([sys.executable, "-c", code], env={**given, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+                             text=True, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    place = Path(child.stdout.readline().strip())
+    limit = time.monotonic() + 60
+    while len(list(place.iterdir())) < 2:  # both serve
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    child.kill()
+    while place.exists():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    child.communicate(timeout=60)
