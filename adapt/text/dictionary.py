@@ -30,9 +30,10 @@ def read_dictionary(path: str | Path) -> list[tuple[str, str]]:
     """(source word, target word) of a dictionary, in its order, each pair once.
 
     Two forms are read: `word<TAB>translation, translation; translation` as word lists have it, with remarks in brackets and the
-    number of a sense behind a word (`house 2.`) left out, and `word translation` with white space between as MUSE's
-    dictionaries have it. Entries of several words are left out, as they have no place of their own in a vocabulary. A target
-    word with marks of pronunciation (Cyrillic stress, Arabic vowels) is followed by the same without them, as texts write it.
+    number of a sense behind a word of either language (`house 2.`) left out, and `word translation` with white space between as
+    MUSE's dictionaries have it. Entries of several words are left out, as they have no place of their own in a vocabulary. A
+    target word with marks of pronunciation (Cyrillic stress, Arabic vowels) is followed by the same without them, as texts
+    write it.
 
     Raises:
         UserError: a file that is missing or no text, a line of neither form, or no pair at all.
@@ -48,7 +49,7 @@ def read_dictionary(path: str | Path) -> list[tuple[str, str]]:
                 raise UserError(f"{path}:{number}: expected a word, a tab and its translations, or two words, got {line[:60]!r}")
             word, rest = fields
         for text in re.split(r"[,;\t]", _ASIDE.sub(" ", rest)) if tab else [rest]:
-            source, target = _ASIDE.sub(" ", word).split() if tab else [word], _NUMBER.sub("", text).split()
+            source, target = _NUMBER.sub("", _ASIDE.sub(" ", word)).split() if tab else [word], _NUMBER.sub("", text).split()
             if len(source) == len(target) == 1:
                 for written in filter(None, (target[0], unpronounced(target[0]))):
                     pairs[source[0], written] = None

@@ -22,6 +22,11 @@ def test_the_number_of_a_sense_is_no_second_word(tmp_path):
         ("victim", "жертва"), ("first", "1."), ("table", "маса"), ("table", "трапеза")]
 
 
+def test_nor_behind_a_word_of_the_base_language(tmp_path):
+    assert pairs(tmp_path, "house 2.\tHaus\ncat (animal)  1. \tKatze\n3.\tdritte\n") == [
+        ("house", "Haus"), ("cat", "Katze"), ("3.", "dritte")]
+
+
 @pytest.mark.parametrize(("word", "written"), [
     ("же\u0301ртва", "жертва"), ("поразя\u0300", "поразя"), ("مُحرّ\u0651ك", "محرك"), ("كتـاب", "كتاب")])
 def test_marks_of_pronunciation_are_left_out_of_a_second_form(tmp_path, word, written):
