@@ -134,7 +134,8 @@ def _curves(found: Collected, styles: dict[str, int], baseline: str) -> list[Blo
     blocks = [*score_figures(found, styles), *([quick] if quick else [])]
     if quick:
         blocks.append(Paragraph("Only points that were scored count, nothing is interpolated. An arm that ends low reaches "
-                                "90 % of its own score soon; the last column therefore counts from chance."))
+                                "90 % of its own score soon; the last column therefore counts from chance, "
+                                "where the records say what it is."))
     else:
         blocks.append(Paragraph("No adaptation run was scored at more than one update; `relexify adapt --save-embeddings-at` "
                                 "keeps the embeddings of earlier updates for that."))

@@ -120,7 +120,8 @@ class ClassificationEvaluation(OneLanguage):
         kind = (self.body.task or {})["head"]
         usual = kind == "classification" and self.head == self.task.name
         named = {} if usual else {"head": {"kind": kind, "trained_on": self.head}}
-        return {"chance": self.task.chance, **named,
+        known = {} if self.task.chance is None else {"chance": self.task.chance}
+        return {**known, **named,
                 "data": {"files": examples.files, "sha256": examples.sha256(), "dropped": examples.dropped},
                 "max_length": self.max_length, "truncated": predicted[1].truncated}
 

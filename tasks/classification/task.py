@@ -116,9 +116,10 @@ class ClassificationTask(Definition):
         return len(self.labels)
 
     @property
-    def chance(self) -> float:
-        """What a guess that knows nothing is expected to score: accuracy of a uniform one; a correlation is 0 then."""
-        return 1 / len(self.labels) if self.metric == "accuracy" else 0.0
+    def chance(self) -> float | None:
+        """What a uniform guess, which knows nothing, is expected to score: its share of accuracy, and no correlation. None for
+        any other metric: what a guess scores in F1 depends on how frequent the labels are."""
+        return {"accuracy": 1 / len(self.labels), "matthews": 0.0}.get(self.metric)
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
         """The labelled examples, see `Definition.read`; labels that were stripped are an error too."""

@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,16 @@ def test_results_records_and_predictions(untrained: Path, world: Path, tmp_path:
     text = table(records)
     assert text.splitlines()[0].split() == ["language", "split", "accuracy", "n", "chance"]
     assert f"{records[0]['score']:.3f} ± " in text and text.splitlines()[-1].startswith("mean of 2")
+
+
+@pytest.mark.parametrize(("metric", "said"), [("macro_f1", {}), ("matthews", {"chance": 0.0})])
+def test_a_record_says_chance_where_it_is_known(metric: str, said: dict[str, float], untrained: Path, world: Path,
+                                                tmp_path: Path) -> None:
+    """What a guess scores in F1 hangs on how frequent the labels are; no correlation is expected of it."""
+    task = replace(XNLI, metric=metric)
+    records = evaluate(untrained, [world / "qaa"], task, world / "data", "test", tmp_path / "out", quiet=True)
+    assert {key: records[0][key] for key in ("chance",) if key in records[0]} == said
+    assert table(records).splitlines()[0].split() == ["language", "split", metric, "n"]
 
 
 def test_finetuned_body_scores_high_on_its_language(finetuned: Path, world: Path, tmp_path: Path) -> None:

@@ -203,10 +203,12 @@ def speed(found: Collected) -> Table | None:
 
 
 def _speed_row(language: str, test: str, condition: str, arm: str, runs: Sequence[Sequence[Score]]) -> list[Value]:
-    """One arm in one language; of several seeds every one's own figure, and all sorted by their mean."""
+    """One arm in one language; of several seeds every one's own figure, and all sorted by their mean. Where a record does not say
+    what chance is (F1), nothing is counted from it."""
     finals, soon, above, first, shares = [run[-1] for run in runs], [], [], [], []
     for run in runs:
-        final, chance = run[-1].estimate, float(run[-1].record.get("chance") or 0)
+        final, said = run[-1].estimate, run[-1].record.get("chance")
+        chance = math.inf if said is None else float(said)  # nothing is known to be above one that is not known
         curve = [(float(score.updates or 0), score.estimate.value) for score in run
                  if (score.updates or 0) <= (run[-1].updates or 0)]
         soon.append(statistics.updates_to_share(curve))
@@ -216,7 +218,8 @@ def _speed_row(language: str, test: str, condition: str, arm: str, runs: Sequenc
         shares.append(min(curve)[1] / final.value if final.value else None)
     return [language, test, condition, arm, " ".join(str(final.seeds[0]) for final in finals),
             counted(max(final.estimate.count for final in finals)), scored(Cell(arm, finals).estimate), _each(first, "–"),
-            _each(shares, "–", percent), _each(soon, "–"), _each(above, "not above chance")]
+            _each(shares, "–", percent), _each(soon, "–"),
+            _each(above, "–" if runs[0][-1].record.get("chance") is None else "not above chance")]
 
 
 def _each(values: Sequence[float | None], nothing: str, shown: Callable[[float], str] = lambda value: f"{value:,.0f}") -> Text:

@@ -109,6 +109,14 @@ def test_how_soon_counts_scored_updates(run):
     assert told["qac", "forgetting"][1] == "not above chance"
 
 
+def test_what_is_above_an_unknown_chance_is_not_counted(run):
+    found = load([run])
+    for score in found.scores:
+        del score.record["chance"]
+    told = {(row[0], row[2]): (row[-2].text, row[-1].text) for row in speed(found).rows}
+    assert told["qab", "forgetting"] == ("600", "–") and {above for _, above in told.values()} == {"–"}
+
+
 def test_seeds_that_finish_at_other_updates_have_a_mean_curve_to_the_end():
     nan = math.nan
     found = pooled_scores([[(100, 0.4, nan, nan), (500, 0.6, nan, nan)], [(100, 0.6, nan, nan), (600, 0.8, nan, nan)]])

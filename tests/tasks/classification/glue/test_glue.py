@@ -154,3 +154,8 @@ def test_a_guess_scores_its_share_of_accuracy_and_no_correlation() -> None:
     assert get_task("sst2").chance == 1 / 2
     assert get_task("xnli").chance == 1 / 3
     assert get_task("cola").chance == 0
+
+
+def test_of_other_metrics_chance_is_not_known() -> None:
+    """What a guess scores in F1 hangs on how frequent the labels are."""
+    assert get_task("mrpc").with_metric("f1").chance is None
