@@ -1,12 +1,16 @@
 """Mixtures of the source's rows: weights by hand, and each initialiser against what its rows must be."""
 
+import re
+import shutil
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from adapt.artefacts.embedding import Embedding
 from adapt.initialise import Request, initialise
 from adapt.initialise.frequency import frequency
 from adapt.initialise.mixtures import identical, softmax_of_nearest, sparsemax
@@ -16,6 +20,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.vocabulary import SPECIALS
 
 FIRST = len(SPECIALS)
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -176,6 +181,18 @@ def test_a_word_stands_for_its_capitalised_form_unless_the_dictionary_has_that(l
     weight = lexicon_of(request, tmp_path / "d.tsv", [(one, "das"), (two, "Das")])
     same(weight[small], source.weight[cut(one)].mean(0))
     same(weight[capital], source.weight[cut(two)].mean(0))
+
+
+def test_the_start_that_the_retrofit_page_makes(request_, journey, source, tmp_path, monkeypatch):
+    """docs/retrofit.md, "How it was counted": its lines run as they stand, and give what `adapt` begins from."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "retrofit.md").read_text(encoding="utf-8"), re.DOTALL)
+    words = [(journey / f"{one}.txt").read_text().split()[:20] for one in ("qaa", "qab")]
+    weight = lexicon_of(replace(request_, seed=1), tmp_path / "en-de.tsv", [*zip(*words, strict=True)])
+    for place, made in (("models/minilm/embedding", journey / "en" / "embedding"), ("data/de", journey / "data" / "qab")):
+        shutil.copytree(made, tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/retrofit.md", "exec"), {})
+    assert torch.equal(Embedding.load("starts/de").weight, weight)
 
 
 # focus
