@@ -1,5 +1,6 @@
 """Mixtures of the source's rows: weights by hand, and each initialiser against what its rows must be."""
 
+import random
 import re
 import shutil
 from dataclasses import replace
@@ -137,13 +138,13 @@ def test_lexicon_is_the_mean_of_translations_by_words(request_, journey, source,
     boundary = request_.tokenizer.boundary
     sums, shares, whole = {}, {}, {}
     for number, word in enumerate(words[1]):
-        ids = request_.tokenizer.encode(word)
+        ids = [row for row in request_.tokenizer.encode(word) if row != boundary]
         translations = [words[0][number], *([words[0][3]] if number == 4 else [])]
         mean = torch.stack([source.weight[source.tokenizer.encode(other)].mean(0) for other in translations]).mean(0)
         if len(ids) == 1:
             whole[ids[0]] = mean
         for row in ids:
-            if row != boundary and min(ids) >= FIRST:
+            if min(ids) >= FIRST:
                 sums[row] = sums.get(row, 0) + mean / len(ids)
                 shares[row] = shares.get(row, 0) + 1 / len(ids)
     assert len(sums) > 20
@@ -181,6 +182,30 @@ def test_a_word_stands_for_its_capitalised_form_unless_the_dictionary_has_that(l
     weight = lexicon_of(request, tmp_path / "d.tsv", [(one, "das"), (two, "Das")])
     same(weight[small], source.weight[cut(one)].mean(0))
     same(weight[capital], source.weight[cut(two)].mean(0))
+
+
+def test_a_word_behind_a_boundary_of_its_own_is_a_word_by_itself(request_, journey, source, tmp_path):
+    """As in languages written without spaces."""
+    draw = random.Random(1)
+    tokenizer = Tokenizer(train_tokenizer(["".join(draw.choices("狗猫屋好大小人天", k=30)) for _ in range(200)], 13))
+    dog, kennel, other = list(dict.fromkeys((journey / "qaa.txt").read_text().split()))[:3]
+    boundary, row = tokenizer.encode("狗")
+    _, first, second = tokenizer.encode("狗屋")
+    assert boundary == tokenizer.boundary and row == first
+    pairs = [(dog, "狗"), (kennel, "狗屋"), (other, "好猫屋")]
+    weight = lexicon_of(replace(request_, tokenizer=tokenizer), tmp_path / "d.tsv", pairs)
+    means = [source.weight[source.tokenizer.encode(word)].mean(0) for word in (dog, kennel, other)]
+    same(weight[row], means[0])
+    same(weight[second], (means[1] / 2 + means[2] / 3) / (1 / 2 + 1 / 3))  # of two and three pieces, without the boundary
+
+
+def test_so_is_a_capitalised_form(languages, journey, source, tmp_path):
+    request, cut = languages
+    word = (journey / "qaa.txt").read_text().split()[0]
+    boundary, row = request.tokenizer.encode("W")
+    assert boundary == request.tokenizer.boundary
+    weight = lexicon_of(request, tmp_path / "d.tsv", [(word, "w")])
+    same(weight[row], source.weight[cut(word)].mean(0))
 
 
 def test_the_start_that_the_retrofit_page_makes(request_, journey, source, tmp_path, monkeypatch):
