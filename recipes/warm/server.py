@@ -93,9 +93,11 @@ def become(asked: dict[str, Any], files: list[int], server: int) -> None:
         os._exit(1)
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCONT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in asked["ignored"]:  # as by nohup, or by a shell in the background
+        signal.signal(number, signal.SIG_IGN)
     code: Any = 1
     try:
         hold(files, asked["files"])

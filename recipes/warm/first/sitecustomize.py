@@ -82,17 +82,23 @@ def ask(place: str) -> None:
     if len(files) > FILES:
         return
     limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
+    passing = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCONT)
+    ignored = [int(one) for one in passing if signal.getsignal(one) is signal.SIG_IGN]
+    unbuffered = "-u" in sys.orig_argv[1:2] or bool(os.environ.get("PYTHONUNBUFFERED"))
     asked = json.dumps({"kind": kind, "what": what, "words": words, "folder": folder, "limits": limits, "files": files,
-                        "safe": bool(sys.flags.safe_path), "unbuffered": "-u" in sys.orig_argv[1:2] or bool(
-                            os.environ.get("PYTHONUNBUFFERED")), "environment": dict(os.environ)}).encode()
+                        "ignored": ignored, "safe": bool(sys.flags.safe_path), "unbuffered": unbuffered,
+                        "environment": dict(os.environ)}).encode()
     connection = socket.socket(socket.AF_UNIX)
+    signal.pthread_sigmask(signal.SIG_BLOCK, passing)  # they wait until they can be passed on
     try:
         connection.connect(place)
         socket.send_fds(connection, [len(asked).to_bytes(8, "little")], files)
         connection.sendall(asked)
-        if connection.recv(1) != b"+":  # it has begun
-            return
+        begun = connection.recv(1) == b"+"
     except OSError:
+        begun = False
+    if not begun:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, passing)
         return
 
     # from here on the command has begun: whatever happens, this process must not run it too
@@ -102,9 +108,10 @@ def ask(place: str) -> None:
         if number == signal.SIGTSTP:
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGCONT):
-        if signal.getsignal(one) is not signal.SIG_IGN:
+    for one in passing:
+        if one not in ignored:
             signal.signal(one, passed)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, passing)
     try:
         answer = connection.recv(4)
     except OSError:

@@ -185,8 +185,8 @@ def test_commands_are_served_as_long_as_the_servers_are_there() -> None:
 
 
 WAITS = """import os, sys, time
-print("warm" if "colorsys" in sys.modules else "cold", os.getpid(), flush=True)
 try:
+    print("warm" if "colorsys" in sys.modules else "cold", os.getpid(), flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("cleaned", flush=True)
@@ -194,19 +194,37 @@ except KeyboardInterrupt:
 """
 
 
-def waiting(environment: dict[str, str], **more: object) -> tuple[subprocess.Popen[str], int]:
-    """A served program that waits, and the process that it is forked into."""
+def waiting(environment: dict[str, str], interrupts: object = signal.SIG_DFL) -> tuple[subprocess.Popen[str], int]:
+    """A served program that waits, in a group of its own, and the process that it is forked into.
+
+    Args:
+        interrupts: what SIGINT finds, whatever these tests have it find: where they run in the background, it is ignored.
+    """
     child = subprocess.Popen([sys.executable, "-c", WAITS], env={**environment, "RELEXIFY_WARM_CODE": "train"}, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)  # type: ignore[call-overload]
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts))  # type: ignore[arg-type]
+    assert child.stdout is not None
     said, process = child.stdout.readline().split()
     assert said == "warm"
     return child, int(process)
 
 
 def test_ctrl_c_reaches_the_command_which_cleans_up_and_is_not_run_again(environment: dict[str, str]) -> None:
-    child, _ = waiting(environment, process_group=0)
+    child, _ = waiting(environment)
     os.killpg(child.pid, signal.SIGINT)
     assert child.communicate(timeout=60) == ("cleaned\n", "") and child.returncode == 130
+
+
+def test_what_a_command_ignores_when_it_is_started_is_ignored(environment: dict[str, str]) -> None:
+    """As under nohup, or in the background of a shell without job control."""
+    child, process = waiting(environment, signal.SIG_IGN)
+    found = [int(line.split()[1], 16) for line in Path(f"/proc/{process}/status").read_text().splitlines()
+             if line.startswith("SigIgn")]
+    assert found[0] >> (signal.SIGINT - 1) & 1
+    os.killpg(child.pid, signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out) == (-signal.SIGTERM, "")
 
 
 def test_a_command_whose_server_is_gone_ends_with_a_line_and_is_not_run_again(environment: dict[str, str]) -> None:
