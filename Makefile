@@ -1,7 +1,7 @@
 # make install   into the active virtual environment, else into .venv (made if absent)
 # make check     lint, types, the tests of what changed and the invariants (about a minute)
 # make test      install, lint, run all tests on all cores
-# make demo      install, then the whole journey in the miniature world (about ten minutes on two cores)
+# make demo      install, then the whole journey in the miniature world (about eight minutes on two cores)
 # make lint      ruff and mypy
 # make bench     training steps against stock fairseq and Hugging Face
 #
