@@ -33,7 +33,9 @@ if os.environ.get("FAKE_SLOW") and os.environ["FAKE_SLOW"] in output.name:
 if os.environ.get("FAKE_FAIL") and os.environ["FAKE_FAIL"] in output.name:
     print("relexify: error: it is made to fail")
     sys.exit(2)
-record = output / RECORDS[stage]
+whole = output.with_name(f".{output.name}.{os.getpid()}")  # as the commands do: an output appears with one rename
+record = whole / RECORDS[stage]
 record.parent.mkdir(parents=True)
 record.write_text(json.dumps({"words": words, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}))
+os.rename(whole, output)
 note("end")
