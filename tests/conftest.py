@@ -46,7 +46,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With several workers (pytest -n …), the commands that tests start are forked from warm processes, see recipes/warm/."""
-    if sys.platform != "linux" or not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+    if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         return
     from recipes.warm import warm
 

@@ -35,7 +35,7 @@ def lexicon(request: Request) -> tuple[Tensor, Tensor]:
     whole: _Weights = defaultdict(float)
     parts: _Weights = defaultdict(float)
     for some, most in ((known, None), (capitalised, 1)):
-        for (_, others), written in zip(some.items(), request.tokenizer.encode_words(list(some)), strict=True):
+        for others, written in zip(some.values(), request.tokenizer.encode_words(list(some)), strict=True):
             ids = [row for row in written if row != request.tokenizer.boundary]
             usable = [theirs[other] for other in others if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
             if ids and min(ids) >= len(SPECIALS) and usable and len(ids) <= (most or len(ids)):

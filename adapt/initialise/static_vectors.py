@@ -143,11 +143,8 @@ def aligned_piece_vectors(request: Request) -> tuple[NDArray[np.float64], NDArra
                             f"{ours[1].shape[1]}; take two files of the same width")
         ours, theirs = ((words, _narrowed(vectors, width), counts) for words, vectors, counts in (ours, theirs))
     source = theirs[1]
-    if "dictionary" in given:
-        written = {word for word, _ in read_dictionary(given["dictionary"])}
-        warn_if_cut_off(given["dictionary"], written, request.source.tokenizer.spellings)
     if "dictionary" in given or not ("source_vectors" in given and "target_vectors" in given):
-        source = _turned(theirs[0], theirs[1], ours[0], ours[1], given.get("dictionary"))
+        source = _turned(theirs[0], theirs[1], ours[0], ours[1], given.get("dictionary"), request.source.tokenizer.spellings)
     return (of_pieces(request.tokenizer, ours[0], ours[1], ours[2]),
             of_pieces(request.source.tokenizer, theirs[0], source, theirs[2]))
 
@@ -173,11 +170,16 @@ def _narrowed(vectors: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def _turned(source_words: Sequence[str], source: NDArray[np.float64], target_words: Sequence[str], target: NDArray[np.float64],
-            dictionary: Path | None) -> NDArray[np.float64]:
-    """The source's vectors turned into the target's space by the orthogonal matrix that fits the pairs best."""
+            dictionary: Path | None, spellings: Sequence[str]) -> NDArray[np.float64]:
+    """The source's vectors turned into the target's space by the orthogonal matrix that fits the pairs best.
+
+    Args:
+        spellings: of the source's pieces, by which a dictionary that was cut off is told.
+    """
     left, right = ({word: number for number, word in reversed(list(enumerate(words)))} for words in (source_words, target_words))
     if dictionary is not None:
         written = read_dictionary(dictionary)
+        warn_if_cut_off(dictionary, {word for word, _ in written}, spellings)
         pairs = dict.fromkeys((left[one], right[other]) for source_word, target_word in written
                               for one in dict.fromkeys((source_word, source_word.lower(), source_word.title()))
                               for other in dict.fromkeys((target_word, target_word.lower(), target_word.title()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,14 @@ from adapt.initialise import Request
 from pretrain.base.errors import UserError
 from pretrain.data import MappedTokens
 
-_MARKS = "".join(chr(point) for point in range(0x300, 0x20000) if unicodedata.category(chr(point)).startswith("M"))
-"""Vowel signs of Devanagari, Thai, Tamil, Arabic …: to `re` they are no letters, and no word there is whole without."""
-_LETTERS = rf"\w[\w{re.escape(_MARKS)}\u200c\u200d]*"
-WORD = re.compile(rf"{_LETTERS}(?:[’'\-]{_LETTERS})*")
+
+@cache
+def _word() -> re.Pattern[str]:
+    """What a word looks like. To `re` the vowel signs of Devanagari, Thai, Tamil, Arabic … are no letters, and no word there is
+    whole without them; to look for them in all of Unicode takes 25 ms, which only those who read words should wait."""
+    marks = "".join(chr(point) for point in range(0x300, 0x20000) if unicodedata.category(chr(point)).startswith("M"))
+    letters = rf"\w[\w{re.escape(marks)}\u200c\u200d]*"
+    return re.compile(rf"{letters}(?:[’'\-]{letters})*")
 
 
 def prepared(request: Request) -> MappedTokens:
@@ -43,7 +48,7 @@ def lines(request: Request) -> Iterator[str]:
 
 def words_of(texts: Iterable[str]) -> Iterator[list[str]]:
     """The words of each text: letters with their marks, digits and what joins them, as they are written."""
-    return (WORD.findall(text) for text in texts)
+    return (_word().findall(text) for text in texts)
 
 
 def numbered(sequences: Iterable[list[str]], most: int, fewest: int, length: int,

@@ -1,4 +1,4 @@
-"""A recipe of a few cells over files with hardly anything in them, for tests that train nothing."""
+"""Small recipes: one over files with hardly anything in them, for tests that train nothing; the begin of one that does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from recipes.workflow.settings import load
 from tests.killing import ROOT
 
 PRETRAINING = ROOT / "recipes" / "pretrain"
+TRAINED = """
+base: qaa
+prepare: {{vocab_size: 300, documents: line}}
+languages:
+  qaa: {{text: {world}/text/qaa.txt}}
+  qab: {{text: {world}/text/qab.txt}}
+pretrain: {{recipe: {root}/recipes/pretrain/demo-standard.yaml, layers: 1, width: 16, heads: 2, ffn: 16, batch_size: 4,
+           updates: 12, warmup: 4, validate_every: 6}}
+arms: {{standard: {{}}}}
+adapt: {{batch_size: 4, tokens_per_sample: 64, validate_every: 4, lr: 5e-3}}
+"""
+"""How a recipe begins whose cells are trained, as small as they can be; {world} is what `relexify world` wrote."""
 
 
 def content(root: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from recipes.workflow.jobs import Job, Plan
 from recipes.workflow.settings import load
 from tests.killing import ROOT
 
-from .run_world import plan, write
+from .run_world import TRAINED, plan, write
 
 BOTH = [["en"], ["en", "bg"]]
 
@@ -123,17 +123,8 @@ def test_a_mixture_learns_in_the_base_language(tmp_path: Path) -> None:
     assert made.counts()["finetune"] == 3 and made.counts()["multitask"] == 1
 
 
-RUN = """
-base: qaa
-prepare: {{vocab_size: 300, documents: line}}
-languages:
-  qaa: {{text: {world}/text/qaa.txt}}
-  qab: {{text: {world}/text/qab.txt}}
-pretrain: {{recipe: {root}/recipes/pretrain/demo-standard.yaml, layers: 1, width: 16, heads: 2, ffn: 16, batch_size: 4,
-           updates: 12, warmup: 4, validate_every: 6}}
-arms: {{standard: {{}}}}
+RUN = TRAINED + """
 budgets: {{updates: [4, 8]}}
-adapt: {{batch_size: 4, tokens_per_sample: 64, validate_every: 4, lr: 5e-3}}
 tasks:
   xnli:
     data: {world}/nli

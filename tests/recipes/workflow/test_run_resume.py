@@ -16,22 +16,14 @@ from recipes.report.build import load as load_report
 from recipes.workflow.plan import make_plan
 from recipes.workflow.settings import load
 from tests.killing import ROOT, wait_until_closed
+from tests.recipes.workflow.run_world import TRAINED
 
 pytest.importorskip("snakemake")
 pytest.importorskip("fairseq")
 pytestmark = pytest.mark.slow
 
-RECIPE = """
-base: qaa
-prepare: {{vocab_size: 300, documents: line}}
-languages:
-  qaa: {{text: {world}/text/qaa.txt}}
-  qab: {{text: {world}/text/qab.txt}}
-pretrain: {{recipe: {root}/recipes/pretrain/demo-standard.yaml, layers: 1, width: 16, heads: 2, ffn: 16, batch_size: 4,
-           updates: 12, warmup: 4, validate_every: 6}}
-arms: {{standard: {{}}}}
+RECIPE = TRAINED + """
 budgets: {{updates: [20, 60]}}
-adapt: {{batch_size: 4, tokens_per_sample: 64, validate_every: 4, lr: 5e-3}}
 tasks: {{xnli: {{data: {world}/nli, languages: [qab], finetune: {{updates: 8, validate_every: 4}}}}}}
 finally: []
 """
