@@ -178,13 +178,18 @@ class Planner:
         points = [one.updates for one in r.budgets if one.text == budget.text]
         last = max(points)
         data = self._prepare(code, budget.text)
+        ends = sorted(set(points)) if r.annealed else []
         given = {**r.adapt, "updates": last}
+        if ends:  # they say how long the runs are
+            del given["updates"]
         if given.get("resources"):
             given["resources"] = resources_for(str(given["resources"]), initialiser, code)
         given = {name: value for name, value in given.items() if name != "resources" or value}
-        at = sorted(set(points) - {last})
+        at = [] if ends else sorted(set(points) - {last})
         key = {"body": body.key, "source": body.embedding.key, "data": data.id, "initialiser": initialiser, "seed": seed,
                "at": at, "settings": options.deciding("adapt", given)}
+        if ends:
+            key["budgets"] = ends
         if not given.get("lr"):  # not as the outputs made when a fixed rate was the default
             key["lr"] = "auto"
         if given.get("resources"):
@@ -196,6 +201,7 @@ class Planner:
                          "--data", data.output, "--output", "{OUTPUT}", "--initialiser", initialiser,
                          *options.words("adapt", given),
                          *(["--save-embeddings-at", ",".join(map(str, at))] if at else []),
+                         *(["--budgets", ",".join(map(str, ends))] if ends else []),
                          "--seed", seed, "--threads", self._threads("adapt"), *self._board("adapt", label)],
                         arm=arm.name, seed=seed, language=code, initialiser=initialiser,
                         **({"text": budget.text} if budget.text else {}))

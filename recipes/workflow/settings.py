@@ -22,7 +22,7 @@ KEYS = ("name", "base", "languages", "prepare", "arms", "pretrain", "seeds", "in
         "tasks", "multitask", "finetune", "evaluate", "mixtures", "values", "resources", "store", "tensorboard", "finally")
 RESOURCES = ("threads", "mem_mb", "gpus", "runtime", "extra")
 FINALLY = ("report", "paper-tables")
-SEEN, TEXT = "seen", "text"
+SEEN, TEXT, ANNEALED = "seen", "text", "annealed"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -69,7 +69,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class RunRecipe:
-    """Everything that a run's recipe says, checked."""
+    """Everything that a run's recipe says, checked.
+
+    Attributes:
+        annealed: whether each budget is a run to its own end, instead of a point of the longest.
+    """
 
     name: str
     path: Path
@@ -79,6 +83,7 @@ class RunRecipe:
     seeds: tuple[int, ...]
     initialisers: tuple[str, ...]
     budgets: tuple[Budget, ...]
+    annealed: bool
     adapt: dict[str, Any]
     tasks: tuple[TaskSettings, ...]
     mixtures: tuple[MixtureSettings, ...]
@@ -128,16 +133,17 @@ def load(path: str | Path, words: Sequence[str] = ()) -> RunRecipe:
     source.table("values", content.get("values"))
     tasks = tasks_of(source, content, list(languages), str(base), seeds)
     mixtures = mixtures_of(source, content, tasks)
-    finals = source.names("finally", content.get("finally", ["report"] if tasks else [])) if content.get("finally") != [] else []
+    wanted = content.get("finally", ["report"] if tasks else [])
+    finals = source.names("finally", wanted) if wanted != [] else []
     source.known("finally", finals, FINALLY)
     for key, kind in (("store", str), ("tensorboard", bool)):
         if not isinstance(content.get(key, kind()), kind):
             source.wrong(key, f"got {content[key]!r}, expected {'a folder' if kind is str else 'true or false'}")
     resources = _resources(source, content)
     source.finish()
-    return RunRecipe(name, source.path, str(base), languages, arms, tuple(seeds), tuple(initialisers), budgets, adapt, tasks,
-                     mixtures, resources, content.get("store", ""), content.get("tensorboard", False), tuple(finals),
-                     source.content, warnings)
+    return RunRecipe(name, source.path, str(base), languages, arms, tuple(seeds), tuple(initialisers), budgets,
+                     content.get("budget_is") == ANNEALED, adapt, tasks, mixtures, resources, content.get("store", ""),
+                     content.get("tensorboard", False), tuple(finals), source.content, warnings)
 
 
 def _initialisers() -> list[str]:
@@ -242,8 +248,9 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
 
     kind = content.get("budget_is", SEEN)
     given = source.table("budgets", content.get("budgets"), ("updates", "tokens"))
-    if kind not in (SEEN, TEXT):
-        source.wrong("budget_is", f"got {kind!r}, expected seen (tokens read in adaptation) or text (tokens that there are)")
+    if kind not in (SEEN, TEXT, ANNEALED):
+        source.wrong("budget_is", f"got {kind!r}, expected seen (tokens read in adaptation), text (tokens that there are) or "
+                                  "annealed (tokens read, each budget a run to its own end)")
         return ()
     updates = source.names("budgets.updates", given["updates"], int) if "updates" in given else []
     if any(item < 1 for item in updates):
@@ -259,11 +266,11 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
         source.wrong("budgets.tokens", "one stands twice")
     tokens.sort(key=lambda item: item[1])
     updates.sort()
-    if kind == SEEN and updates and tokens:
+    if kind != TEXT and updates and tokens:
         source.wrong("budgets", "updates or tokens, not both: tokens seen are updates (tokens that there are: budget_is: text)")
     if kind == TEXT and not tokens:
         source.wrong("budgets", "budget_is: text wants tokens, the amounts of text")
-    if kind == SEEN and tokens:
+    if kind != TEXT and tokens:
         names = ("batch_size", "update_freq", "tokens_per_sample", "processes", "nodes")
         size = AdaptSettings("", "", "", **{name: adapt[name] for name in names if name in adapt}).tokens_per_update
         points = [(label, max(1, round(count / size))) for label, count in tokens]
@@ -272,11 +279,13 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
     else:
         total = int(adapt.get("updates", AdaptSettings.updates))
         points = [(str(point), point) for point in updates or [total]]
-    if (updates or (kind == SEEN and tokens)) and "updates" in adapt and points and adapt["updates"] != points[-1][1]:
+    if (updates or (kind != TEXT and tokens)) and "updates" in adapt and points and adapt["updates"] != points[-1][1]:
         source.wrong("adapt.updates", f"is {adapt['updates']}, but the largest budget has {points[-1][1]} updates; leave it out")
-    if len(points) > 1 and adapt.get("patience"):
+    if (len(points) > 1 or kind == ANNEALED) and adapt.get("patience"):
         source.wrong("adapt.patience", "an adaptation that stops early never comes to the later budgets; leave it out")
-    if kind == SEEN:
+    if kind == ANNEALED and any(point < 2 for _, point in points):
+        source.wrong("budgets", "got a run of one update, expected at least two: its learning rate is to come down")
+    if kind != TEXT:
         return tuple(Budget(label, point) for label, point in points)
     return tuple(Budget(amount if len(points) == 1 else f"{amount}-{label}", point, amount)
                  for amount, _ in tokens for label, point in points)

@@ -78,6 +78,20 @@ def test_budgets_of_tokens_seen_are_points_of_one_adaptation(tmp_path):
     assert embeddings == {str(adaptation.output), str(adaptation.output / "at" / "000010")}
 
 
+@pytest.mark.parametrize("settings", [{}, {"adapt": {"updates": 30}}])
+def test_annealed_budgets_are_runs_to_their_own_ends_in_one_adaptation(settings, tmp_path):
+    """`adapt --budgets` writes each of them to `at/`; the longest is the output."""
+    made = plan(tmp_path, budget_is="annealed", budgets={"updates": [30, 10]}, seeds=[1], **settings)
+    adaptation = made.jobs[sorted(folders(made, "adapt"))[0]]
+    assert adaptation.words[adaptation.words.index("--budgets") + 1] == "10,30"
+    assert not {"--updates", "--save-embeddings-at"} & set(adaptation.words)
+    scored = [job for job in made.jobs.values() if job.stage == "evaluate" and adaptation.id in job.needs]
+    embeddings = {word for job in scored for word in job.words if word.startswith(str(adaptation.output))}
+    assert embeddings == {str(adaptation.output), str(adaptation.output / "at" / "000010")}
+    on_the_way = plan(tmp_path, budgets={"updates": [30, 10]}, seeds=[1], **settings)
+    assert not folders(made, "adapt") & folders(on_the_way, "adapt")
+
+
 def test_budgets_of_text_are_adaptations_of_their_own_with_the_tokenizer_of_all_text(tmp_path):
     made = plan(tmp_path, budget_is="text", budgets={"tokens": ["1k", "5k"]}, adapt={"updates": 30}, seeds=[1],
                 arms={"standard": content(tmp_path)["arms"]["standard"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from pretrain.base.errors import UserError
 from recipes.cli import main
@@ -82,6 +83,9 @@ tasks:
     ({"adapt": {"updates": 30}}, "the largest budget has 20 updates"),
     ({"budget_is": "text"}, "wants tokens"),
     ({"budget_is": "seen", "budgets": {"tokens": ["1k", "1001"]}}, "same number of updates"),
+    ({"budget_is": "annealed", "budgets": {"updates": [1, 20]}}, "expected at least two"),
+    ({"budget_is": "annealed", "budgets": {"updates": [20]}, "adapt": {"patience": 3}}, "stops early never comes"),
+    ({"budget_is": "anealed"}, "got 'anealed', expected seen"),
     ({"base": "fr"}, "one of en, bg, sw"),
     ({"tasks": {"xnli": {"data": "d", "languages": ["bg", "fr"]}}}, "unknown 'fr'"),
     ({"tasks": {"xnli": {"data": "d", "split": "tset"}}}, "got 'tset'"),
@@ -96,6 +100,14 @@ tasks:
 def test_what_cannot_be_is_refused(changes, text, tmp_path):
     found = mistakes(write(tmp_path, **changes))
     assert any(text in line for line in found), found
+
+
+def test_a_recipe_without_tasks_ends_with_nothing_to_report(tmp_path):
+    path = write(tmp_path)
+    content = yaml.safe_load(path.read_text())
+    del content["tasks"]
+    path.write_text(yaml.safe_dump(content))
+    assert load(path).finals == ()
 
 
 def test_a_mistake_ends_with_code_2(tmp_path, capsys):
