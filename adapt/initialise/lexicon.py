@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from itertools import chain, product
 
@@ -18,7 +19,10 @@ _Weights = dict[tuple[int, int], float]
 
 @register("lexicon", needs=("dictionary",))
 def lexicon(request: Request) -> tuple[Tensor, Tensor]:
-    """A row is the mean over words of the dictionary: of each word the mean row of its translations' pieces.
+    """A row is the mean over words of the dictionary: of each word the weighted mean row of its translations' pieces.
+
+    Frequent translations and those of few pieces count more (`_shares`): a dictionary's rare synonyms blur a row, and the pieces
+    of a word that is cut up mean little by themselves.
 
     A piece that is a word by itself takes that word alone. Another takes all words that it is a part of, each of n pieces
     counting 1/n. A word boundary that is a piece of its own counts nowhere: in languages written without spaces nearly every word
@@ -40,11 +44,23 @@ def lexicon(request: Request) -> tuple[Tensor, Tensor]:
             usable = [theirs[other] for other in others if theirs[other] and min(theirs[other]) >= len(SPECIALS)]
             if ids and min(ids) >= len(SPECIALS) and usable and len(ids) <= (most or len(ids)):
                 weights = whole if len(ids) == 1 else parts
-                for row, cut in product(ids, usable):
+                shares = _shares(usable)
+                for row, (cut, share) in product(ids, zip(usable, shares, strict=True)):
                     for old in cut:
-                        weights[row, old] += 1 / len(cut) / len(usable) / len(ids)
+                        weights[row, old] += share / len(cut) / len(ids)
     decided = {row for row, _ in whole}
     weights = whole | {place: weight for place, weight in parts.items() if place[0] not in decided}
     made = {row for row, _ in weights}
     weights.update({(row, old): 1.0 for row, old in identical(request).items() if row not in made})
     return mix(request, normalised(sparse(weights, (request.shape[0], len(request.source.tokenizer)))))
+
+
+def _shares(translations: list[list[int]]) -> list[float]:
+    """What each of a word's translations counts: 1/(n √rank) of one of n pieces, made to sum to 1. Its rank is that of its
+    rarest piece in the source's vocabulary, which stands in for its frequency: tokenizers are written in about that order.
+
+    Chosen by retrieval from starts alone (docs/initialisers.md); no part of any paper.
+    """
+    weights = [1 / (len(cut) * math.sqrt(max(cut) - len(SPECIALS) + 1)) for cut in translations]
+    total = sum(weights)
+    return [weight / total for weight in weights]

@@ -140,7 +140,9 @@ def test_lexicon_is_the_mean_of_translations_by_words(request_, journey, source,
     for number, word in enumerate(words[1]):
         ids = [row for row in request_.tokenizer.encode(word) if row != boundary]
         translations = [words[0][number], *([words[0][3]] if number == 4 else [])]
-        mean = torch.stack([source.weight[source.tokenizer.encode(other)].mean(0) for other in translations]).mean(0)
+        cuts = [source.tokenizer.encode(other) for other in translations]
+        counts = [1 / (len(cut) * (max(cut) - FIRST + 1) ** 0.5) for cut in cuts]
+        mean = sum(count * source.weight[cut].mean(0) for count, cut in zip(counts, cuts, strict=True)) / sum(counts)
         if len(ids) == 1:
             whole[ids[0]] = mean
         for row in ids:
@@ -151,6 +153,21 @@ def test_lexicon_is_the_mean_of_translations_by_words(request_, journey, source,
     for row, total in sums.items():
         if row not in whole:
             same(weight[row], total / shares[row])
+
+
+def test_frequent_translations_of_few_pieces_count_more(request_, journey, source, tmp_path):
+    """Weights 1/(n √rank): of a word of two translations the row is nearer to the more frequent one's row."""
+    word = next(word for word in (journey / "qab.txt").read_text().split() if len(
+        [row for row in request_.tokenizer.encode(word) if row != request_.tokenizer.boundary]) == 1)
+    cuts = {one: source.tokenizer.encode(one) for one in dict.fromkeys((journey / "qaa.txt").read_text().split())}
+    single = sorted((one for one, cut in cuts.items() if len(cut) == 1 and cut[0] >= FIRST), key=lambda one: cuts[one][0])
+    often, seldom = single[0], single[-1]
+    weight = lexicon_of(request_, tmp_path / "d.tsv", [(seldom, word), (often, word)])
+    row = next(row for row in request_.tokenizer.encode(word) if row != request_.tokenizer.boundary)
+    (one,), (other,) = cuts[often], cuts[seldom]
+    first, second = (one - FIRST + 1) ** -0.5, (other - FIRST + 1) ** -0.5
+    assert first > second
+    same(weight[row], (first * source.weight[one] + second * source.weight[other]) / (first + second))
 
 
 @pytest.fixture
