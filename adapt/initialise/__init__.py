@@ -108,6 +108,8 @@ def check_resources(name: str, given: Iterable[str]) -> None:
     known, there = RESOURCES[name], set(given)
     for resource in sorted(there - set(known)):
         reads = f"it reads {', '.join(sorted(known))}" if known else "it reads none"
+        if others := sorted(other for other, names in RESOURCES.items() if resource in names):
+            reads += f"; {', '.join(others)} {'do' if len(others) > 1 else 'does'}"
         raise UserError(f"--resources {resource}: the initialiser {name!r} does not read it ({reads}){nearest(resource, known)}")
     if absent := [resource for resource, needed in known.items() if needed and resource not in there]:
         raise UserError(f"the initialiser {name!r} needs --resources " + ",".join(f"{resource}=FILE" for resource in absent))
