@@ -13,6 +13,8 @@ from adapt.initialise.mixtures import identical, mix, normalised, sparse
 from adapt.text.dictionary import translations, warn_if_cut_off
 from pretrain.base.vocabulary import SPECIALS
 
+FREQUENT = 1000
+"""The first so many rows of a source count alike: WordPiece has its characters there, others bytes or the commonest words."""
 _Weights = dict[tuple[int, int], float]
 """(new row, source row) -> weight."""
 
@@ -57,10 +59,11 @@ def lexicon(request: Request) -> tuple[Tensor, Tensor]:
 
 def _shares(translations: list[list[int]]) -> list[float]:
     """What each of a word's translations counts: 1/(n √rank) of one of n pieces, made to sum to 1. Its rank is that of its
-    rarest piece in the source's vocabulary, which stands in for its frequency: tokenizers are written in about that order.
+    rarest piece in the source's vocabulary, `FREQUENT` or more. It stands in for its frequency: tokenizers are written in about
+    that order.
 
     Chosen by retrieval from starts alone (docs/initialisers.md); no part of any paper.
     """
-    weights = [1 / (len(cut) * math.sqrt(max(cut) - len(SPECIALS) + 1)) for cut in translations]
+    weights = [1 / (len(cut) * math.sqrt(max(FREQUENT, max(cut) - len(SPECIALS) + 1))) for cut in translations]
     total = sum(weights)
     return [weight / total for weight in weights]

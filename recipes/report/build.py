@@ -136,7 +136,7 @@ def _curves(found: Collected, styles: dict[str, int], baseline: str) -> list[Blo
         blocks.append(Paragraph("Only points that were scored count, nothing is interpolated. An arm that ends low reaches "
                                 "90 % of its own score soon; the last column therefore counts from chance, "
                                 "where the records say what it is."))
-    else:
+    elif not blocks:
         blocks.append(Paragraph("No adaptation run was scored at more than one update; `relexify adapt --save-embeddings-at` "
                                 "keeps the embeddings of earlier updates for that."))
     return [*blocks, *loss_figures(found, styles), *loss_tables(found, baseline)]
@@ -208,8 +208,8 @@ def write_curve(report: Report, path: str | Path) -> None:
     from recipes.report.page.svg import standalone
 
     if not report.curve:
-        raise UserError("--curve: nothing was scored at two budgets or more; `relexify adapt --save-embeddings-at` keeps the "
-                        "embeddings of earlier updates, `relexify evaluate` scores them")
+        raise UserError("--curve: nothing was scored at two budgets or more; `relexify adapt --budgets` makes, "
+                        "`--save-embeddings-at` keeps embeddings of several lengths, `relexify evaluate` scores them")
     with atomic_file(path) as temporary:
         temporary.write_text(standalone(report.curve), encoding="utf-8")
 

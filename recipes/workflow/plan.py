@@ -27,6 +27,9 @@ from recipes.workflow.run_tasks import TaskSettings
 from recipes.workflow.settings import Arm, Budget, RunRecipe
 from tasks.registry import get_task
 
+OF_A_TOKENIZER = ("vocab_size", "model_type", "normalisation", "byte_fallback", "character_coverage", "tokenizer_characters")
+"""Options of `prepare` that make a tokenizer."""
+
 
 class Planner:
     """Builds the plan of a recipe."""
@@ -115,12 +118,11 @@ class Planner:
         more: list[Any] = []
         if text:
             whole = self._prepare(code)
-            for name in ("vocab_size", "model_type", "normalisation", "byte_fallback", "character_coverage",
-                         "tokenizer_characters", "tokenizer", "tokens"):
-                given.pop(name, None)
+            given = {name: value for name, value in given.items() if name not in (*OF_A_TOKENIZER, "tokenizer")}
             given["tokens"] = text
             more, needs, key["tokenizer"] = ["--tokenizer", whole.output], [whole.id], whole.id
-        elif "tokenizer" in given:
+        elif given.get("tokenizer"):  # it is there: what all languages' tokenizers are made with is not asked of it
+            given = {name: value for name, value in given.items() if name not in OF_A_TOKENIZER}
             key["tokenizer"] = self.contents.of(given["tokenizer"], "tokenizer")
         key["options"] = options.deciding("prepare", given)
         return self._add("prepare", f"{code}-{text}" if text else code, key, needs,

@@ -171,7 +171,10 @@ def _languages(source: Source, content: dict[str, Any]) -> dict[str, Language]:
         if text is None:
             source.wrong(place, "missing: text, a file or a list of files")
         texts = source.names(f"{place}.text", text) if text is not None else []
-        found[code] = Language(code, tuple(texts), {**common, **options.check(source, place, "prepare", own)})
+        given = options.check(source, place, "prepare", own)
+        if given.get("tokenizer") and "vocab_size" in given:
+            source.wrong(place, "tokenizer and vocab_size: a finished tokenizer has its own size; drop one")
+        found[code] = Language(code, tuple(texts), {**common, **given})
     return found
 
 
@@ -281,10 +284,16 @@ def _budgets(source: Source, content: dict[str, Any], adapt: dict[str, Any]) -> 
         points = [(str(point), point) for point in updates or [total]]
     if (updates or (kind != TEXT and tokens)) and "updates" in adapt and points and adapt["updates"] != points[-1][1]:
         source.wrong("adapt.updates", f"is {adapt['updates']}, but the largest budget has {points[-1][1]} updates; leave it out")
-    if (len(points) > 1 or kind == ANNEALED) and adapt.get("patience"):
+    if kind == ANNEALED:
+        shortest, least = min(points, key=lambda item: item[1]) if points else ("", 2)
+        if adapt.get("patience"):
+            source.wrong("adapt.patience", "each annealed budget is a run to its end whose embedding is kept; leave it out")
+        if least < 2:
+            source.wrong("budgets", f"{shortest} is a run of {least} update, expected two or more: its rate is to come down")
+        if points and int(adapt.get("warmup", -1)) >= least:
+            source.wrong("adapt.warmup", f"is {adapt['warmup']}, expected fewer than the {least} updates of the smallest budget")
+    elif len(points) > 1 and adapt.get("patience"):
         source.wrong("adapt.patience", "an adaptation that stops early never comes to the later budgets; leave it out")
-    if kind == ANNEALED and any(point < 2 for _, point in points):
-        source.wrong("budgets", "got a run of one update, expected at least two: its learning rate is to come down")
     if kind != TEXT:
         return tuple(Budget(label, point) for label, point in points)
     return tuple(Budget(amount if len(points) == 1 else f"{amount}-{label}", point, amount)

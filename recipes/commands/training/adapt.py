@@ -68,8 +68,9 @@ def _warn_of_relabelling(settings: AdaptSettings, embedding: Embedding) -> None:
     if loss is None:
         return
     base = Embedding.load(embedding_of(settings.body, settings.source_embedding, "--source-embedding"))
+    lexicon = settings.initialiser == "lexicon"
+    other = "try another dictionary" if lexicon else "try another --initialiser (lexicon, with a dictionary)"
     if found := looks_relabelled(base, embedding, math.log2(len(embedding.tokenizer.vocabulary)) - loss):
         warn(f"this embedding looks relabelled: its loss fell, but of {found.words} words that are spelled alike in both "
              f"languages only {found.share:.0%} are nearest to themselves (median rank {found.median_rank:.0f}). It may model "
-             "the text well and transfer nothing; begin from a dictionary (--initialiser lexicon), try another --seed or a lower "
-             "--lr, and see `relexify inspect --dictionary`")
+             f"the text well and transfer nothing; {other}, --seed or a lower --lr, and see `relexify inspect --dictionary`")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.report.results.arms import STANDARD, base_of, body_arm, sort_arms
+from recipes.report.results.arms import CONTROL, STANDARD, base_of, body_arm, sort_arms
 from recipes.report.results.records import Score
 from tasks import statistics
 from tasks.statistics import Estimate
@@ -156,7 +156,7 @@ def matrices(scores: Sequence[Score], baseline: str = "") -> list[Matrix]:
 
 
 def pick_baseline(arms: Sequence[str], wanted: str = "") -> str:
-    """`wanted` where it is there, or else another arm of the same bodies; else a standard arm, else the first.
+    """`wanted` where it is there, or else another arm of the same bodies; else a standard arm, a matched control, the first.
 
     Where no body learned its task in the base language alone, every arm is a `standard, learned in de+en`, and so on.
     """
@@ -164,7 +164,7 @@ def pick_baseline(arms: Sequence[str], wanted: str = "") -> str:
         return wanted
     body = body_arm(wanted)
     return next((arm for arm in arms if wanted and body_arm(arm) == body), None) \
-        or next((arm for arm in arms if base_of(arm) == STANDARD), arms[0])
+        or next((arm for kind in (STANDARD, CONTROL) for arm in arms if base_of(arm) == kind), arms[0])
 
 
 def matrix_of(test: tuple[str, str], scores: Sequence[Score], baseline: str) -> Matrix:

@@ -64,8 +64,22 @@ def collect(runs: Sequence[str | Path]) -> Collected:
         reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
             if found.problems else ": no results.json there; `relexify evaluate` writes them"
         raise UserError(f"{named}: nothing to report{reason}")
+    _annealed(found)
     _points(found)
     return found
+
+
+def _annealed(found: Collected) -> None:
+    """The curves of adaptations whose budgets were runs of their own: the ends of all of them. Their curves.json has the points
+    on the way of the longest alone."""
+    embeddings = [one for one in found.artefacts if one.kind == "embedding" and one.made.get("budgets")]
+    for run in embeddings:
+        if saved_at(run.folder) is None:
+            ends = {one.made["updates"]: {"update": one.made["updates"], "tokens": one.made.get("tokens_seen"),
+                                          "loss": one.made["held_out_loss_bits"]}
+                    for one in embeddings if one is run or one.folder.parent == run.folder / "at"
+                    if _number(one.made.get("updates")) and _number(one.made.get("held_out_loss_bits"))}
+            run.curve = [ends[update] for update in sorted(ends)]
 
 
 def _read(found: Collected, path: Path) -> Any:

@@ -121,6 +121,11 @@ class Score:
         return dict((self.record.get("embedding") or {}).get("made") or {})
 
     @property
+    def annealed(self) -> bool:
+        """Whether each budget of its adaptation was a run of its own (`adapt --budgets`), finished like the longest."""
+        return bool(self.made.get("budgets"))
+
+    @property
     def adapted(self) -> bool:
         """Whether the embedding was learned against the finished body, rather than together with it."""
         return self.made.get("initialiser") not in (None, PRETRAINING)

@@ -49,6 +49,7 @@ class Budget:
         at: updates, or tokens of text: what budgets are ordered by.
         tokens: seen by then; None where nothing says it, or where the budget is text.
         finished: the embedding that the adaptation chose, rather than one saved on the way.
+        annealed: every embedding here ended a run of its own, at this budget and at the others.
         comparisons: arm -> its mean difference from the baseline; p is corrected over the budgets.
     """
 
@@ -57,6 +58,7 @@ class Budget:
     finished: bool
     matrix: Matrix
     mean: Mean
+    annealed: bool = False
     comparisons: dict[str, Comparison] = field(default_factory=dict)
 
 
@@ -155,7 +157,7 @@ def _growth(kind: str, test: tuple[str, str], condition: str, budgets: dict[tupl
             continue
         tokens = [_tokens(score) for score in scores]
         seen = round(sum(filter(None, tokens)) / len(tokens)) if kind == UPDATES and all(tokens) else None
-        made.append(Budget(at, seen, finished, matrix, matrix.means[0]))
+        made.append(Budget(at, seen, finished, matrix, matrix.means[0], all(score.annealed for score in scores)))
     if len(made) < 2:
         return None
     _compare(made, arms, baseline)
@@ -191,7 +193,8 @@ def _compare(budgets: Sequence[Budget], arms: Sequence[str], baseline: str) -> N
 
 def label(growth: Growth, budget: Budget) -> str:
     """A budget in words."""
-    return f"{budget.at:,} {'tokens of text' if growth.kind == TEXT else 'updates'}" + (", finished" if budget.finished else "")
+    unit_of = "tokens of text" if growth.kind == TEXT else "updates"
+    return f"{budget.at:,} {unit_of}" + (", finished" if budget.finished and not budget.annealed else "")
 
 
 def crossings(growth: Growth, arm: str) -> str:
@@ -253,7 +256,7 @@ def panels(growth: Growth, styles: dict[str, int], axis: str) -> list[Panel]:
     """Mean score by budget, and difference from the baseline by budget."""
     points = [(float(at), budget) for budget in growth.budgets
               if (at := budget.tokens if axis == "tokens" else budget.at) is not None]
-    saved = [at for at, budget in points if not budget.finished]
+    saved = [at for at, budget in points if not budget.finished and not budget.annealed]
     if saved:  # an end that lies among the points saved on the way would not be told from them
         points = [(at, budget) for at, budget in points if not budget.finished or at > 1.02 * max(saved)]
     if len(points) < 2:

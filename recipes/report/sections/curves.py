@@ -12,6 +12,11 @@ from recipes.report.results.records import PRETRAINING, Artefact, Collected, Sco
 from tasks import statistics
 
 NAN = math.nan
+BARS = ("Bars: 95 % interval over examples. With several seeds: thin lines are seeds, the thick one their mean with its interval "
+        "over seeds. ")
+ON_THE_WAY = ("The last point is the finished embedding: the one with the lowest held-out loss, which need not be the last "
+              "update; the mean of several stands at the mean of their updates.")
+OWN_RUNS = "Every point is a finished embedding: the end of a run of its own."
 AXES = {"updates": "adaptation updates", "tokens": "tokens seen (with repetition)"}
 
 
@@ -62,16 +67,16 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                         lines.append(Line(arm, styles[arm], pooled_scores([line.points for line in lines if line.name == arm])))
                 if any(line.points for line in lines):
                     panels.append(Panel(names, lines, (float(chance), "chance") if chance else None, share=True))
+            ends = all(score.annealed for scores in languages.values() for score in scores)
             if panels:
                 blocks.append(Figure(
-                    f"score-{number}-{axis}", _caption(f"{task}, split {split}: score along the adaptation", condition),
+                    f"score-{number}-{axis}", _caption(
+                        f"{task}, split {split}: score {'by budget' if ends else 'along the adaptation'}", condition),
                     AXES[axis], f"{first.get('metric', 'score')}, %", panels,
                     Table(f"{task}, {split}: every point", ["language", "arm", AXES[axis], "score, % [95 %]", "n", "each seed, %",
                                                             "seeds"], rows),
                     {line.name: line.style for panel in panels for line in panel.lines}, axis,
-                    "Bars: 95 % interval over examples. With several seeds: thin lines are seeds, the thick one their mean with "
-                    "its interval over seeds. The last point is the finished embedding: the one with the lowest held-out loss, "
-                    "which need not be the last update; the mean of several stands at the mean of their updates."))
+                    BARS + (OWN_RUNS if ends else ON_THE_WAY)))
     return blocks
 
 
@@ -94,7 +99,8 @@ def _score_rows(name: str, arm: str, runs: Sequence[Sequence[Score]], axis: str)
     for (at, final), scores in sorted(together.items(), key=lambda item: (item[0][1], item[0][0])):
         cell = Cell(arm, scores)
         counts = sorted({score.estimate.count for score in scores})
-        rows.append([name, arm, Text(f"{at:,.0f}" + (", finished" if final else ""), at), scored(cell.estimate),
+        told = ", finished" if final and not all(score.annealed for score in scores) else ""
+        rows.append([name, arm, Text(f"{at:,.0f}" + told, at), scored(cell.estimate),
                      counted(counts[-1]), " ".join(percent(float(score.record["score"])) for score in scores),
                      " ".join(str(score.seeds[0]) for score in scores)])
     return rows
@@ -185,12 +191,13 @@ def loss_panel(title: str, runs: Sequence[tuple[str, Artefact]], styles: dict[st
 
 
 def speed(found: Collected) -> Table | None:
-    """How soon each arm reaches 90 % of its own final score; None where no adaptation run was scored more than once."""
+    """How soon each arm reaches 90 % of its own final score; None where no adaptation run was scored more than once. Budgets that
+    are runs of their own are no points on one run's way."""
     rows: list[list[Value]] = []
     for (task, split, condition), languages in _groups(found).items():
         for pair, scores in languages.items():
             for arm, runs in series_of(scores).items():
-                grown = [run for run in runs.values() if len(run) > 1]
+                grown = [run for run in runs.values() if len(run) > 1 and not any(score.annealed for score in run)]
                 if grown:
                     rows.append(_speed_row(" / ".join(dict.fromkeys(pair)), f"{task}, {split}", condition, arm, grown))
     head = ["language", "task, split", "condition", "arm", "seeds", "n", "final score, % [95 %]", "first scored at, updates",

@@ -150,8 +150,9 @@ def test_resources_need_names():
 
 
 @pytest.mark.parametrize(("name", "given", "message"), [
-    ("random", ["dictionary"], "--resources dictionary: the initialiser 'random' does not read it (it reads none; lexicon, ofa, wechsel do)"),
-    ("lexicon", ["dictionary", "vectors"], "resources vectors: the initialiser 'lexicon' does not read it (it reads dictionary; focus does)"),
+    ("random", ["dictionary"], "the initialiser 'random' does not read it (it reads none; lexicon, ofa, wechsel do)"),
+    ("lexicon", ["dictionary", "vectors"], "resources vectors: the initialiser 'lexicon' does not read it (it reads dictionary; "
+     "focus does)"),
     ("wechsel", ["source_vector"], "did you mean 'source_vectors'"),
     ("lexicon", [], "the initialiser 'lexicon' needs --resources dictionary=FILE"),
     ("lexikon", [], "unknown initialiser 'lexikon', did you mean 'lexicon'"),

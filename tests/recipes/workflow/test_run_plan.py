@@ -92,6 +92,19 @@ def test_annealed_budgets_are_runs_to_their_own_ends_in_one_adaptation(settings,
     assert not folders(made, "adapt") & folders(on_the_way, "adapt")
 
 
+def test_a_language_with_a_finished_tokenizer_is_prepared_with_it_alone(tmp_path):
+    """What `prepare:` says of all languages' tokenizers is refused by the command beside `--tokenizer`."""
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    languages = {**content(tmp_path)["languages"]}
+    languages["en"] = {**languages["en"], "tokenizer": str(tokenizer)}
+    made = plan(tmp_path, prepare={"vocab_size": 90, "character_coverage": 0.99, "valid_documents": 5}, languages=languages)
+    (base,) = (job.words for name, job in made.jobs.items() if name.startswith("prepare/en-"))
+    assert "--tokenizer" in base and "--valid-documents" in base
+    assert not {"--vocab-size", "--character-coverage"} & set(base)
+    assert all("--vocab-size" in job.words for name, job in made.jobs.items() if name.startswith("prepare/bg-"))
+
+
 def test_budgets_of_text_are_adaptations_of_their_own_with_the_tokenizer_of_all_text(tmp_path):
     made = plan(tmp_path, budget_is="text", budgets={"tokens": ["1k", "5k"]}, adapt={"updates": 30}, seeds=[1],
                 arms={"standard": content(tmp_path)["arms"]["standard"]})

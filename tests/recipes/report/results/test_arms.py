@@ -116,6 +116,12 @@ def test_arms_of_one_base_stand_together_whatever_follows_its_name() -> None:
     assert pick_baseline([f"{arm}, multi-task" for arm in ("forgetting", "standard")]) == "standard, multi-task"
 
 
+def test_the_matched_control_is_the_baseline_where_no_standard_arm_is():
+    """So that a difference says what resets do, with the sign that the pages have."""
+    assert pick_baseline(["temporary forgetting", "matched control"]) == "matched control"
+    assert pick_baseline(["temporary forgetting", "matched control", "standard"]) == "standard"
+
+
 @pytest.mark.parametrize(("changes", "expected"), [
     ({"reset": "gaussian"}, "forgetting"), ({"reset": "permute"}, "forgetting, permuted rows"),
     ({"share": 0.5}, "forgetting, 50 % of the rows"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from recipes.cli import main
 from recipes.report.build import build, load, report
 from recipes.report.page.html import render
+from recipes.report.page.markdown import render as render_markdown
 from recipes.report.sections.budgets import crossings, growths, label, main_curve, mean_table
 from tests.recipes.report.report_budget_world import LANGUAGES, RIGHT, SEEDS, make_replication
 from tests.recipes.report.report_world import make_run, record, write_gold, write_json, write_scores
@@ -165,6 +167,40 @@ def test_seeds_share_a_row_in_the_tables_of_the_plots(made):
     soon = next(block for block in curves.blocks if getattr(block, "caption", "").startswith("How soon"))
     assert len(soon.rows) == 3 * len(LANGUAGES) * len(RIGHT)  # a row a task, language and arm
     assert soon.rows[0][3] == "1 2 3"
+
+
+@pytest.fixture(scope="module")
+def annealed(tmp_path_factory):
+    """The same run, but every budget was a run of its own (`adapt --budgets`)."""
+    run = make_replication(tmp_path_factory.mktemp("annealed") / "run")
+    for file in run.rglob("results.json"):
+        scores = json.loads(file.read_text())
+        for score in scores:
+            score["embedding"]["made"] |= {"budgets": "50,150,400,600", "planned_updates": score["embedding"]["made"]["updates"]}
+        write_json(file, scores)
+    for file in run.rglob("embedding.json"):
+        content = json.loads(file.read_text())
+        if content["made"]["initialiser"] == "random":
+            updates = content["made"]["updates"]
+            content["made"] |= {"budgets": "150,600", "held_out_loss_bits": 9.0 if updates == 150 else 2.5,
+                                "tokens_seen": 1024 * updates}
+            write_json(file, content)
+    return build([run])
+
+
+def test_annealed_budgets_are_all_finished_and_none_lies_on_the_way_of_another(annealed, made):
+    pages = {"annealed": annealed, "one run": made}
+    texts = {name: render_markdown(page) for name, page in pages.items()}
+    assert ", finished" in texts["one run"] and "How soon the final score" in texts["one run"]
+    assert ", finished" not in texts["annealed"] and "How soon" not in texts["annealed"]
+    assert "Every point is a finished embedding" in texts["annealed"] and "lowest held-out loss" not in texts["annealed"]
+
+
+def test_held_out_loss_of_annealed_budgets_is_that_of_their_ends(annealed):
+    """The curves.json of the longest has 4.0 bits after 150 updates, on its way; the run of 150 updates ended at 9.0."""
+    text = render_markdown(annealed)
+    rows = [line for line in text.splitlines() if line.startswith("| 150 |") and "bits" not in line]
+    assert any("9.000" in row for row in rows) and not any("4.000" in row for row in rows)
 
 
 def test_the_curve_is_a_picture_of_its_own(replication, tmp_path):
