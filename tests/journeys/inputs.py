@@ -72,6 +72,12 @@ def write_texts(folder: Path) -> None:
     (folder / "sw.txt").write_text(documents("sw"), encoding="utf-8")
 
 
+def write_dictionary(folder: Path) -> None:
+    """`en-sw.tsv`, word pairs."""
+    pairs = zip(lexicon("en"), lexicon("sw"), strict=True)
+    (folder / "en-sw.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in pairs), encoding="utf-8")
+
+
 def write_nli(folder: Path) -> None:
     """`multinli_1.0_train.jsonl`, `mnli.tsv`, `xnli`."""
     rows = pairs("en", 300, 3)

