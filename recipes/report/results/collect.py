@@ -73,13 +73,15 @@ def _annealed(found: Collected) -> None:
     """The curves of adaptations whose budgets were runs of their own: the ends of all of them. Their curves.json has the points
     on the way of the longest alone."""
     embeddings = [one for one in found.artefacts if one.kind == "embedding" and one.made.get("budgets")]
-    for run in embeddings:
-        if saved_at(run.folder) is None:
-            ends = {one.made["updates"]: {"update": one.made["updates"], "tokens": one.made.get("tokens_seen"),
-                                          "loss": one.made["held_out_loss_bits"]}
-                    for one in embeddings if one is run or one.folder.parent == run.folder / "at"
-                    if _number(one.made.get("updates")) and _number(one.made.get("held_out_loss_bits"))}
-            run.curve = [ends[update] for update in sorted(ends)]
+    ends: dict[Path, dict[int, dict[str, Any]]] = {}
+    for one in embeddings:
+        updates, loss = one.made.get("updates"), one.made.get("held_out_loss_bits")
+        if _number(updates) and _number(loss):
+            run = one.folder if saved_at(one.folder) is None else one.folder.parent.parent
+            ends.setdefault(run, {})[int(updates)] = {"update": updates, "tokens": one.made.get("tokens_seen"), "loss": loss}
+    for one in embeddings:
+        if saved_at(one.folder) is None:
+            one.curve = [point for _, point in sorted(ends.get(one.folder, {}).items())]
 
 
 def _read(found: Collected, path: Path) -> Any:

@@ -54,6 +54,7 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
     for number, ((task, split, condition), languages) in enumerate(_groups(found).items()):
         first = next(iter(languages.values()))[0].record
         chance = first.get("chance")
+        ends = all(score.annealed for scores in languages.values() for score in scores)
         for axis in AXES:
             panels, rows = [], []
             for pair, scores in languages.items():
@@ -67,7 +68,6 @@ def score_figures(found: Collected, styles: dict[str, int]) -> list[Block]:
                         lines.append(Line(arm, styles[arm], pooled_scores([line.points for line in lines if line.name == arm])))
                 if any(line.points for line in lines):
                     panels.append(Panel(names, lines, (float(chance), "chance") if chance else None, share=True))
-            ends = all(score.annealed for scores in languages.values() for score in scores)
             if panels:
                 blocks.append(Figure(
                     f"score-{number}-{axis}", _caption(
