@@ -10,8 +10,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.shards import chosen, fitting
@@ -23,32 +24,10 @@ if TYPE_CHECKING:
     from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
     from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
+    from tasks.family import Evaluation, EvaluationOptions, Examples, Inputs, Parts, Predictor, Training
 
 PLACEHOLDER_ROWS = 20
 """From this many rows on, one single label means that the labels were stripped and replaced by a placeholder."""
-
-
-class Examples(Protocol):
-    """What every family's examples of one split say about themselves."""
-
-    files: list[str]
-    dropped: int
-
-    def __len__(self) -> int: ...
-
-    def sha256(self) -> str: ...
-
-    def only(self, numbers: Sequence[int]) -> Self:
-        """The examples of these numbers, in that order."""
-
-
-class Inputs(Protocol):
-    """How examples become inputs of a model."""
-
-    @property
-    def max_length(self) -> int:
-        """Longest input in tokens."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +49,7 @@ class Definition(ABC):
         metric: what chooses the best checkpoint on the dev split, under the name that the criterion logs it with.
         criterion: name of the fairseq criterion that trains it.
         trainer: module whose `load(task, split, files, training)` makes fairseq's data set of a split; only training imports it.
+        parts: module of what the family does with a body, see `tasks.family.Parts`; naming and reading tasks does not import it.
     """
 
     name: str
@@ -80,6 +60,7 @@ class Definition(ABC):
     metric: str
     criterion: str
     trainer: ClassVar[str]
+    parts: ClassVar[str] = ""
     losses: ClassVar[tuple[str, ...]] = ("cross-entropy",)
     """What a mixture may train it with, the default first."""
     needs_head: ClassVar[bool] = True
@@ -106,7 +87,10 @@ class Definition(ABC):
     def outputs(self) -> int:
         """Outputs of the head for each input or token: the number of labels; 0 where the kind of head alone decides."""
 
-    @abstractmethod
+    def family(self) -> Parts:
+        """What its family does with a body: the module `parts`, read when it is first asked for."""
+        return cast("Parts", import_module(self.parts))
+
     def training(self, head: str, inputs: Any) -> Training:
         """How the task takes part in task adaptation.
 
@@ -114,8 +98,8 @@ class Definition(ABC):
             head: kind of head, one of `heads`.
             inputs: what `inputs` gave.
         """
+        return self.family().training(self, head, inputs)
 
-    @abstractmethod
     def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
         """How a task body is scored on the task.
 
@@ -125,27 +109,11 @@ class Definition(ABC):
         Raises:
             UserError: no head, one of another task or with other labels, or options that the family has no use for.
         """
+        return self.family().evaluation(self, body, place, options)
 
-    @abstractmethod
     def predictor(self, body: Body) -> Predictor:
         """What a body that was fine-tuned on this task says of inputs without gold."""
-
-    @abstractmethod
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        """The records of an evaluation as text with straight columns."""
-
-    @abstractmethod
-    def example_scores(self, predictions: Path, examples: Any, language: str) -> NDArray[np.float64]:
-        """The score of each example [N] from a file of predictions, in the order of the examples; of a score that is a ratio of
-        sums over examples what each adds to the two sums [N, 2].
-
-        Raises:
-            UserError: predictions of other examples, or a metric that is no mean and no ratio of sums over examples.
-        """
-
-    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:
-        """As `read`, of examples that may lack their gold."""
-        raise UserError(f"{self.name}: its files are not read without gold; give --alpha 1, or take another task")
+        return self.family().predictor(self, body)
 
     def teaching(self) -> Teaching:
         """How its bodies teach and learn from teachers (docs/distillation.md).
@@ -153,8 +121,28 @@ class Definition(ABC):
         Raises:
             UserError: the family does not.
         """
-        raise UserError(f"{self.name}: teachers are for classification, regression, multiple choice, question answering and "
-                        "tagging; docs/distillation.md")
+        found = getattr(self.family(), "teaching", None) if self.parts else None
+        if found is None:
+            raise UserError(f"{self.name}: teachers are for classification, regression, multiple choice, question answering and "
+                            "tagging; docs/distillation.md")
+        return cast("Teaching", found(self))
+
+    def table(self, records: Sequence[dict[str, Any]]) -> str:
+        """The records of an evaluation as text with straight columns."""
+        return self.family().table(self, records)
+
+    def example_scores(self, predictions: Path, examples: Any, language: str) -> NDArray[np.float64]:
+        """The score of each example [N] from a file of predictions, in the order of the examples; of a score that is a ratio of
+        sums over examples what each adds to the two sums [N, 2].
+
+        Raises:
+            UserError: predictions of other examples, or a metric that is no mean and no ratio of sums over examples.
+        """
+        return self.family().example_scores(self, predictions, examples, language)
+
+    def unlabelled(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Examples:
+        """As `read`, of examples that may lack their gold."""
+        raise UserError(f"{self.name}: its files are not read without gold; give --alpha 1, or take another task")
 
     def inputs(self, shape: EncoderConfig, max_length: int = 0, stride: int = 0, max_question: int = 0) -> Inputs:
         """How inputs are made for a body of this shape; 0 chooses.

@@ -18,7 +18,7 @@ from pretrain.base.vocabulary import BOS, EOS
 if TYPE_CHECKING:
     from adapt.text.tokenizer import Tokenizer
     from pretrain.encoder import EncoderConfig
-    from tasks.classification.task import Example
+    from tasks.classification.examples import Example
 
 def resolve_max_length(wanted: int, positions: int) -> int:
     """The longest input in tokens: as asked for, or all positions of the body where 0.

@@ -23,8 +23,8 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_folder, read_object, write_json
 from pretrain.base.outputs import makes
 from pretrain.choices import PRECISIONS
-from tasks.definition import Definition, Examples
-from tasks.family import Evaluation, EvaluationOptions
+from tasks.definition import Definition
+from tasks.family import Evaluation, EvaluationOptions, Examples
 from tasks.heads.model import TaskModel, task_model
 from tasks.heads.several import body_for, heads_for, without_heads
 from tasks.predict import choose_device

@@ -5,19 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from pretrain.base.errors import UserError, unknown
-from tasks.definition import Definition, Examples
+from pretrain.base.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from adapt.artefacts.embedding import Embedding
     from pretrain.artefacts.body import Body
     from tasks.heads.model import TaskModel
-    from tasks.settings import FinetuneSettings
 
 LONGEST_ANSWER = 30
 """BERT's setting: most tokens of an answer."""
+
+
+class Examples(Protocol):
+    """What every family's examples of one split say about themselves."""
+
+    files: list[str]
+    dropped: int
+
+    def __len__(self) -> int: ...
+
+    def sha256(self) -> str: ...
+
+    def only(self, numbers: Sequence[int]) -> Self:
+        """The examples of these numbers, in that order."""
+
+
+class Inputs(Protocol):
+    """How examples become inputs of a model."""
+
+    @property
+    def max_length(self) -> int:
+        """Longest input in tokens."""
 
 
 class Training(Protocol):
@@ -177,21 +200,17 @@ class Predictor(Protocol):
         """
 
 
-def training_of(task: Definition, body: Body, settings: FinetuneSettings) -> Training:
-    """How a task takes part in task adaptation, with its settings checked.
+class Parts(Protocol):
+    """The module of a family: what its tasks do with a body. A family that teaches has `teaching(task) -> Teaching` too
+    (tasks/distillation/teaching.py)."""
 
-    Raises:
-        UserError: an unknown head, no training split, or lengths that the body does not allow.
-    """
-    head = settings.head or task.heads[0]
-    if head not in task.heads:
-        raise unknown(f"head for {task.name}", head, task.heads)
-    if "train" not in task.splits:
-        raise UserError(f"{task.name} has no training split; train on {task.train_instead} and evaluate the result on "
-                        f"{task.name}")
-    inputs = task.inputs(body.config, settings.max_length, settings.stride, settings.max_question)
-    family = task.training(head, inputs)
-    if settings.teacher:
-        teaching = task.teaching()
-        return family if settings.alpha else teaching.without_gold(family)
-    return family
+    def training(self, task: Any, head: str, inputs: Any) -> Training:
+        """See `Definition.training`, and so on."""
+
+    def evaluation(self, task: Any, body: Body, place: str, options: EvaluationOptions) -> Evaluation: ...
+
+    def predictor(self, task: Any, body: Body) -> Predictor: ...
+
+    def table(self, task: Any, records: Sequence[dict[str, Any]]) -> str: ...
+
+    def example_scores(self, task: Any, predictions: Path, examples: Any, language: str) -> NDArray[np.float64]: ...

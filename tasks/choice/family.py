@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from adapt.text.windows import MAX_TOKENS
 from pretrain.base.errors import UserError
-from tasks.classification.task import Example
+from tasks.classification.examples import Example
 from tasks.definition import standard_error, wilson_interval
 from tasks.encoding import Encoded, encode_examples, separators_of
 from tasks.family import HeadTraining, OneLanguage

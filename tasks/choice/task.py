@@ -11,19 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pretrain.base.errors import UserError
-from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs, OneOutput
+from tasks.definition import PLACEHOLDER_ROWS, Definition, OneOutput
 from tasks.reading.files import Files, Row
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
-    from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 Option = tuple[str, str | None]
 """The one or two texts of a candidate's input."""
@@ -104,6 +96,7 @@ class ChoiceTask(OneOutput, Definition):
     metric: str = "accuracy"
     criterion: str = "modular_choice"
     trainer = "tasks.trainer.choice"
+    parts = "tasks.choice.parts"
 
     @property
     def chance(self) -> float:
@@ -170,33 +163,3 @@ class ChoiceTask(OneOutput, Definition):
         if len(counts) == 1 and len(found) >= PLACEHOLDER_ROWS:
             raise UserError(f"{where}: all {len(found):,} labels are {next(iter(counts))}; the labels of this {split} file were "
                             "stripped and replaced by a placeholder: take the official file")
-
-    def teaching(self) -> Teaching:
-        from tasks.choice.teaching import ChoiceTeaching
-
-        return ChoiceTeaching(self)
-
-    def training(self, head: str, inputs: Inputs) -> Training:
-        from tasks.choice.family import ChoiceTraining
-
-        return ChoiceTraining(self, head, inputs.max_length)
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.choice.family import ChoiceEvaluation
-
-        return ChoiceEvaluation.of(self, body, place, options)
-
-    def predictor(self, body: Body) -> Predictor:
-        from tasks.choice.choosing import Chooser
-
-        return Chooser(self)
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.choice.family import table
-
-        return table(records)
-
-    def example_scores(self, predictions: Path, examples: Choices, language: str) -> NDArray[np.float64]:
-        from tasks.choice.family import example_scores
-
-        return example_scores(predictions, examples)

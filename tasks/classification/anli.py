@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.classification.columns import Table
+from tasks.classification.examples import Loaded
 from tasks.classification.nli import LABELS, THREE_WAY
-from tasks.classification.task import ClassificationTask, Loaded
+from tasks.classification.task import ClassificationTask
 from tasks.definition import register
 from tasks.reading.files import HUB
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.base.errors import UserError
-from tasks.classification.task import Example, Loaded
+from tasks.classification.examples import Example, Loaded
 from tasks.reading.files import Files, Row
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from tasks.tables import aligned
 if TYPE_CHECKING:
     from adapt.artefacts.embedding import Embedding
     from pretrain.artefacts.body import Body
-    from tasks.classification.task import ClassificationTask, Loaded
+    from tasks.classification.examples import Loaded
+    from tasks.classification.task import ClassificationTask
     from tasks.family import EvaluationOptions
 
 

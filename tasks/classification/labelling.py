@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pretrain.base.errors import UserError
-from tasks.classification.task import Example
+from tasks.classification.examples import Example
 from tasks.encoding import Encoded, encode_examples, resolve_max_length, separators_of
 from tasks.heads.model import TaskModel
 from tasks.predict import head_outputs

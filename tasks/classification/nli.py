@@ -18,7 +18,8 @@ from pretrain.base.files import require_file, require_folder
 from pretrain.base.opening import is_parquet, read_lines
 from pretrain.base.records import parse_json
 from pretrain.base.shards import fitting
-from tasks.classification.task import ClassificationTask, Example, Loaded
+from tasks.classification.examples import Example, Loaded
+from tasks.classification.task import ClassificationTask
 from tasks.definition import register, split_files
 from tasks.reading.files import hub_groups, parquet_rows
 from tasks.reading.hub import load_split

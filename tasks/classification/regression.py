@@ -1,7 +1,7 @@
 """A value for one or two texts: a head of one output, squared error, correlations as scores (Liu et al. 2019, MT-DNN).
 
 The output has the unit of the data: no activation follows it. A body's record calls it by one label, `score`. What computes is in
-`tasks.classification.regression_family`, so that naming the tasks needs no torch.
+`tasks.classification.regression_family` and `regression_parts`, so that naming the tasks needs no torch.
 """
 
 from __future__ import annotations
@@ -9,20 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
 from tasks.classification.columns import Table
-from tasks.classification.task import Available, Loaded, Reader, texts_each
-from tasks.definition import Definition, Inputs, OneOutput, missing_data
+from tasks.classification.examples import Available, Loaded, Reader
+from tasks.definition import Definition, OneOutput, missing_data
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
-    from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionTask(OneOutput, Definition):
@@ -42,6 +34,7 @@ class RegressionTask(OneOutput, Definition):
     metric: str = "pearson"
     criterion: str = "modular_regression"
     trainer = "tasks.trainer.regression"
+    parts = "tasks.classification.regression_parts"
     losses = ("mse", "mae")
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Loaded:
@@ -66,39 +59,3 @@ class RegressionTask(OneOutput, Definition):
     def missing(self, data: str, split: str, language: str, tried: Sequence[str]) -> UserError:
         """The error for a language whose file is not there, see `missing_data`."""
         return missing_data(self.name, data, split, language, self.available(data, split), tried[:4])
-
-    def teaching(self) -> Teaching:
-        from tasks.classification.teaching import RegressionTeaching
-
-        return RegressionTeaching(self)
-
-    def training(self, head: str, inputs: Inputs) -> Training:
-        from tasks.classification.regression_family import RegressionTraining
-
-        return RegressionTraining(self, head, inputs.max_length)
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.classification.regression_family import RegressionEvaluation
-        from tasks.heads.model import check_trained_labels, task_of
-
-        options.only(self.name)
-        check_trained_labels(place, task_of(body, self.name)["labels"], self)
-        return RegressionEvaluation(self, body, self.inputs(body.config, options.max_length).max_length)
-
-    def predictor(self, body: Body) -> Predictor:
-        from tasks.classification.regression_family import Valuer
-
-        return Valuer(self.name, texts_each(self.reader))
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.tables import aligned
-
-        further = list(records[0]["further"])
-        rows = [["language", "split", self.metric, *further, "n"]]
-        for record in records:
-            rows.append([record["language"], record["split"], f"{record['score']:.3f} ± {record['standard_error']:.3f}",
-                         *(f"{record['further'][name]:.3f}" for name in further), f"{record['n']:,}"])
-        return aligned(rows, left=3)
-
-    def example_scores(self, predictions: Path, examples: Loaded, language: str) -> NDArray[np.float64]:
-        raise UserError(f"{self.metric} is no mean over examples")

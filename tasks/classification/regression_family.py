@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from adapt.text.windows import MAX_TOKENS
+from tasks.classification.examples import Loaded
 from tasks.classification.labelling import OfTexts, encode_rows
 from tasks.classification.metrics import CORRELATIONS
 from tasks.classification.regression import RegressionTask
-from tasks.classification.task import Loaded
 from tasks.definition import OUTPUT
 from tasks.encoding import Encoded, encode_examples, separators_of
 from tasks.family import HeadTraining, OneLanguage

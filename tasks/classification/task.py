@@ -2,85 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from pretrain.base.errors import UserError, unknown
-from tasks.definition import PLACEHOLDER_ROWS, Definition, Inputs, missing_data
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
-    from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One item of a task.
-
-    Attributes:
-        id: as the file names it, else its number in the file.
-        text_a: premise, or the only text.
-        text_b: hypothesis; None for tasks on one text.
-        label: index into the task's labels; None where the file has none.
-        value: of a regression, in the file's unit; None where the task has labels or the file no value.
-    """
-
-    id: str
-    text_a: str
-    text_b: str | None
-    label: int | None
-    value: float | None = None
-
-
-@dataclass
-class Loaded:
-    """The examples of one split in one language, in file order, and where they come from.
-
-    Attributes:
-        files: what was read.
-        dropped: rows left out because their annotators did not agree on a label.
-        groups: name of a category -> numbers of the examples that belong to it, where the file says so.
-    """
-
-    examples: list[Example]
-    files: list[str] = field(default_factory=list)
-    dropped: int = 0
-    groups: dict[str, list[int]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def only(self, numbers: Sequence[int]) -> Loaded:
-        """The examples of these numbers, in that order; categories, which are numbers too, are left out."""
-        return replace(self, examples=[self.examples[number] for number in numbers], groups={})
-
-    def sha256(self) -> str:
-        """Hash of texts and labels in order: the same data has the same hash in every file format."""
-        digest = hashlib.sha256()
-        for item in self.examples:
-            gold = item.label if item.value is None else item.value
-            digest.update(f"{item.text_a}\0{item.text_b}\0{gold}\n".encode())
-        return digest.hexdigest()
-
-
-Reader = Callable[[str, str, str, Sequence[str]], Loaded]
-"""(data, split, language, files) -> Loaded; `files`, where not empty, replace the search in `data`."""
-Available = Callable[[str, str], list[str]]
-"""(data, split) -> the languages that `data` holds this split in."""
-
-
-def texts_each(reader: object) -> int:
-    """How many texts an example of a reader has, 1 or 2; 0: it does not say."""
-    second = getattr(reader, "second", None)
-    return 0 if second is None else 1 + bool(second)
+from tasks.classification.examples import Available, Loaded, Reader
+from tasks.classification.examples import Example as Example  # here too, where tasks of one's own look for it
+from tasks.definition import PLACEHOLDER_ROWS, Definition, missing_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +40,7 @@ class ClassificationTask(Definition):
     pair: bool = False
     criterion: str = "modular_classification"
     trainer = "tasks.trainer.classification"
+    parts = "tasks.classification.parts"
     losses = ("cross-entropy", "mse")
 
     @property
@@ -141,37 +73,6 @@ class ClassificationTask(Definition):
         if name and name not in known:
             raise unknown(f"metric of {self.name}", name, known)
         return replace(self, metric=name or self.metric)
-
-    def teaching(self) -> Teaching:
-        from tasks.classification.teaching import ClassificationTeaching
-
-        return ClassificationTeaching(self)
-
-    def training(self, head: str, inputs: Inputs) -> Training:
-        from tasks.classification.family import ClassificationTraining
-
-        return ClassificationTraining(self, head, inputs.max_length)
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.classification.family import ClassificationEvaluation
-
-        return ClassificationEvaluation.of(self, body, place, options)
-
-    def predictor(self, body: Body) -> Predictor:
-        from tasks.classification.labelling import Labeller
-        from tasks.heads.model import task_of
-
-        return Labeller(self.name, 2 if self.pair else texts_each(self.reader), task_of(body, self.name)["labels"])
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.classification.family import table
-
-        return table(records)
-
-    def example_scores(self, predictions: Path, examples: Loaded, language: str) -> NDArray[np.float64]:
-        from tasks.classification.family import example_scores
-
-        return example_scores(self, predictions, examples)
 
 
 def check_labels(loaded: Loaded, task: ClassificationTask, split: str) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from tasks.classification import regression_family
-from tasks.classification.task import ClassificationTask, Loaded
+from tasks.classification.examples import Loaded
+from tasks.classification.task import ClassificationTask
 from tasks.distillation.soft_labels import key_of
 from tasks.distillation.teaching import ClassTeaching, ValueTeaching
 from tasks.encoding import encode_examples, separators_of

@@ -16,7 +16,7 @@ from torch import Tensor
 from pretrain.base.errors import UserError
 from pretrain.base.files import sha256_file
 from pretrain.base.settings import option
-from tasks.definition import Definition, Examples
+from tasks.definition import Definition
 from tasks.distillation.losses import (
     KL,
     LOGIT_MSE,
@@ -31,6 +31,7 @@ from tasks.distillation.losses import (
 )
 from tasks.distillation.soft_labels import CLASSES, SPANS, VALUE, WORDS, SoftLabels, read
 from tasks.distillation.teaching import LOGITS, Columns
+from tasks.family import Examples
 
 LOSSES_OF = {CLASSES: (SOFT_CE, KL, LOGIT_MSE), VALUE: (MSE,), SPANS: (SOFT_CE, KL), WORDS: (SOFT_CE, KL, LOGIT_MSE)}
 """Form of the file -> the losses on it, the default first."""

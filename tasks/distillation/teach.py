@@ -13,12 +13,12 @@ from pretrain.base.errors import UserError
 from pretrain.base.language import check_language
 from pretrain.base.outputs import making
 from pretrain.base.settings import check, option
-from tasks.definition import Definition, Examples
+from tasks.definition import Definition
 from tasks.distillation.settings import TeachSettings
 from tasks.distillation.soft_labels import SoftLabels, refuse_other, write
 from tasks.distillation.teaching import same_examples
 from tasks.evaluate import embedding_record, evaluation_device
-from tasks.family import EvaluationOptions
+from tasks.family import EvaluationOptions, Examples
 from tasks.heads.model import task_model
 from tasks.heads.several import body_for, heads_for
 from tasks.registry import get_task

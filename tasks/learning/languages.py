@@ -18,13 +18,14 @@ from adapt.artefacts.embedding import Embedding
 from adapt.artefacts.resources import embedding_of
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError
-from tasks.definition import Definition, Examples
+from tasks.definition import Definition
 from tasks.distillation.student import Distillation, read_training
-from tasks.family import Training, training_of
+from tasks.family import Examples, Training
 from tasks.multitask.policy import Policy
 from tasks.reading.files import files_of
 from tasks.reading.subset import Subset
 from tasks.settings import FinetuneSettings
+from tasks.training import training_of
 
 SAMPLING = {"proportional": Policy("proportional"), "equal": Policy("round-robin")}
 """How the batches of an epoch are shared out among the languages; an epoch has as many as all their examples make."""

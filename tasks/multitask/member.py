@@ -9,13 +9,14 @@ from typing import Any
 from adapt.artefacts.embedding import Embedding
 from pretrain.artefacts.body import Body
 from pretrain.base.errors import UserError, unknown
-from tasks.definition import Definition, Examples, Inputs
+from tasks.definition import Definition
 from tasks.distillation.student import Distillation, Lesson, read_training
-from tasks.family import Training, training_of
+from tasks.family import Examples, Inputs, Training
 from tasks.multitask.recipe import Entry, Mixture
 from tasks.reading.subset import Subset
 from tasks.registry import get_task
 from tasks.settings import FinetuneSettings
+from tasks.training import training_of
 
 
 @dataclass

@@ -20,8 +20,8 @@ from pretrain.base.settings import check, option, trainer_options
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
 from pretrain.schedule import Polynomial
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
-from tasks.definition import Examples
 from tasks.distillation.student import STUDENT
+from tasks.family import Examples
 from tasks.heads.model import task_model
 from tasks.heads.several import body_for
 from tasks.multitask.batches import in_batches

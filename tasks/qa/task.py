@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_folder
@@ -23,13 +23,7 @@ from tasks.qa.scores import SQUAD1, Rules
 from tasks.reading.files import hub_groups
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
     from pretrain.encoder import EncoderConfig
-    from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
     from tasks.qa.features import WindowSettings
 
 Reader = Callable[[str, str, str, str, Sequence[str | Path]], Questions]
@@ -57,6 +51,7 @@ class QATask(Definition):
     scoring: Callable[[str], Rules] = lambda language: SQUAD1
     reader: Reader | None = None
     trainer = "tasks.trainer.qa"
+    parts = "tasks.qa.parts"
     train_instead = "squad or squad2"
 
     # --- files ---------------------------------------------------------------------------------------------------------
@@ -171,46 +166,3 @@ class QATask(Definition):
         from tasks.qa.features import WindowSettings
 
         return WindowSettings.fit(shape.max_positions, max_length, stride, max_question, separators_of(shape))
-
-    def teaching(self) -> Teaching:
-        from tasks.qa.teaching import QATeaching
-
-        return QATeaching(self)
-
-    def training(self, head: str, inputs: Any) -> Training:
-        from tasks.qa.family import QATraining
-
-        return QATraining(self, head, inputs)
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.qa.family import QAEvaluation
-
-        return QAEvaluation.of(self, body, options)
-
-    def predictor(self, body: Body) -> Predictor:
-        from tasks.qa.answering import Answerer
-        from tasks.qa.model import qa_record
-
-        record = qa_record(body)
-        trained = [record["windows"].get(name, 0) for name in ("max_length", "stride", "max_question")]
-        return Answerer(record["name"], self.inputs(body.config, *trained), float(record.get("no_answer_threshold", 1.0)))
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.qa.family import table
-
-        return table(records)
-
-    def example_scores(self, predictions: Path, examples: Questions, language: str) -> NDArray[np.float64]:
-        from tasks.qa.family import example_scores
-
-        return example_scores(self, predictions, examples, language)
-
-
-def question_answering(name: str) -> QATask:
-    """The question answering task of that name; UserError with the nearest name where there is none."""
-    from tasks.registry import load_all
-
-    known = {key: task for key, task in load_all().items() if isinstance(task, QATask)}
-    if name not in known:
-        raise unknown("question-answering task", name, known)
-    return known[name]

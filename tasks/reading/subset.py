@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from pretrain.base.errors import UserError
-from tasks.definition import Examples
+from tasks.family import Examples
 
 AnyExamples = TypeVar("AnyExamples", bound=Examples)
 

@@ -6,17 +6,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pretrain.base.errors import UserError
-from tasks.definition import Definition, Inputs
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
+from tasks.definition import Definition
 
 
 @dataclass
@@ -71,6 +63,7 @@ class RetrievalTask(Definition):
     heads: tuple[str, ...] = ("linear",)
     criterion: str = ""
     trainer = ""
+    parts = "tasks.retrieval.parts"
     two_languages = True
     needs_head = False
 
@@ -97,26 +90,3 @@ class RetrievalTask(Definition):
         if not found.gold:
             raise UserError(f"{', '.join(found.files)}: no sentence has a translation; nothing can be scored")
         return found
-
-    def training(self, head: str, inputs: Inputs) -> Training:
-        raise UserError(f"{self.name}: nothing is trained for it; evaluate a body on it")
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.retrieval.family import RetrievalEvaluation
-
-        return RetrievalEvaluation.of(self, body, options)
-
-    def predictor(self, body: Body) -> Predictor:
-        raise UserError(f"{self.name}: has no prediction for one text; `encode` of the Python door gives the vectors")
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.retrieval.family import table
-
-        return table(records)
-
-    def example_scores(self, predictions: Path, examples: Bitext, language: str) -> NDArray[np.float64]:
-        from tasks.retrieval.family import example_scores
-
-        if self.mining:
-            raise UserError(f"{self.metric} is no mean over examples")
-        return example_scores(predictions, examples)

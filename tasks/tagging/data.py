@@ -10,11 +10,11 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.files import require_file, require_folder
@@ -22,9 +22,6 @@ from pretrain.base.opening import is_parquet, read_lines
 from pretrain.base.shards import mark_of
 from tasks.definition import PLACEHOLDER_ROWS, missing_data, split_files
 from tasks.reading.files import HUB_SPLITS, hub_groups, hub_names, parquet_rows
-
-if TYPE_CHECKING:
-    from tasks.tagging.task import TaggingTask
 
 STRIPPED = "if the tags of this file were stripped, as XTREME's preparation does with test files, take the file that has them"
 RENAMED = {"CONJ": "CCONJ"}
@@ -248,7 +245,23 @@ def read_file(path: str | Path, layout: str, labels: Sequence[str], language: st
 # --- finding files -----------------------------------------------------------------------------------------------------
 
 
-def candidates(task: TaggingTask, split: str, language: str) -> list[list[str]]:
+class Layout(Protocol):
+    """What of a `TaggingTask` its files hang on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def layout(self) -> str: ...
+
+    @property
+    def more_files(self) -> Callable[[str, str], list[list[str]]]: ...
+
+
+def candidates(task: Layout, split: str, language: str) -> list[list[str]]:
     """File-name patterns in which a split of a language is looked for; earlier groups win."""
     endings = TSV if task.layout == "tsv" else _COLUMNS
     groups = [[f"{split}-{language}{ending}" for ending in endings], *task.more_files(split, language)]
@@ -257,7 +270,7 @@ def candidates(task: TaggingTask, split: str, language: str) -> list[list[str]]:
     return groups + hub_groups([language, f"{language}_*"], HUB_SPLITS.get(split, split))
 
 
-def available(task: TaggingTask, data: str, split: str) -> list[str]:
+def available(task: Layout, data: str, split: str) -> list[str]:
     """Languages that the folder holds this split in, by file names."""
     folder = Path(data)
     if not folder.is_dir():
@@ -272,7 +285,7 @@ def available(task: TaggingTask, data: str, split: str) -> list[str]:
     return sorted(found | {"en"} if any(name in names for group in own for name in group) else found)
 
 
-def find_files(task: TaggingTask, data: str, split: str, language: str) -> list[Path]:
+def find_files(task: Layout, data: str, split: str, language: str) -> list[Path]:
     """The file of a split in a language, or its parts.
 
     Raises:
@@ -290,7 +303,7 @@ def untagged(sentences: Sentences) -> Sentences:
     return replace(sentences, sentences=[Sentence(item.words, (UNTAGGED,) * len(item.words)) for item in sentences])
 
 
-def read(task: TaggingTask, data: str, split: str, language: str, files: Sequence[str] = (), gold: bool = True) -> Sentences:
+def read(task: Layout, data: str, split: str, language: str, files: Sequence[str] = (), gold: bool = True) -> Sentences:
     """The sentences of a split in a language: from `files`, else from the folder `data`; their tags with `gold` alone.
 
     Raises:

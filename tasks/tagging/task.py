@@ -9,19 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from pretrain.base.errors import UserError
-from tasks.definition import Definition, Inputs
+from tasks.definition import Definition
 from tasks.tagging.data import Sentences, check_sentences, read, read_labels, untagged
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pretrain.artefacts.body import Body
-    from tasks.distillation.teaching import Teaching
-    from tasks.family import Evaluation, EvaluationOptions, Predictor, Training
 
 SPLITS = ("train", "dev", "test")
 Reader = Callable[[str, str, str, Sequence[str]], Sentences]
@@ -52,6 +44,7 @@ class TaggingTask(Definition):
     metric: str = "f1"
     criterion: str = "modular_tagging"
     trainer = "tasks.trainer.tagging"
+    parts = "tasks.tagging.parts"
 
     def read(self, data: str | Path, split: str, language: str, files: Sequence[str | Path] = ()) -> Sentences:
         """The sentences of a split, see `Definition.read`; none is left out, stripped tags are an error."""
@@ -75,11 +68,6 @@ class TaggingTask(Definition):
         check_sentences(found, self.labels, split)
         return found
 
-    def teaching(self) -> Teaching:
-        from tasks.tagging.teaching import TaggingTeaching
-
-        return TaggingTeaching(self)
-
     def with_labels(self, file: str = "", labels: Sequence[str] = ()) -> Self:
         if not file and not labels:
             return self
@@ -93,29 +81,3 @@ class TaggingTask(Definition):
     @property
     def outputs(self) -> int:
         return len(self.labels)
-
-    def training(self, head: str, inputs: Inputs) -> Training:
-        from tasks.tagging.family import TaggingTraining
-
-        return TaggingTraining(self, head, inputs.max_length)
-
-    def evaluation(self, body: Body, place: str, options: EvaluationOptions) -> Evaluation:
-        from tasks.tagging.family import TaggingEvaluation
-
-        return TaggingEvaluation.of(self, body, place, options)
-
-    def predictor(self, body: Body) -> Predictor:
-        from tasks.heads.model import task_of
-        from tasks.tagging.labelling import Tagger
-
-        return Tagger(self.name, task_of(body, self.name)["labels"])
-
-    def table(self, records: Sequence[dict[str, Any]]) -> str:
-        from tasks.tagging.family import table
-
-        return table(records)
-
-    def example_scores(self, predictions: Path, examples: Sentences, language: str) -> NDArray[np.float64]:
-        from tasks.tagging.family import example_scores
-
-        return example_scores(self, predictions, examples)

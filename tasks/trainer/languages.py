@@ -22,7 +22,8 @@ from adapt.artefacts.resources import locate
 from pretrain.artefacts.body import Body
 from pretrain.trainer.config import check_config, of_settings
 from pretrain.trainer.task import unwrap
-from tasks.definition import Definition, Inputs
+from tasks.definition import Definition
+from tasks.family import Inputs
 from tasks.heads.model import NewHead
 from tasks.learning.languages import SAMPLING, load_embeddings
 from tasks.reading.files import files_of

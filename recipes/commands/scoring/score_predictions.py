@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from tasks.qa.data import read_squad_file
     from tasks.qa.predictions import read_predictions, read_probabilities
     from tasks.qa.scores import score, score_squad2
-    from tasks.qa.task import question_answering
+    from tasks.registry import question_answering
 
     task = question_answering(args.task)
     if args.language is None and task.languages != ("en",):

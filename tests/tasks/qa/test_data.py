@@ -23,7 +23,7 @@ from tasks.qa.data import (
     read_squad_file,
 )
 from tasks.qa.mlqa import MLQA
-from tasks.qa.task import question_answering
+from tasks.registry import question_answering
 
 SHARED = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "data"
 CONTEXT = "The cat 🐈 sat on the mat."

@@ -24,7 +24,7 @@ from tasks.qa.scores import (
 )
 from tasks.qa.scores import score as score_by
 from tasks.qa.scores import score_each as score_each_by
-from tasks.qa.task import question_answering
+from tasks.registry import question_answering
 
 VECTORS = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "vectors"
 officially = pytest.mark.skipif(not VECTORS.is_dir(), reason="no official records")

@@ -17,13 +17,13 @@ from pretrain.electra.networks import Discriminator
 from recipes.cli import main
 from recipes.report.build import report
 from tasks.evaluate import evaluate
-from tasks.family import training_of
 from tasks.heads.model import TaskModel, TokenHead
 from tasks.learning.finetune import plan
 from tasks.settings import FinetuneSettings
 from tasks.tagging.panx import PANX
 from tasks.tagging.scores import tag_scores
 from tasks.tagging.udpos import UDPOS
+from tasks.training import training_of
 
 from ..conftest import CONFIG, settings_for
 from .tagging_world import sentences, write_sentences, write_world
