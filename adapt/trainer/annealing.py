@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from adapt.schedule import Annealed, scaled
-from adapt.trainer import range_test
-from adapt.trainer.range_test import Found
+from adapt.trainer import lr_search
+from adapt.trainer.lr_search import Found
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, write_json
 from pretrain.base.vocabulary import SPECIALS
@@ -88,7 +88,7 @@ class Annealing:
         if updates:
             raise UserError(f"{place}: expected the learning rate that this run found before its {updates:,} updates, found no "
                             "such file; delete the training folder to start anew")
-        found = find_rate(task, model, criterion, optimizer, len(sample["tokens"]), min(range_test.UPDATES, max(self.lengths)),
+        found = find_rate(task, model, criterion, optimizer, len(sample["tokens"]), min(lr_search.UPDATES, max(self.lengths)),
                           self.clip)
         logger.info(f"learning rate {found.rate:g}: {found.why}")
         if not (torch.distributed.is_initialized() and torch.distributed.get_rank()):
@@ -146,15 +146,15 @@ def find_rate(task: Any, model: Any, criterion: Any, optimizer: Any, size: int, 
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):  # the training draws as if there had been no test
         start = loss()
-        permuted = min(range_test.permuted_losses(tables, slice(len(SPECIALS), -1), loss))
+        permuted = min(lr_search.permuted_losses(tables, slice(len(SPECIALS), -1), loss))
         with torch.no_grad():
             reference = [float(part) / float(count) for part, count in map(loss_of, range(updates))]
-        tried: list[range_test.Tried] = []
-        for rate in range_test.RATES:
-            tried.append(range_test.try_rate(rate, parameters, tables[0], blocks, optimizer, loss_of, reference, clip, loss))
-            if not tried[-1].loss <= range_test.WORSE * min(one.loss for one in tried):
+        tried: list[lr_search.Tried] = []
+        for rate in lr_search.RATES:
+            tried.append(lr_search.try_rate(rate, parameters, tables[0], blocks, optimizer, loss_of, reference, clip, loss))
+            if not tried[-1].loss <= lr_search.WORSE * min(one.loss for one in tried):
                 break
     if scaler is not None:
         scaler.loss_scale = scale
     task.update = update
-    return range_test.choose(start, permuted, tried, updates)
+    return lr_search.choose(start, permuted, tried, updates)

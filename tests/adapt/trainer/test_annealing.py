@@ -14,8 +14,8 @@ pytest.importorskip("fairseq")
 from adapt.artefacts.embedding import Embedding
 from adapt.language import adapt, stage
 from adapt.settings import AdaptSettings
-from adapt.trainer import range_test
-from adapt.trainer.range_test import Tried, choose
+from adapt.trainer import lr_search
+from adapt.trainer.lr_search import Tried, choose
 from pretrain.base.errors import UserError
 from tests.training import overflow, state, train
 
@@ -46,8 +46,8 @@ def test_where_every_rate_makes_things_worse_the_lowest_is_taken_and_that_is_sai
 def test_permuted_rows_are_put_back():
     table = torch.arange(14.0).reshape(7, 2)
     seen = []
-    losses = range_test.permuted_losses([table], slice(4, -1), lambda: seen.append(table.clone()) or 1.0)
-    assert losses == [1.0] * range_test.SHUFFLES and torch.equal(table, torch.arange(14.0).reshape(7, 2))
+    losses = lr_search.permuted_losses([table], slice(4, -1), lambda: seen.append(table.clone()) or 1.0)
+    assert losses == [1.0] * lr_search.SHUFFLES and torch.equal(table, torch.arange(14.0).reshape(7, 2))
     for one in seen:
         assert torch.equal(one[[0, 1, 2, 3, 6]], table[[0, 1, 2, 3, 6]]) and sorted(one[4:6, 0].tolist()) == [8.0, 10.0]
 
@@ -101,8 +101,8 @@ def test_a_run_at_the_rate_that_was_found_is_the_same_as_at_that_rate(journey, t
     """Nothing of the test is left: no weight, moment or random number."""
     folder = run(journey, tmp_path / "auto", 20, lr=0, lr_file=tmp_path / "lr.json")
     found = json.loads((tmp_path / "lr.json").read_text())
-    assert found["rate"] in range_test.RATES and not found["informed"] and found["updates"] == 20
-    assert [one["rate"] for one in found["tried"]] == list(range_test.RATES[:len(found["tried"])])
+    assert found["rate"] in lr_search.RATES and not found["informed"] and found["updates"] == 20
+    assert [one["rate"] for one in found["tried"]] == list(lr_search.RATES[:len(found["tried"])])
     fixed = run(journey, tmp_path / "fixed", 20, lr=found["rate"], warmup_updates=2)
     one, two = (state(name)["model"] for name in (folder, fixed))
     assert all(torch.equal(one[name], two[name]) for name in one)
