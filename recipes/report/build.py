@@ -48,6 +48,8 @@ AVERAGES = ("Two averages that need not agree: the mean of relative gains averag
             "al. (2023) print; languages near chance inflate it. The relative gain of means compares the two averages.")
 ERRORS = ("Over seeds: how far the mean of other trainings would lie off. Over examples: how far the score of these very "
           "trainings would on other test examples; of several seeds it is that of their mean. Examples of tagging are sentences.")
+UNSCORED = ("No task was scored (`relexify evaluate`). The held-out losses of the new embeddings are compared below, under "
+            "“Along the adaptation”.")
 READING = [
     "A score is zero-shot, unless its arm says otherwise: the task was learnt from labelled examples of the source language "
     "only, and the embedding of the language named was put in its place. Accuracy and F1 are in percent, differences in points.",
@@ -72,7 +74,7 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
         UserError: a folder that is missing, no usable record, or an unknown baseline.
     """
     found = load(runs)
-    known = report_arms.sort_arms([score.arm for score in found.scores])
+    known = report_arms.sort_arms([score.arm for score in found.scores] or list(found.arms.values()))
     if baseline and baseline not in known:
         raise unknown("arm", baseline, known)
     tables = matrices(found.scores, baseline)
@@ -116,6 +118,8 @@ def load(runs: Sequence[str | Path]) -> Collected:
 
 
 def _results(tables: Sequence[Matrix]) -> list[Block]:
+    if not tables:
+        return [Paragraph(UNSCORED)]
     arms = report_arms.sort_arms([arm for matrix in tables for arm in matrix.arms])
     blocks: list[Block] = [Items([*report_arms.meanings(arms), *READING])]
     blocks += [table for table in (multitask_table(tables), aggregate_table(tables)) if table is not None]
@@ -130,6 +134,8 @@ def _results(tables: Sequence[Matrix]) -> list[Block]:
 
 
 def _curves(found: Collected, styles: dict[str, int], baseline: str) -> list[Block]:
+    if not found.scores:
+        return [*loss_figures(found, styles), *loss_tables(found, baseline)]
     quick = speed(found)
     blocks = [*score_figures(found, styles), *([quick] if quick else [])]
     if quick:
@@ -148,6 +154,10 @@ def _settings(found: Collected) -> list[Block]:
 
 
 def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_budgets.Growth]) -> list[str]:
+    if not found.scores:
+        adapted = sum(one.kind == "embedding" and bool(one.curve) for one in found.artefacts)
+        return [f"{adapted} adapted embedding{'s' if adapted > 1 else ''}, none of them scored on a task: arms "
+                f"{'; '.join(report_arms.sort_arms(list(found.arms.values())))}."]
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
     sentences = [
         f"{len(found.scores)} records: arms {'; '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "

@@ -51,6 +51,8 @@ def paper_tables(runs: Sequence[str | Path], baseline: str, arm: str, split: str
         UserError: an unknown arm, or no result of any of the three tasks for both arms.
     """
     found = load(runs)
+    if not found.scores:
+        raise UserError(f"{', '.join(map(str, runs))}: nothing to report: no results.json there; `relexify evaluate` writes them")
     arms = sort_arms([score.arm for score in found.scores])
     for name in (baseline, arm):
         if name not in arms:

@@ -39,7 +39,7 @@ def collect(runs: Sequence[str | Path]) -> Collected:
     """Reads all records and artefacts below `runs`.
 
     Raises:
-        UserError: a run that is no folder, or no usable record below any of them.
+        UserError: a run that is no folder, or no usable record and no adaptation below any of them.
     """
     folders = list(dict.fromkeys(require_folder(run, "the folder of a run") for run in runs))
     found = Collected(folders)
@@ -59,12 +59,12 @@ def collect(runs: Sequence[str | Path]) -> Collected:
                                            if line.strip() and not line.lstrip().startswith("#")]
         for path in files["results.json"]:
             _results(found, run, path, known)
-    if not found.scores:
+    _annealed(found)
+    if not found.scores and not any(one.kind == "embedding" and one.curve for one in found.artefacts):
         named = ", ".join(map(str, runs))
         reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
-            if found.problems else ": no results.json there; `relexify evaluate` writes them"
+            if found.problems else ": no results.json there (`relexify evaluate` writes them), and no adapted embedding"
         raise UserError(f"{named}: nothing to report{reason}")
-    _annealed(found)
     _points(found)
     return found
 

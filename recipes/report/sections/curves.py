@@ -132,13 +132,17 @@ def pooled_scores(runs: Sequence[Sequence[Point]]) -> list[Point]:
 
 
 def adaptations(found: Collected) -> dict[str, dict[str, list[Artefact]]]:
-    """Condition -> language -> the new embeddings whose loss was measured along the adaptation."""
+    """Condition -> language -> the new embeddings whose loss was measured along the adaptation. Of those that were never scored
+    the initialiser is the condition, where there are several."""
     conditions = {score.base: score.condition for score in found.scores if score.final}
     groups: dict[str, dict[str, list[Artefact]]] = {}
-    for one in found.artefacts:
-        if one.kind == "embedding" and one.curve and one.made.get("initialiser") != PRETRAINING:
-            condition = conditions.get(one.folder.as_posix(), "")
-            groups.setdefault(condition, {}).setdefault(str(one.record.get("language")), []).append(one)
+    measured = [one for one in found.artefacts
+                if one.kind == "embedding" and one.curve and one.made.get("initialiser") != PRETRAINING]
+    starts = {str(one.made.get("initialiser")) for one in measured if one.folder.as_posix() not in conditions}
+    for one in measured:
+        unscored = str(one.made.get("initialiser")) if len(starts) > 1 else ""
+        condition = conditions.get(one.folder.as_posix(), unscored)
+        groups.setdefault(condition, {}).setdefault(str(one.record.get("language")), []).append(one)
     return groups
 
 

@@ -174,6 +174,29 @@ def test_the_command_writes_both_pages_and_says_the_result(run, tmp_path, capsys
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "report.md"]
 
 
+def unscored(run):
+    for path in run.rglob("results.json"):
+        path.unlink()
+    return run
+
+
+def test_embeddings_that_nobody_scored_are_compared_by_their_loss(tmp_path):
+    made = build([unscored(make_run(tmp_path / "run"))])
+    text = Page(render(made)).text
+    assert "none of them scored on a task" in made.summary[0] and "No task was scored" in text
+    assert "Held-out loss of the new embeddings against standard: mean over qab, qac" in text
+
+
+def test_an_unknown_baseline_is_told_without_scores_too(tmp_path):
+    with pytest.raises(UserError, match="did you mean 'standard'"):
+        build([unscored(make_run(tmp_path / "run"))], "standart")
+
+
+def test_tables_of_the_paper_need_scores(tmp_path, capsys):
+    assert main(["paper-tables", str(unscored(make_run(tmp_path / "run")))]) == 2
+    assert "nothing to report: no results.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["report", "{run}", "--output", "{full}"], "the output already exists"),
     (["report", "{run}", "--output", "{run}", "--overwrite"], "--overwrite replaces a report only"),

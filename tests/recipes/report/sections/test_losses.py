@@ -39,7 +39,7 @@ def cells(table):
 
 
 def test_the_table_by_hand():
-    note, table = loss_tables(collected())
+    note, table, _ = loss_tables(collected())
     assert note.text.startswith("Held-out loss, arms against standard")
     assert table.caption == "Held-out loss of the new embeddings against standard: mean over qab, qac; seeds 1, 2, 3"
     gaps = [-0.2, -0.1, -0.5]
@@ -51,6 +51,55 @@ def test_the_table_by_hand():
         ["100", "102,400", "forgetting", f"{11.7 / 3 + 0.5:.3f}", against, f"{p:.2f}", f"{2 * p:.2f}"],
         ["200", "204,800", "standard", f"{12.5 / 3 - 0.5:.3f}", "–", "–", "–"],
         ["200", "204,800", "forgetting", f"{11.7 / 3 - 0.5:.3f}", against, f"{p:.2f}", f"{2 * p:.2f}"]]
+
+
+def test_each_language_by_itself():
+    table = loss_tables(collected())[2]
+    assert table.caption == "Held-out loss of each new language against standard; seeds 1, 2, 3"
+    found = cells(table)
+    assert [row[:4] for row in found[:4]] == [
+        ["100", "qab", "standard", f"{12.5 / 3:.3f}"], ["100", "qab", "forgetting", f"{11.7 / 3:.3f}"],
+        ["100", "qac", "standard", f"{12.5 / 3 + 1:.3f}"], ["100", "qac", "forgetting", f"{11.7 / 3 + 1:.3f}"]]
+    p = stats.ttest_1samp([-0.2, -0.1, -0.5], 0).pvalue
+    assert all(row[5:] == [f"{p:.2f}", f"{min(1, 4 * p):.2f}"] for row in found[1::2])  # Holm over all four lines
+
+
+def test_of_many_points_each_language_has_the_last():
+    table = loss_tables(collected(updates=(10, 20, 30, 40, 50)))[2]
+    assert {row[0] for row in cells(table)} == {"50"}
+
+
+def test_one_language_needs_no_table_of_its_own():
+    assert len(loss_tables(collected(languages=("qab",)))) == 2
+
+
+def searched(rates) -> Collected:
+    """As `collected`, after a search at these rates: 0.1 bits lower at each higher one."""
+    found = collected()
+    for one in found.artefacts:
+        if one.kind == "embedding":
+            tried = [{"rate": rate, "loss": one.curve[0]["loss"] - 0.1 * place} for place, rate in enumerate(rates)]
+            one.record["made"]["lr_search"] = {"rate": rates[-1], "updates": 24, "tried": tried}
+    return found
+
+
+def test_the_rates_of_the_search_side_by_side():
+    *_, note, table = loss_tables(searched([0.001, 0.01]))
+    assert "too low for one arm" in note.text
+    assert table.caption == ("Held-out loss after 24 updates at each rate of the search against standard: mean over qab, qac; "
+                             "seeds 1, 2, 3")
+    assert [row[:3] for row in cells(table)] == [
+        ["0.001", "standard", f"{12.5 / 3 + 0.5:.3f}"], ["0.001", "forgetting", f"{11.7 / 3 + 0.5:.3f}"],
+        ["0.01", "standard", f"{12.5 / 3 + 0.4:.3f}"], ["0.01", "forgetting", f"{11.7 / 3 + 0.4:.3f}"]]
+
+
+@pytest.mark.parametrize("search", [None, {}, {"tried": None}, {"tried": ["x", {"rate": "y"}]}, "auto"])
+def test_a_search_that_says_nothing_is_passed_over(search):
+    found = collected()
+    for one in found.artefacts:
+        if one.kind == "embedding":
+            one.record["made"]["lr_search"] = search
+    assert len(loss_tables(found)) == 3
 
 
 def test_a_seed_that_one_arm_lacks_is_left_out():
