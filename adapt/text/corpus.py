@@ -115,6 +115,7 @@ class Corpus:
             JSON lines, parquet and data sets are documents as they are.
         text_field: the field of a record that holds its text; `a.b` is the field `b` of the object in `a`.
         skip_empty: leave out records whose text is null or empty, and count them.
+        settable: whether the user can set field and `skip_empty`, as errors then advise.
 
     Attributes:
         skipped: records left out by the last iteration.
@@ -127,14 +128,14 @@ class Corpus:
     """
 
     def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text",
-                 skip_empty: bool = False):
+                 skip_empty: bool = False, settable: bool = True):
         if documents not in DOCUMENT_MODES:
             raise UserError(f"unknown document mode {documents!r} (known: {', '.join(DOCUMENT_MODES)})")
         if not texts:
             raise UserError("no text was given; name at least one text file")
         self.texts = [one for text in texts for one in _inputs(str(text))]
         self.documents = documents
-        self._records = RecordTexts(text_field, skip_empty)
+        self._records = RecordTexts(text_field, skip_empty, settable)
         seen: set[str] = set()
         sizes: list[int] = []
         for text in self.texts:
