@@ -119,6 +119,8 @@ class Corpus:
 
     Attributes:
         skipped: records left out by the last iteration.
+        joined: lines that stood in a document with another one before them, in the last iteration: so many documents more the
+            text has with `--documents line`. Lines of records do not count, as records are documents as they are.
         total_bytes: size of all input files, None where one is not a file.
         position: bytes read so far by the running iteration.
         sources: after an iteration, for each input its name, and for files the bytes and their SHA-256.
@@ -148,6 +150,7 @@ class Corpus:
                 sizes.append(Path(text).stat().st_size)
         self.total_bytes = sum(sizes) if len(sizes) == len(self.texts) else None
         self.sources: list[dict[str, Any]] = []
+        self.joined = 0
         self._position: Callable[[], int] = lambda: 0
 
     @property
@@ -160,7 +163,7 @@ class Corpus:
 
     def __iter__(self) -> Iterator[list[str]]:
         self.sources = []
-        self._records.skipped = 0
+        self._records.skipped = self.joined = 0
         done = 0
         for text in self.texts:
             found = False
@@ -205,4 +208,6 @@ class Corpus:
             yield from self._records.json(groups, opened.path)
         else:
             _refuse_spread_json(first, opened.path)
-            yield from _plain_documents(groups, self.documents)
+            for document in _plain_documents(groups, self.documents):
+                self.joined += len(document) - 1
+                yield document
