@@ -71,8 +71,8 @@ def named_resources(text: str) -> dict[str, str]:
         if not mark or not name or not value:
             raise UserError(f"--resources: expected name=path, got {item!r}")
         if name in resources:
-            raise UserError(f"--resources {name}: got {resources[name]} and {value}, expected one file; join them, as dictionaries "
-                            f"with `awk 1 {resources[name]} {value} > joined.tsv` (docs/initialisers.md)")
+            raise UserError(f"--resources {name}: got {resources[name]} and {value}, expected one file; join them, as "
+                            f"dictionaries with `awk 1 {resources[name]} {value} > joined.tsv` (docs/initialisers.md)")
         resources[name] = value
     return resources
 

@@ -124,9 +124,9 @@ def aligned_piece_vectors(request: Request) -> tuple[NDArray[np.float64], NDArra
     """Vectors of the target's pieces [V, D] and the source's [V_source, D] in one space.
 
     Resources: `source_vectors` and `target_vectors` (word2vec's text format; frequent words first), or instead of the source's
-    `source_text`, from which they are made (any form that `relexify prepare` reads); the target's are made from the prepared text where no file is given. `dictionary` aligns the spaces
-    (`adapt.text.dictionary`); without one, words that both languages write alike do, but two files of vectors are then taken as
-    they stand, as aligned vectors are published.
+    `source_text`, from which they are made (any form that `relexify prepare` reads); the target's are made from the prepared
+    text where no file is given. `dictionary` aligns the spaces (`adapt.text.dictionary`); without one, words that both languages
+    write alike do, but two files of vectors are then taken as they stand, as aligned vectors are published.
 
     Raises:
         UserError: spaces of different width, or no pair to align by.
@@ -152,10 +152,8 @@ def _words(file: Path | None, text: Path | None, request: Request) -> tuple[list
     if file is not None:
         words, vectors = read_vectors(file)
         return words, vectors, 1 / np.arange(1, len(words) + 1)
-    if text is None:
-        texts = lines(request)
-    else:
-        texts = (line for document in Corpus([text], "line", settable=False) for line in document)
+    texts = lines(request) if text is None else (
+        line for document in Corpus([text], "line", settable=False) for line in document)
     words, counts, sequences = numbered(words_of(texts), MOST, FEWEST, LENGTH)
     if not words:
         raise UserError(f"{text or request.data}: no word occurs {FEWEST} times; static vectors need more text")

@@ -18,6 +18,19 @@ from pretrain.base.vocabulary import SPECIALS
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The base words among which the nearest was sought.
+
+    Attributes:
+        count: how many there are.
+        right: how many are right, summed over the words that were judged: a word may have several translations.
+    """
+
+    count: int = 0
+    right: int = 0
+
+
+@dataclass(frozen=True)
 class Alignment:
     """How near the rows of a new embedding are to those of their translations.
 
@@ -26,14 +39,17 @@ class Alignment:
         median_rank: of the best translation among the base words, from 1.
         words: how many were judged.
         candidates: base words among which the nearest was sought.
-        chance: the share that rows without any relation would have: the mean over words of right candidates / candidates.
     """
 
     share: float
     median_rank: float
     words: int
-    candidates: int
-    chance: float
+    candidates: Candidates
+
+    @property
+    def chance(self) -> float:
+        """The share that rows without any relation would have: the mean over words of right candidates / candidates."""
+        return self.candidates.right / (self.words * self.candidates.count) if self.words else 0.0
 
 
 def alignment(base: Embedding, new: Embedding, translations: Mapping[str, Iterable[str]], among_all: bool = False) -> Alignment:
@@ -49,7 +65,7 @@ def alignment(base: Embedding, new: Embedding, translations: Mapping[str, Iterab
               for word, others in translations.items() if word in new_rows}
     golden = {row: found for row, found in golden.items() if found}
     if not golden:
-        return Alignment(0.0, 0.0, 0, 0, 0.0)
+        return Alignment(0.0, 0.0, 0, Candidates())
     others = {row for word, row in old_rows.items() if any(map(str.isalpha, word))} if among_all else set()
     candidates = sorted(others.union(*golden.values()))
     place = {row: index for index, row in enumerate(candidates)}
@@ -57,8 +73,8 @@ def alignment(base: Embedding, new: Embedding, translations: Mapping[str, Iterab
     near = normalize(new.weight[rows].float(), dim=1) @ normalize(base.weight[candidates].float(), dim=1).T
     best = torch.tensor([max(float(near[index, place[row]]) for row in golden[word]) for index, word in enumerate(rows)])
     rank = (near > best[:, None]).sum(1) + 1
-    chance = sum(map(len, golden.values())) / (len(rows) * len(candidates))
-    return Alignment(float((rank == 1).float().mean()), float(torch.quantile(rank.float(), 0.5)), len(rows), len(candidates), chance)
+    return Alignment(float((rank == 1).float().mean()), float(torch.quantile(rank.float(), 0.5)), len(rows),
+                     Candidates(len(candidates), sum(map(len, golden.values()))))
 
 
 def _words(one: Embedding) -> dict[str, int]:

@@ -64,13 +64,14 @@ def check_held_out(train: int, valid: int, wanted: float, joined: bool = True, r
     line = "pass --documents line to make each line one, or " if joined else ""
     if refuse and left < LEAST_TRAINING_SHARE and left < 0.5 * (1 - wanted):
         raise UserError(f"{valid:,} of {train + valid:,} tokens would be held out, and {train:,} left to train on, though "
-                        f"{_percent(wanted)} of the documents were asked for: documents differ much in size; {line}cut long documents")
+                        f"{_percent(wanted)} of the documents were asked for: documents differ much in size; {line}cut long "
+                        "documents")
     if _far_more(1 - left, wanted):
         why = "the text has few documents, or very long ones"
         if joined:
             why += " (a single blank line makes a text of lines two documents)"
-        logger.warning(f"{100 * (1 - left):.0f} % of the tokens are held out, {_percent(wanted)} of the documents were asked for: {why}; "
-                       f"{line}cut long documents")
+        logger.warning(f"{100 * (1 - left):.0f} % of the tokens are held out, {_percent(wanted)} of the documents were asked "
+                       f"for: {why}; {line}cut long documents")
 
 
 def check_cut(documents: tuple[int, ...], tokens: tuple[int, ...], wanted: float, drawn_by_share: bool) -> bool:
@@ -90,8 +91,8 @@ def check_cut(documents: tuple[int, ...], tokens: tuple[int, ...], wanted: float
     if drawn_by_share:
         fewer = max(1, round(train * wanted / (1 - wanted)))
         logger.warning(f"{100 * held:.0f} % of the tokens written are held out: --tokens cut the training part to {train:,} "
-                       f"documents, and {_percent(wanted)} of the whole text's, {valid:,}, are held out; --valid-documents {fewer} "
-                       f"holds out {_percent(wanted)} of what is written")
+                       f"documents, and {_percent(wanted)} of the whole text's, {valid:,}, are held out; --valid-documents "
+                       f"{fewer} holds out {_percent(wanted)} of what is written")
     return True
 
 

@@ -111,8 +111,9 @@ class Selection:
             order = candidates[np.argsort(train_keys[candidates], kind="stable")]
             totals = np.cumsum(sizes[order], dtype=np.int64)
             if totals[-1] < self.budget:
-                raise UserError(f"--tokens {self.budget}: the training part of the text has {totals[-1]} tokens in "
-                                f"{len(order)} {'document' if len(order) == 1 else 'documents'}; pass more text or ask for at most {totals[-1]}")
+                held = "1 document" if len(order) == 1 else f"{len(order)} documents"
+                raise UserError(f"--tokens {self.budget}: the training part of the text has {totals[-1]} tokens in {held}; pass "
+                                f"more text or ask for at most {totals[-1]}")
             last = int(np.searchsorted(totals, self.budget))
             if last and self.budget - totals[last - 1] < totals[last] - self.budget:
                 last -= 1  # without the last document the sum is nearer

@@ -39,7 +39,7 @@ def collect(root: Path, settings: DemoSettings) -> dict[str, Any]:
                     new = Embedding.load(place / code / "at" / f"{budget:06d}")
                     cell = {"seed": seed, "arm": arm, "language": code, "budget": budget,
                             "loss": new.made.get("held_out_mlm_loss", new.made["held_out_loss_bits"]), "lr": new.made["lr"],
-                            **{key: value for key, value in asdict(aligned(world, base, new)).items() if key not in ("candidates", "chance")}}
+                            **{key: value for key, value in asdict(aligned(world, base, new)).items() if key != "candidates"}}
                     if budget in scores:
                         score = scores[budget][code]
                         chance = score["chance"]

@@ -150,8 +150,9 @@ def _settings(found: Collected) -> list[Block]:
 
 def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_budgets.Growth]) -> list[str]:
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
+    arms = report_arms.sort_arms([score.arm for score in found.scores])
     sentences = [
-        f"{number_of(len(found.scores), 'record')}: arms {'; '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "
+        f"{number_of(len(found.scores), 'record')}: arms {'; '.join(arms)}; "
         f"pre-training seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}."]
     for matrix in tables:
         for mean in matrix.means:
@@ -160,7 +161,7 @@ def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_
     if len(seeds) == 1:
         sentences.append("One seed: the intervals are over test examples and say nothing about the spread between trainings.")
     if found.repeated:
-        sentences.append(f"{number_of(found.repeated, 'record')} found twice {'counts' if found.repeated == 1 else 'count'} once.")
+        sentences.append(f"{number_of(found.repeated, 'record')} found twice, of which each counts once.")
     return sentences
 
 

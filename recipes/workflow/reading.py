@@ -108,7 +108,8 @@ def read(path: str | Path, words: Sequence[str] = ()) -> Source:
     content, lines = read_yaml(path)
     config = OmegaConf.create(content)
     source = Source(Path(path), content, lines, own=content)
-    values = content.get("values") if isinstance(content.get("values"), dict) else {}
+    given = content.get("values")
+    values: dict[str, Any] = given if isinstance(given, dict) else {}
     referred = {name for name, _ in _references(content)}
     for word in words:
         key, mark, _ = word.partition("=")

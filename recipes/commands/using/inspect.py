@@ -73,7 +73,7 @@ def _alignment(path: str, args: argparse.Namespace) -> tuple[str, dict[str, Any]
         raise UserError(f"{args.dictionary}: no line has two words that are one piece each in {path} and {args.base}; expected "
                         f"words of {base.language} and their translations in {new.language}, in this order")
     return (f"{path}: alignment with {args.base}", {
-        "words": found.words, "candidates (base words of one piece)": found.candidates,
+        "words": found.words, "candidates (base words of one piece)": found.candidates.count,
         "nearest base word is a translation": round(found.share, 4), "by chance": round(found.chance, 4),
         "median rank of the best translation": found.median_rank})
 

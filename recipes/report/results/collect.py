@@ -62,7 +62,8 @@ def collect(runs: Sequence[str | Path]) -> Collected:
     if not found.scores:
         named = ", ".join(map(str, runs))
         told = f"; the first of {len(found.problems)} problems: " if len(found.problems) > 1 else ": "
-        reason = f"{told}{found.problems[0].file}: {found.problems[0].text}" if found.problems else ": no results.json there; `relexify evaluate` writes them"
+        reason = f"{told}{found.problems[0].file}: {found.problems[0].text}" if found.problems \
+            else ": no results.json there; `relexify evaluate` writes them"
         raise UserError(f"{named}: nothing to report{reason}")
     _annealed(found)
     _points(found)

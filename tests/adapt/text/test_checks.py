@@ -83,8 +83,8 @@ def test_three_documents_of_which_two_are_asked_for(tmp_path, caplog):
     refused = 0
     for seed in range(6):
         try:
-            record = prepare([tmp_path / "t.txt"], "de", tmp_path / f"o{seed}", vocab_size=60, documents="blank", valid_documents=2,
-                             seed=seed)
+            record = prepare([tmp_path / "t.txt"], "de", tmp_path / f"o{seed}", vocab_size=60, documents="blank",
+                             valid_documents=2, seed=seed)
             assert record["splits"]["train"]["tokens"] > 50 * record["splits"]["valid"]["tokens"]
         except UserError as error:
             refused += 1

@@ -99,7 +99,8 @@ def test_a_dictionary_tells_how_many_words_are_nearest_to_their_translation(tmp_
 
 
 @pytest.mark.parametrize(("words", "records"), [
-    ([], 1), ([str(ARTEFACTS / "roberta" / "embedding")], 2), (["--dictionary", "d.txt", "--base", str(ARTEFACTS / "roberta")], 2),
+    ([], 1), ([str(ARTEFACTS / "roberta" / "embedding")], 2),
+    (["--dictionary", "d.txt", "--base", str(ARTEFACTS / "roberta")], 2),
     (["--neighbours", WORD], 1), ([str(ARTEFACTS / "roberta" / "embedding"), "--neighbours", WORD], 2)])
 def test_json_is_one_document(tmp_path, monkeypatch, capsys, words, records):
     dictionary(tmp_path)
