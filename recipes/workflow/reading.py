@@ -130,10 +130,12 @@ def read(path: str | Path, words: Sequence[str] = ()) -> Source:
         source.content = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     except (OmegaConfBaseException, RecursionError) as error:
         plain = OmegaConf.to_container(config)
+        keys = set(_keys(plain))
         for name, place in _references(plain):
             if OmegaConf.select(config, name, throw_on_resolution_failure=False) is None:
-                source.wrong(place, f"${{{name}}} leads nowhere, expected a key of the recipe, as values.NAME under `values:`"
-                                    f"{nearest(name, set(_keys(plain)) - {place})}; name one that there is, or add it")
+                source.wrong(place, f"${{{name}}} leads back to itself; write the value there" if name in keys else
+                             f"${{{name}}} leads nowhere, expected a key of the recipe, as values.NAME under `values:`"
+                             f"{nearest(name, keys - {place})}; name one that there is, or add it")
         if source.problems:
             source.finish()
         raise UserError(f"{path}: a ${{reference}} leads nowhere: {' '.join(str(error).split())}") from None

@@ -94,6 +94,11 @@ def test_a_value_that_the_recipe_asks_for_may_be_given(tmp_path):
     assert "tasks.xnli.data: ${values.task} leads nowhere, expected a key of the recipe" in found
 
 
+def test_a_reference_to_itself_is_told_from_one_to_nowhere(tmp_path):
+    (found,) = mistakes(write(tmp_path), "adapt.lr=${adapt.lr}")
+    assert found == "command line: adapt.lr: ${adapt.lr} leads back to itself; write the value there"
+
+
 def test_the_papers_settings(monkeypatch):
     monkeypatch.chdir(ROOT)
     for name, languages in (("xnli", 14), ("mlqa", 6), ("xquad", 10)):
