@@ -59,19 +59,32 @@ def embedding_of(body: str | Path, embedding: str | Path = "", option: str = "--
     raise UserError(f"{body}: there is no embedding in or beside this body; name one with {option}")
 
 
-def parse_resources(text: str) -> dict[str, Path]:
-    """`name=path,name=path` -> paths.
+def named_resources(text: str) -> dict[str, str]:
+    """`name=path,name=path` -> paths as they are written, there or not.
 
     Raises:
-        UserError: an item without a name, or a path that does not exist.
+        UserError: an item without a name, or a name that stands twice.
     """
-    resources: dict[str, Path] = {}
+    resources: dict[str, str] = {}
     for item in filter(None, text.split(",")):
         name, mark, value = item.partition("=")
         if not mark or not name or not value:
             raise UserError(f"--resources: expected name=path, got {item!r}")
-        if not Path(value).is_file():
-            what = "is no file" if Path(value).exists() else "does not exist"
-            raise UserError(f"--resources {name}: {value} {what}; check the path")
-        resources[name] = Path(value)
+        if name in resources:
+            raise UserError(f"--resources {name}: got {resources[name]} and {value}, expected one file; join them, as "
+                            f"dictionaries with `awk 1 {resources[name]} {value} > joined.tsv` (docs/initialisers.md)")
+        resources[name] = value
+    return resources
+
+
+def parse_resources(text: str) -> dict[str, Path]:
+    """`name=path,name=path` -> paths of files that are there.
+
+    Raises:
+        UserError: as `named_resources`, or a path that does not exist.
+    """
+    resources = {name: Path(value) for name, value in named_resources(text).items()}
+    for name, path in resources.items():
+        if not path.is_file():
+            raise UserError(f"--resources {name}: {path} {'is no file' if path.exists() else 'does not exist'}; check the path")
     return resources

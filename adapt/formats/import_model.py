@@ -203,7 +203,7 @@ def take_over(name: str, folder: Path, config: Any, language: str | None, tokeni
         from adapt.surgery.prune import pruned
         from adapt.text.corpus import Corpus
 
-        pieces = pruned(pieces, (line for document in Corpus([text], "line", "text") for line in document))
+        pieces = pruned(pieces, (line for document in Corpus([text], "line", settable=False) for line in document))
     embedding = embedding_of(name, tensors[EMBEDDING_WEIGHT], tensors[OUTPUT_BIAS], pieces, rows, language, body)
     return body, embedding, notes
 

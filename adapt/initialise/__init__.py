@@ -3,7 +3,8 @@
 To add one: a file here with a function `(request: Request) -> tuple[Tensor, Tensor]` under `@register("name")`, and
 its import in `load_all`. It returns the weight [V, E] and the output bias [V]; it draws from `request.generator()`
 alone, so that it is deterministic though every global generator is disturbed, and it never reaches the network. The local
-files that it reads are named where it is registered: one that nobody would read is refused before anything is trained.
+files that it reads and needs are named where it is registered: one that nobody would read, or that lacks, is refused before
+anything is trained.
 docs/initialisers.md says what each of them does, from which paper, and how they compare.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -57,23 +59,27 @@ class Request:
 
 Initialiser = Callable[[Request], tuple[Tensor, Tensor]]
 REGISTRY: dict[str, Initialiser] = {}
-RESOURCES: dict[str, dict[str, bool]] = {}
-"""Initialiser -> the resources that it reads, and whether it cannot do without."""
+RESOURCES: dict[str, tuple[str, ...]] = {}
+"""Initialiser -> the resources that it reads."""
+NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {}
+"""Initialiser -> what it cannot do without: of each of these alternatives it reads one."""
 
 
-def register(name: str, needs: Iterable[str] = (), reads: Iterable[str] = ()) -> Callable[[Initialiser], Initialiser]:
+def register(name: str, needs: Iterable[str | tuple[str, ...]] = (),
+             reads: Iterable[str] = ()) -> Callable[[Initialiser], Initialiser]:
     """Makes an initialiser known by `name`; a name can be taken once.
 
     Args:
-        needs: names of the resources without which it cannot work.
+        needs: names of the resources without which it cannot work; a tuple of names: one of them, and no second one.
         reads: names of those that it reads where they are given.
     """
+    needed = tuple((need,) if isinstance(need, str) else tuple(need) for need in needs)
 
     def add(function: Initialiser) -> Initialiser:
         if name in REGISTRY:
             raise ValueError(f"initialiser {name!r} is registered twice")
         REGISTRY[name] = function
-        RESOURCES[name] = {**dict.fromkeys(reads, False), **dict.fromkeys(needs, True)}
+        RESOURCES[name], NEEDS[name] = (*reads, *chain.from_iterable(needed)), needed
         return function
 
     return add
@@ -99,6 +105,8 @@ def load_all() -> dict[str, Initialiser]:
 def check_resources(name: str, given: Iterable[str]) -> None:
     """That an initialiser is known, reads every resource that is given, and gets those that it needs.
 
+    This is asked where a run is planned, where a command is printed, and before a training starts.
+
     Raises:
         UserError: with what is wrong.
     """
@@ -111,8 +119,12 @@ def check_resources(name: str, given: Iterable[str]) -> None:
         if others := sorted(other for other, names in RESOURCES.items() if resource in names):
             reads += f"; {', '.join(others)} {'do' if len(others) > 1 else 'does'}"
         raise UserError(f"--resources {resource}: the initialiser {name!r} does not read it ({reads}){nearest(resource, known)}")
-    if absent := [resource for resource, needed in known.items() if needed and resource not in there]:
-        raise UserError(f"the initialiser {name!r} needs --resources " + ",".join(f"{resource}=FILE" for resource in absent))
+    for alternatives in NEEDS[name]:
+        if len(both := [resource for resource in alternatives if resource in there]) > 1:
+            raise UserError(f"--resources {both[1]}: the initialiser {name!r} does not read it, as {both[0]} is given; drop one")
+    if absent := [alternatives for alternatives in NEEDS[name] if there.isdisjoint(alternatives)]:
+        wanted = ",".join(" or ".join(f"{resource}=FILE" for resource in alternatives) for alternatives in absent)
+        raise UserError(f"the initialiser {name!r} needs --resources {wanted}")
 
 
 def initialise(name: str, request: Request, special_rows: str = "copy") -> tuple[Tensor, Tensor]:

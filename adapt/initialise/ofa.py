@@ -9,10 +9,10 @@ from adapt.initialise import Request, register
 from adapt.initialise.distribution import gaussian
 from adapt.initialise.mixtures import identical, mix, ordinary, similar, sparse
 from adapt.initialise.static_vectors import aligned_piece_vectors
-from adapt.initialise.wechsel import RESOURCES, weigh
+from adapt.initialise.wechsel import NEEDS, READS, weigh
 
 
-@register("ofa", reads=RESOURCES)
+@register("ofa", needs=NEEDS, reads=READS)
 def ofa(request: Request) -> tuple[Tensor, Tensor]:
     """The source's table is factorised into coordinates [V, E/2] and primitives [E/2, E]; shared pieces take their coordinates,
     others a mixture of those of the ten nearest source pieces in static vectors, softmax(cosine / 0.1) (Liu et al. 2024, "OFA",

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import svds
 
 from adapt.initialise import Request
 from adapt.initialise.texts import lines, numbered, prepared, words_of
+from adapt.text.corpus import Corpus
 from adapt.text.dictionary import read_dictionary, warn_if_cut_off
 from adapt.text.tokenizer import Tokenizer
 from pretrain.base.errors import UserError
@@ -122,18 +123,15 @@ def of_pieces(tokenizer: Tokenizer, words: Sequence[str], vectors: NDArray[np.fl
 def aligned_piece_vectors(request: Request) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Vectors of the target's pieces [V, D] and the source's [V_source, D] in one space.
 
-    Resources: `source_vectors` and `target_vectors` (word2vec's text format; frequent words first), or `source_text`, from which
-    the source's are made; the target's are made from the prepared text where no file is given. `dictionary` aligns the spaces
-    (`adapt.text.dictionary`); without one, words that both languages write alike do, but two files of vectors are then taken as
-    they stand, as aligned vectors are published.
+    Resources: `source_vectors` and `target_vectors` (word2vec's text format; frequent words first), or instead of the source's
+    `source_text`, from which they are made (any form that `relexify prepare` reads); the target's are made from the prepared
+    text where no file is given. `dictionary` aligns the spaces (`adapt.text.dictionary`); without one, words that both languages
+    write alike do, but two files of vectors are then taken as they stand, as aligned vectors are published.
 
     Raises:
-        UserError: neither vectors nor text of the source, spaces of different width, or no pair to align by.
+        UserError: spaces of different width, or no pair to align by.
     """
     given = request.resources
-    if "source_vectors" not in given and "source_text" not in given:
-        raise UserError("--resources: needs source_vectors=FILE (static vectors) or source_text=FILE (to make them) of the "
-                        "source language")
     ours = _words(given.get("target_vectors"), None, request)
     theirs = _words(given.get("source_vectors"), given.get("source_text"), request)
     if ours[1].shape[1] != theirs[1].shape[1]:
@@ -154,7 +152,8 @@ def _words(file: Path | None, text: Path | None, request: Request) -> tuple[list
     if file is not None:
         words, vectors = read_vectors(file)
         return words, vectors, 1 / np.arange(1, len(words) + 1)
-    texts = lines(request) if text is None else (line for _, line in read_lines(text))
+    texts = lines(request) if text is None else (
+        line for document in Corpus([text], "line", settable=False) for line in document)
     words, counts, sequences = numbered(words_of(texts), MOST, FEWEST, LENGTH)
     if not words:
         raise UserError(f"{text or request.data}: no word occurs {FEWEST} times; static vectors need more text")

@@ -13,10 +13,10 @@ from adapt.initialise.static_vectors import aligned_piece_vectors
 NEIGHBOURS, TEMPERATURE = 10, 0.1
 """Minixhofer et al. 2022, section 3.2."""
 weigh = partial(softmax_of_nearest, neighbours=NEIGHBOURS, temperature=TEMPERATURE)
-RESOURCES = ("dictionary", "source_vectors", "source_text", "target_vectors")
+NEEDS, READS = (("source_vectors", "source_text"),), ("dictionary", "target_vectors")
 
 
-@register("wechsel", reads=RESOURCES)
+@register("wechsel", needs=NEEDS, reads=READS)
 def wechsel(request: Request) -> tuple[Tensor, Tensor]:
     """Each row is a mixture of the ten source rows that are nearest in a space of static word vectors, weighted by
     softmax(cosine / 0.1) (Minixhofer et al. 2022, "WECHSEL", section 3).

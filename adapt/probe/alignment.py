@@ -18,6 +18,19 @@ from pretrain.base.vocabulary import SPECIALS
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The base words among which the nearest was sought.
+
+    Attributes:
+        count: how many there are.
+        right: how many are right, summed over the words that were judged: a word may have several translations.
+    """
+
+    count: int = 0
+    right: int = 0
+
+
+@dataclass(frozen=True)
 class Alignment:
     """How near the rows of a new embedding are to those of their translations.
 
@@ -31,33 +44,37 @@ class Alignment:
     share: float
     median_rank: float
     words: int
-    candidates: int
+    candidates: Candidates
 
     @property
     def chance(self) -> float:
-        """The share that rows without any relation would have."""
-        return 1 / self.candidates if self.candidates else 0.0
+        """The share that rows without any relation would have: the mean over words of right candidates / candidates."""
+        return self.candidates.right / (self.words * self.candidates.count) if self.words else 0.0
 
 
-def alignment(base: Embedding, new: Embedding, translations: Mapping[str, Iterable[str]]) -> Alignment:
+def alignment(base: Embedding, new: Embedding, translations: Mapping[str, Iterable[str]], among_all: bool = False) -> Alignment:
     """Judges the words that are one piece in both languages.
 
     Args:
         translations: word of the new language -> its words in the base language.
+        among_all: seek the nearest among all base words (pieces that begin a word and have a letter), instead of among the
+            translations alone: those of a small dictionary are so few that any row is near one.
     """
     old_rows, new_rows = (_words(one) for one in (base, new))
     golden = {new_rows[word]: {old_rows[other] for other in others if other in old_rows}
               for word, others in translations.items() if word in new_rows}
     golden = {row: found for row, found in golden.items() if found}
-    candidates = sorted({row for found in golden.values() for row in found})
     if not golden:
-        return Alignment(0.0, 0.0, 0, 0)
+        return Alignment(0.0, 0.0, 0, Candidates())
+    others = {row for word, row in old_rows.items() if any(map(str.isalpha, word))} if among_all else set()
+    candidates = sorted(others.union(*golden.values()))
     place = {row: index for index, row in enumerate(candidates)}
     rows = list(golden)
     near = normalize(new.weight[rows].float(), dim=1) @ normalize(base.weight[candidates].float(), dim=1).T
     best = torch.tensor([max(float(near[index, place[row]]) for row in golden[word]) for index, word in enumerate(rows)])
     rank = (near > best[:, None]).sum(1) + 1
-    return Alignment(float((rank == 1).float().mean()), float(torch.quantile(rank.float(), 0.5)), len(rows), len(candidates))
+    return Alignment(float((rank == 1).float().mean()), float(torch.quantile(rank.float(), 0.5)), len(rows),
+                     Candidates(len(candidates), sum(map(len, golden.values()))))
 
 
 def _words(one: Embedding) -> dict[str, int]:

@@ -47,17 +47,59 @@ def check_unknown(unknown: int, tokens: int) -> None:
                        "language, and is it plain text?")
 
 
-def check_held_out(train: int, valid: int, wanted: float) -> None:
-    """Refuses a split of a whole text that leaves next to nothing to train on; `relexify prepare` warns of lesser differences.
+def check_held_out(train: int, valid: int, wanted: float, joined: bool = True, refuse: bool = True) -> None:
+    """Warns of a split that holds out far more than was asked for, and refuses one that leaves next to nothing to train on.
 
     Args:
         train, valid: tokens of the two parts.
         wanted: share of the documents to be held out.
+        joined: whether lines stand together in documents, so that `--documents line` makes more of them.
+        refuse: False where the training part was cut on purpose.
 
     Raises:
-        UserError: less than `LEAST_TRAINING_SHARE` of the tokens is left, though a smaller share of documents was asked for.
+        UserError: less than `LEAST_TRAINING_SHARE` of the tokens is left, and less than half of what such a share of documents
+            should leave.
     """
-    if train < LEAST_TRAINING_SHARE * (train + valid) and wanted < 0.5:
+    left = train / max(1, train + valid)
+    line = "pass --documents line to make each line one, or " if joined else ""
+    if refuse and left < LEAST_TRAINING_SHARE and left < 0.5 * (1 - wanted):
         raise UserError(f"{valid:,} of {train + valid:,} tokens would be held out, and {train:,} left to train on, though "
-                        f"{100 * wanted:g} % of the documents were asked for: documents differ much in size; pass --documents "
-                        "line to count each line as one, or cut long documents")
+                        f"{_percent(wanted)} of the documents were asked for: documents differ much in size; {line}cut long "
+                        "documents")
+    if _far_more(1 - left, wanted):
+        why = "the text has few documents, or very long ones"
+        if joined:
+            why += " (a single blank line makes a text of lines two documents)"
+        logger.warning(f"{100 * (1 - left):.0f} % of the tokens are held out, {_percent(wanted)} of the documents were asked "
+                       f"for: {why}; {line}cut long documents")
+
+
+def check_cut(documents: tuple[int, ...], tokens: tuple[int, ...], wanted: float, drawn_by_share: bool) -> bool:
+    """Whether the held-out part is large, if it is, because `--tokens` cut the training part, and not because documents differ in
+    size; warns of it.
+
+    Args:
+        documents, tokens: of the training part as it was cut, and of the held-out part.
+        wanted: share of the whole text's documents to be held out.
+        drawn_by_share: False where the user said how many documents to hold out, which then needs no warning.
+    """
+    (train, valid), held = documents, tokens[1] / max(1, sum(tokens))
+    if not _far_more(held, wanted):
+        return True
+    if valid / (train + valid) < held / 2:
+        return False
+    if drawn_by_share:
+        fewer = max(1, round(train * wanted / (1 - wanted)))
+        logger.warning(f"{100 * held:.0f} % of the tokens written are held out: --tokens cut the training part to {train:,} "
+                       f"documents, and {_percent(wanted)} of the whole text's, {valid:,}, are held out; --valid-documents "
+                       f"{fewer} holds out {_percent(wanted)} of what is written")
+    return True
+
+
+def _far_more(held: float, wanted: float) -> bool:
+    """Whether a held-out share of the tokens is so far above that of the documents that the user should know."""
+    return held > max(0.05, 3 * wanted) or 1 - held < 0.5 * (1 - wanted)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -115,9 +115,12 @@ class Corpus:
             JSON lines, parquet and data sets are documents as they are.
         text_field: the field of a record that holds its text; `a.b` is the field `b` of the object in `a`.
         skip_empty: leave out records whose text is null or empty, and count them.
+        settable: whether the user can set field and `skip_empty`, as errors then advise.
 
     Attributes:
         skipped: records left out by the last iteration.
+        joined: lines that stood in a document with another one before them, in the last iteration: so many documents more the
+            text has with `--documents line`. Lines of records do not count, as records are documents as they are.
         total_bytes: size of all input files, None where one is not a file.
         position: bytes read so far by the running iteration.
         sources: after an iteration, for each input its name, and for files the bytes and their SHA-256.
@@ -127,14 +130,14 @@ class Corpus:
     """
 
     def __init__(self, texts: Sequence[str | Path], documents: str = "auto", text_field: str = "text",
-                 skip_empty: bool = False):
+                 skip_empty: bool = False, settable: bool = True):
         if documents not in DOCUMENT_MODES:
             raise UserError(f"unknown document mode {documents!r} (known: {', '.join(DOCUMENT_MODES)})")
         if not texts:
             raise UserError("no text was given; name at least one text file")
         self.texts = [one for text in texts for one in _inputs(str(text))]
         self.documents = documents
-        self._records = RecordTexts(text_field, skip_empty)
+        self._records = RecordTexts(text_field, skip_empty, settable)
         seen: set[str] = set()
         sizes: list[int] = []
         for text in self.texts:
@@ -147,6 +150,7 @@ class Corpus:
                 sizes.append(Path(text).stat().st_size)
         self.total_bytes = sum(sizes) if len(sizes) == len(self.texts) else None
         self.sources: list[dict[str, Any]] = []
+        self.joined = 0
         self._position: Callable[[], int] = lambda: 0
 
     @property
@@ -159,7 +163,7 @@ class Corpus:
 
     def __iter__(self) -> Iterator[list[str]]:
         self.sources = []
-        self._records.skipped = 0
+        self._records.skipped = self.joined = 0
         done = 0
         for text in self.texts:
             found = False
@@ -204,4 +208,6 @@ class Corpus:
             yield from self._records.json(groups, opened.path)
         else:
             _refuse_spread_json(first, opened.path)
-            yield from _plain_documents(groups, self.documents)
+            for document in _plain_documents(groups, self.documents):
+                self.joined += len(document) - 1
+                yield document

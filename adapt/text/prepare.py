@@ -261,7 +261,7 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
     Raises:
         UserError: wrong arguments or a wrong input; nothing is left under `output` then.
     """
-    from adapt.text.checks import check_dictionary, check_held_out, check_unknown
+    from adapt.text.checks import check_cut, check_dictionary, check_held_out, check_unknown
     from adapt.text.corpus import Corpus
     from adapt.text.sampling import Selection
     from adapt.text.tokenizer import Tokenizer, train_tokenizer
@@ -301,12 +301,14 @@ def prepare(texts: Sequence[str | Path], language: str, output: str | Path, *, v
         model = encoder.save_in(folder)
         selection = Selection(seed, valid_fraction or 0.0, valid_documents or 1, tokens)
         encoded = _encode_corpus(corpus, encoder, model, selection, folder / "shard", workers, progress)
-        parts = dict(zip(("train", "valid"), selection.parts(encoded.indices, encoded.sizes), strict=True))
+        parts = dict(zip(("train", "valid"), selection.parts(encoded.indices, encoded.sizes, corpus.joined > 0), strict=True))
         counts = {name: _write_part(encoded, chosen, folder / name, len(encoder)) for name, chosen in parts.items()}
         encoded.path.unlink()
         train, valid = (int(counts[name].sum()) for name in ("train", "valid"))
-        if tokens is None:
-            check_held_out(train, valid, (valid_documents or 1) / encoded.documents if valid_fraction is None else valid_fraction)
+        asked = (valid_documents or 1) / encoded.documents if valid_fraction is None else valid_fraction
+        written = tuple(int(parts[name].sum()) for name in ("train", "valid"))
+        if tokens is None or not check_cut(written, (train, valid), asked, valid_documents is None):
+            check_held_out(train, valid, asked, corpus.joined > 0, refuse=tokens is None)
         check_unknown(int(counts["train"][3]), train)
         check_dictionary(encoder, folder / "dict.txt", counts["train"][4:-1].tolist())
         files = [encoder.file_name, "dict.txt", "train.bin", "train.idx", "valid.bin", "valid.idx"]

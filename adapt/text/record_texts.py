@@ -25,6 +25,7 @@ class RecordTexts:
     Args:
         field: the field that holds the text; `a.b` is the field `b` of the object in `a` where no field is called `a.b`.
         skip_empty: leave out records whose text is null or empty.
+        settable: whether the command has options for both, as errors then advise.
 
     Attributes:
         skipped: records left out so far.
@@ -32,6 +33,7 @@ class RecordTexts:
 
     field: str
     skip_empty: bool = False
+    settable: bool = True
     skipped: int = 0
 
     def lines(self, text: Any, where: str) -> list[str]:
@@ -46,6 +48,8 @@ class RecordTexts:
         if not isinstance(text, str):
             advice = "leave such records out with --skip-empty" if text is None else "name another field with --text-field"
             inner = f", as --text-field {self.field}.{next(iter(text))}" if isinstance(text, dict) and text else ""
+            if not self.settable:
+                advice, inner = "take such records out, or give plain text", ""
             raise UserError(f"{where}: expected text in the field {self.field!r}, got {value_kind(text)}; {advice}{inner}")
         try:
             text.encode("utf-8")
@@ -77,7 +81,7 @@ class RecordTexts:
                 at = "" if value is record else f" in {self.field.removesuffix('.' + name)!r}" if not left else ""
                 wanted = self.field if value is record else name
                 raise UserError(f"{where}: expected the field {wanted!r}{at}, got {found}{nearest(wanted, map(str, value))}; "
-                                "name it with --text-field")
+                                + ("name it with --text-field" if self.settable else "rename it, or give plain text"))
             value = inner
         raise UserError(f"--text-field {self.field!r}: expected a name, or names with dots between them, as doc.text")
 

@@ -82,16 +82,21 @@ class Selection:
             self._train_tokens = int(held[order].sum())
             self._train_limit = int(keys[order[-1]])
 
-    def parts(self, indices: NDArray[Any], sizes: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def parts(self, indices: NDArray[Any], sizes: NDArray[Any],
+              joined: bool = True) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Masks (train, valid) over the encoded documents, given in their order.
+
+        Args:
+            joined: whether lines stand together in documents, as the error then advises.
 
         Raises:
             UserError: fewer than two documents, or fewer tokens than the budget.
         """
         some = sizes > 0
         if np.count_nonzero(some) < 2:
-            raise UserError(f"the text has {np.count_nonzero(some)} document(s), expected at least 2 (one is held out "
-                            "for validation); pass more text, or --documents line to count each line as one")
+            found = "1 document" if np.count_nonzero(some) else "no document with a token"
+            raise UserError(f"the text has {found}, expected at least 2 (one is held out for validation); pass more text, or "
+                            + ("--documents line to count each line as one" if joined else "break it into lines"))
         valid_keys, train_keys = self._keys(indices)
         self._low_valid = np.sort(valid_keys[some])[:self.count]
         if self.count >= np.count_nonzero(some):
@@ -106,8 +111,9 @@ class Selection:
             order = candidates[np.argsort(train_keys[candidates], kind="stable")]
             totals = np.cumsum(sizes[order], dtype=np.int64)
             if totals[-1] < self.budget:
-                raise UserError(f"--tokens {self.budget}: the training part of the text has {totals[-1]} tokens in "
-                                f"{len(order)} documents; pass more text or ask for at most {totals[-1]}")
+                held = "1 document" if len(order) == 1 else f"{len(order)} documents"
+                raise UserError(f"--tokens {self.budget}: the training part of the text has {totals[-1]} tokens in {held}; pass "
+                                f"more text or ask for at most {totals[-1]}")
             last = int(np.searchsorted(totals, self.budget))
             if last and self.budget - totals[last - 1] < totals[last] - self.budget:
                 last -= 1  # without the last document the sum is nearer

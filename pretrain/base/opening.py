@@ -97,7 +97,8 @@ def decode_utf8(data: bytes, path: Path | str, first_line: int = 1) -> str:
         line = first_line + data.count(b"\n", 0, error.start)
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise UserError(f"{path}:{line}: expected UTF-8 text, found byte {data[error.start]:#04x} at byte {column} "
-                        "of the line; convert the file, for example with `iconv -t UTF-8`") from None
+                        "of the line; convert the file from the encoding that it has, for example with `iconv -f LATIN1 -t "
+                        "UTF-8` (western European; Cyrillic: -f WINDOWS-1251)") from None
 
 
 def is_parquet(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_file, atomic_folder, refuse_existing
 from pretrain.base.outputs import makes
-from recipes.report.page.blocks import Block, Commands, Items, Paragraph, Section, interval, percent
+from recipes.report.page.blocks import Block, Commands, Items, Paragraph, Section, interval, number_of, percent
 from recipes.report.page.layout import Report
 from recipes.report.results import arms as report_arms
 from recipes.report.results import examples as report_examples
@@ -68,7 +68,8 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
     """Collects, compares and lays out.
 
     Args:
-        baseline: the arm that the others are compared with; empty: `standard`, else the first arm.
+        baseline: the arm that the others are compared with; empty: `standard`, else the matched control, else
+            the first arm.
 
     Raises:
         UserError: a folder that is missing, no usable record, or an unknown baseline.
@@ -93,10 +94,10 @@ def build(runs: Sequence[str | Path], baseline: str = "", title: str = "") -> Re
             Paragraph("In the order in which they were planned; the list of all records says which lead to a number. Paths are "
                       "as they were typed, so they hold in the folder they were typed in."),
             Commands([(number, known.line, known.source) for number, known in enumerate(commands, 1)])],
-            f"the {len(commands)} commands that reproduce the numbers"),
+            f"{number_of(len(commands), 'command')} that reproduce{'s' if len(commands) == 1 else ''} the numbers"),
         Section("cells", "Errors", [Paragraph(ERRORS), *(cell_table(matrix) for matrix in tables)], "both errors of every cell"),
         Section("records", "All records", [record_table(found, chains), data_table(found)],
-                f"the {len(found.scores)} records, each with its commands and its test data"),
+                f"{number_of(len(found.scores), 'record')}, each with its commands and its test data"),
         Section("artefacts", "Artefacts", [
             Paragraph("Fingerprints as recorded (SHA-256 of the tensors); `relexify inspect FOLDER` computes them anew. An "
                       "embedding fits every body of its lineage."), artefact_table(found)], "fingerprints and hashes"),
@@ -159,8 +160,9 @@ def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_
         return [f"{adapted} adapted embedding{'s' if adapted > 1 else ''}, none of them scored on a task: arms "
                 f"{'; '.join(report_arms.sort_arms(list(found.arms.values())))}."]
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
+    arms = report_arms.sort_arms([score.arm for score in found.scores])
     sentences = [
-        f"{len(found.scores)} records: arms {'; '.join(report_arms.sort_arms([score.arm for score in found.scores]))}; "
+        f"{number_of(len(found.scores), 'record')}: arms {'; '.join(arms)}; "
         f"pre-training seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}."]
     for matrix in tables:
         for mean in matrix.means:
@@ -169,7 +171,7 @@ def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_
     if len(seeds) == 1:
         sentences.append("One seed: the intervals are over test examples and say nothing about the spread between trainings.")
     if found.repeated:
-        sentences.append(f"{found.repeated} records were found twice and count once.")
+        sentences.append(f"{number_of(found.repeated, 'record')} found twice, of which each counts once.")
     return sentences
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from adapt.artefacts.resources import named_resources
 from pretrain.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,21 +20,31 @@ def resources_for(text: str, initialiser: str, language: str) -> str:
     from adapt.initialise import RESOURCES, load_all
 
     load_all()
-    items = [item.partition("=") for item in filter(None, text.split(","))]
-    return ",".join(f"{name}={path.replace(LANGUAGE, language)}" for name, _, path in items
-                    if name in RESOURCES.get(initialiser, {}))
+    return ",".join(f"{name}={path.replace(LANGUAGE, language)}" for name, path in named_resources(text).items()
+                    if name in RESOURCES.get(initialiser, ()))
 
 
 def check(source: Source, initialisers: Sequence[str], adapt: dict[str, Any]) -> None:
-    """Notes resources that none of the run's initialisers reads, and initialisers that lack one."""
+    """Notes resources that none of the run's initialisers reads, and initialisers that lack one.
+
+    Where words of the command line choose initialisers, the file's resources may be those of its own: a run of some of a recipe's
+    initialisers needs no other change.
+    """
     from adapt.initialise import RESOURCES, check_resources, load_all
 
-    names = [item.partition("=")[0] for item in filter(None, str(adapt.get("resources") or "").split(","))]
+    try:
+        names = list(named_resources(str(adapt.get("resources") or "")))
+    except UserError as error:
+        source.wrong("adapt.resources", str(error).removeprefix("--resources").lstrip(" :"))
+        return
     chosen = [name for name in initialisers if name in load_all()]
-    read = {name for initialiser in chosen for name in RESOURCES[initialiser]}
+    readers = {*chosen}
+    if not any(word == "adapt" or word.startswith("adapt.resources") for word in source.given):
+        readers.update(name for name in source.of_file("initialisers") if name in load_all())
+    read = {name for initialiser in readers for name in RESOURCES[initialiser]}
     for name in names:
         if name not in read:
-            source.wrong("adapt.resources", f"{name} is read by none of the initialisers {', '.join(initialisers)}")
+            source.wrong("adapt.resources", f"{name} is read by none of the initialisers {', '.join(initialisers)}; take it out")
     for initialiser in chosen:
         try:
             check_resources(initialiser, [name for name in names if name in RESOURCES[initialiser]])

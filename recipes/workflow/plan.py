@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from adapt.artefacts.resources import named_resources
 from pretrain.base.files import read_object
 from pretrain.base.records import Record
 from pretrain.base.settings import default_of
@@ -195,8 +196,8 @@ class Planner:
         if not given.get("lr"):  # not as the outputs made when a fixed rate was the default
             key["lr"] = "auto"
         if given.get("resources"):
-            parts = [item.partition("=") for item in str(given["resources"]).split(",")]
-            key["resources"] = {name: self.contents.of(path, f"resource {name}") for name, _, path in parts}
+            files = named_resources(str(given["resources"]))
+            key["resources"] = {name: self.contents.of(path, f"resource {name}") for name, path in files.items()}
         label = "-".join([code, *([budget.text] if budget.text else []), initialiser, "on", body.label])
         job = self._add("adapt", label, key, [*body.needs, data.id],
                         ["adapt", "--body", body.path, *(["--source-embedding", body.source] if body.source else []),

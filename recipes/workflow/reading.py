@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from pretrain.base.config import WORDS, read_yaml, refuse_resolvers
 from pretrain.base.errors import UserError, nearest
 from pretrain.base.settings import refuse
 
+_REFERENCE = re.compile(r"\$\{([^${}]+)\}")
+
 
 @dataclass
 class Source:
@@ -21,6 +24,7 @@ class Source:
     Attributes:
         lines: dotted key -> line of the file.
         given: dotted keys of the `key=value` words.
+        own: what the file says by itself, references not filled in.
         problems: one line each.
     """
 
@@ -28,6 +32,7 @@ class Source:
     content: dict[str, Any]
     lines: dict[str, int] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
+    own: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, key: str, text: str) -> None:
@@ -75,6 +80,11 @@ class Source:
             self.wrong(key, f"{', '.join(map(str, repeated))} stands twice")
         return list(dict.fromkeys(items))
 
+    def of_file(self, key: str) -> list[Any]:
+        """What the file says at a key of its own as a list, whatever the words put in its place."""
+        value = self.own.get(key)
+        return value if isinstance(value, list) else [] if value is None else [value]
+
     def known(self, key: str, names: Iterable[str], known: Sequence[str]) -> None:
         """Notes every name that is none of the known ones."""
         for name in names:
@@ -97,7 +107,10 @@ def read(path: str | Path, words: Sequence[str] = ()) -> Source:
 
     content, lines = read_yaml(path)
     config = OmegaConf.create(content)
-    source = Source(Path(path), content, lines)
+    source = Source(Path(path), content, lines, own=content)
+    given = content.get("values")
+    values: dict[str, Any] = given if isinstance(given, dict) else {}
+    referred = {name for name, _ in _references(content)}
     for word in words:
         key, mark, _ = word.partition("=")
         refuse_resolvers(word, WORDS)
@@ -109,8 +122,38 @@ def read(path: str | Path, words: Sequence[str] = ()) -> Source:
             source.problems.append(f"{WORDS}: {word!r} is not of the form key=value")
             continue
         source.given.add(key)
+        top, _, name = key.partition(".")
+        if top == "values" and name and name.partition(".")[0] not in values and key not in referred:
+            source.problems.append(f"{WORDS}: {key}: the recipe has no such value{nearest(name, values)} (it has: "
+                                   f"{', '.join(map(str, values)) or 'none'})")
     try:
         source.content = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     except (OmegaConfBaseException, RecursionError) as error:
+        plain = OmegaConf.to_container(config)
+        keys = set(_keys(plain))
+        for name, place in _references(plain):
+            if OmegaConf.select(config, name, throw_on_resolution_failure=False) is None:
+                source.wrong(place, f"${{{name}}} leads back to itself; write the value there" if name in keys else
+                             f"${{{name}}} leads nowhere, expected a key of the recipe, as values.NAME under `values:`"
+                             f"{nearest(name, keys - {place})}; name one that there is, or add it")
+        if source.problems:
+            source.finish()
         raise UserError(f"{path}: a ${{reference}} leads nowhere: {' '.join(str(error).split())}") from None
     return source
+
+
+def _references(value: Any, place: str = "") -> list[tuple[str, str]]:
+    """(key, dotted key where it stands) of each `${key}` in a content."""
+    if isinstance(value, dict):
+        return [one for key, item in value.items() for one in _references(item, f"{place}.{key}" if place else str(key))]
+    if isinstance(value, list):
+        return [one for item in value for one in _references(item, place)]
+    return [(name.strip(), place) for name in _REFERENCE.findall(value)] if isinstance(value, str) else []
+
+
+def _keys(value: Any, above: str = "") -> list[str]:
+    """The dotted keys of a content."""
+    if not isinstance(value, dict):
+        return []
+    named = {f"{above}.{key}" if above else str(key): item for key, item in value.items()}
+    return [*named, *(key for place, item in named.items() for key in _keys(item, place))]

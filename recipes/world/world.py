@@ -217,10 +217,10 @@ def write_world(
     check_sentences(qa_sentences)
     for code, size in sizes.items():
         if not 1 <= size <= MOST:  # a text without a word is none
-            raise UserError(f"words of {code}: got {size}, expected at least 1, at most {MOST:,}")
+            raise UserError(f"--words: got {size:,} for {code}, expected at least 1, at most {MOST:,}")
     for name, size in (*pairs_of.items(), *((f"qa_{split}", n) for split, n in questions_of.items())):
         if not 0 <= size <= MOST:
-            raise UserError(f"{name}: got {size}, expected a size that is not negative, at most {MOST:,}")
+            raise UserError(f"--{name.replace('_', '-')}: got {size:,}, expected a size that is not negative, at most {MOST:,}")
     with atomic_folder(output, overwrite) as folder:
         (folder / "text").mkdir()
         (folder / "nli").mkdir()

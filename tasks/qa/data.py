@@ -240,7 +240,7 @@ class _Collector:
         count = len(self.questions)
         if self.misaligned:
             logger.warning(f"{self.place}: {len(self.misaligned):,} of {count:,} questions have an answer that is not at "
-                           f"its offset (first: id {self.misaligned[0]}); all are kept")
+                           f"its offset (first: id {self.misaligned[0]}): it is looked for at the nearest place in the context")
         if self.repeated:
             logger.warning(f"{self.place}: {len(self.repeated):,} of {count:,} questions repeat the id of another one "
                            f"(first: id {self.repeated[0]}); all are kept, under numbered ids")

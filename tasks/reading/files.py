@@ -220,7 +220,8 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                 number += 1
                 yield f"{path}:{number}", row
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a parquet file that can be read ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: the parquet data is damaged after row {number} ({str(error).splitlines()[0]}); fetch the "
+                        "file again") from None
 
 
 def files_of(given: Sequence[str], codes: Sequence[str], option: str) -> dict[str, list[str]]:

@@ -110,7 +110,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
                             "holds white space") + "; expected one label a line")
         labels.append(label)
     if len(labels) < 2:
-        raise UserError(f"{path}: {len(labels)} labels; expected at least two, one a line")
+        raise UserError(f"{path}: {len(labels)} label{'' if len(labels) == 1 else 's'}; expected at least two, one a line")
     return tuple(labels)
 
 
@@ -130,8 +130,17 @@ def _tsv_rows(path: Path, gold: bool) -> Iterator[Row]:
         if len(cells) == 1 and gold:
             raise UserError(f"{path}:{number}: one column, {line[:40]!r}; expected word, tab, tag; {STRIPPED}")
         if len(cells) > 2:
-            raise UserError(f"{path}:{number}: {len(cells)} columns; expected word, tab, tag")
+            raise UserError(f"{path}:{number}: {len(cells)} columns; expected word, tab, tag: {_two_columns(cells)}")
         yield number, cells[0], cells[-1].strip()
+
+
+def _two_columns(cells: list[str]) -> str:
+    """What makes a word and a tag of a line with more columns, as published files have them."""
+    if cells[0] == "#":
+        return "this line is a remark: leave such lines out, for example with `grep -v '^#'`"
+    if cells[0] in ("0", "1"):
+        return "cut out the number and what stands behind the tag, for example with `cut -f 2,3`"
+    return f"cut out what stands between or behind, for example with `cut -f 1,{len(cells)}`"
 
 
 def _column_rows(path: Path, gold: bool) -> Iterator[Row]:

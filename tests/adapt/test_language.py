@@ -267,3 +267,14 @@ def test_what_config_prints_runs_as_the_options_do(journey, tmp_path, capsys):
     line = capsys.readouterr().out
     assert main(["adapt", "--recipe", str(tmp_path / "all.yaml"), "--print-command"]) == 0
     assert capsys.readouterr().out == line and "--save-embeddings-at 5,10 " in line
+
+
+@pytest.mark.parametrize("more", [[], ["--print-command"]], ids=["start", "print"])
+def test_an_initialiser_without_what_it_needs_is_refused_before_anything_starts(journey, tmp_path, capsys, more):
+    from recipes.cli import main
+
+    words = ["adapt", "--body", str(journey / "en"), "--data", str(journey / "data" / "qab"), "--output", str(tmp_path / "o"),
+             "--initialiser", "wechsel", *more]
+    assert main(words) == 2
+    assert "the initialiser 'wechsel' needs --resources source_vectors=FILE or source_text=FILE" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

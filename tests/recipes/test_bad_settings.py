@@ -244,3 +244,9 @@ def test_prepared_text_without_its_tokens(missing, tmp_path, capsys):
 def test_sizes_of_a_world(words, tmp_path, capsys):
     error = refused(["world", "--output", str(tmp_path / "w"), "--words", words], capsys)
     assert "expected at least 1, at most 1,000,000,000" in error and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", ["0", "qaa=0"])
+def test_no_words_of_the_miniature_world_are_refused_with_the_option(words, tmp_path, capsys):
+    assert main(["world", "--output", str(tmp_path / "w"), f"--words={words}"]) == 2
+    assert "--words: got 0 for qaa, expected at least 1" in capsys.readouterr().err

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from adapt.text.settings import DEFAULT_VALID_FRACTION, PrepareSettings
-from pretrain.base.notices import warn
+from adapt.text.settings import PrepareSettings
 from pretrain.base.settings import declared
 from recipes.options import GIVEN, add_option, add_options, settings_from
 
@@ -51,18 +50,15 @@ def run(args: argparse.Namespace) -> int:
         text_field=given.text_field, normalisation=given.normalisation, skip_empty=given.skip_empty, overwrite=args.overwrite)
     vocabulary, settings = record["vocabulary"], record["settings"]["tokenizer"]
     if given.skip_empty:
-        print(f"note: {record['settings']['skipped_empty']:,} records had no text and were left out", file=sys.stderr)
+        skipped = record["settings"]["skipped_empty"]
+        what = "record had no text and was" if skipped == 1 else "records had no text and were"
+        print(f"note: {skipped:,} {what} left out", file=sys.stderr)
     if not settings["reused"] and vocabulary["sentencepiece_size"] < settings["vocab_size"]:
         print(f"note: the text supports {vocabulary['sentencepiece_size']} pieces, fewer than the "
               f"{settings['vocab_size']} asked for", file=sys.stderr)
     for name, part in record["splits"].items():
         unknown = 100 * part["unknown"] / max(1, part["tokens"])
-        print(f"{name}: {part['documents']:,} documents, {part['tokens']:,} tokens, {unknown:.2f} % <unk>")
-    train, valid = (record["splits"][name]["tokens"] for name in ("train", "valid"))
-    held, asked = valid / max(1, train + valid), given.valid_fraction or DEFAULT_VALID_FRACTION
-    if given.valid_documents is None and held > max(0.05, 3 * asked):
-        warn(f"{100 * held:.0f} % of the tokens are held out, {100 * asked:g} % of the documents were asked for: the "
-             "text has few documents, or very long ones (a single blank line makes a text of lines two documents); --documents "
-             "line makes each line one")
+        what = "document" if part["documents"] == 1 else "documents"
+        print(f"{name}: {part['documents']:,} {what}, {part['tokens']:,} tokens, {unknown:.2f} % <unk>")
     print(f"{given.output}: {record['language']}, vocabulary {vocabulary['size']:,} (special tokens included)")
     return 0

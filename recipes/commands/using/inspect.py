@@ -16,7 +16,8 @@ EXAMPLE = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("path", nargs="+", help="body, embedding, model, prepared text, results, checkpoint or teachers' outputs")
-    parser.add_argument("--json", action="store_true", help="print the record as JSON")
+    parser.add_argument("--json", action="store_true", help="print the record as JSON; a list where there is more than "
+                        "one, as with --dictionary")
     parser.add_argument("--dictionary", metavar="FILE", help="lines of a word of the base language and its translation in the "
                         "embedding's: says how many words are nearest to their translation")
     parser.add_argument("--base", metavar="DIR", help="with --dictionary: the base language's embedding, or its run")
@@ -34,15 +35,22 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--dictionary and --base go together: a dictionary file, and the embedding of the language that it "
                         "translates into")
     if args.neighbours is not None:
+        if args.dictionary:
+            raise UserError("--neighbours and --dictionary are two questions; ask one at a time")
         return _neighbours(args)
     if args.within is not None:
         raise UserError(f"--in {args.within}: says where neighbours are looked for; name a word with --neighbours")
     from adapt.artefacts.hub import HUB, snapshot
 
+    shown = []
     for path in args.path:
         folder = snapshot(path) if path.startswith(HUB) else Path(path)
         for title, record in [*describe(folder), *([_alignment(path, args)] if args.dictionary else [])]:
-            _show(title, record, args.json)
+            shown.append(record)
+            if not args.json:
+                _show(title, record)
+    if args.json:
+        _print_json(shown)
     return 0
 
 
@@ -60,15 +68,17 @@ def _alignment(path: str, args: argparse.Namespace) -> tuple[str, dict[str, Any]
                         "where both embeddings were learned against the same body")
     known = translations(args.dictionary)
     warn_if_cut_off(args.dictionary, {word for words in known.values() for word in words}, base.tokenizer.spellings)
-    found = alignment(base, new, known)
+    found = alignment(base, new, known, among_all=True)
     if not found.words:
         raise UserError(f"{args.dictionary}: no line has two words that are one piece each in {path} and {args.base}; expected "
                         f"words of {base.language} and their translations in {new.language}, in this order")
     return (f"{path}: alignment with {args.base}", {
-        "words": found.words, "nearest base word is a translation": round(found.share, 4),
-        "by chance": round(found.chance, 4), "median rank of the best translation": found.median_rank})
+        "words": found.words, "candidates (base words of one piece)": found.candidates.count,
+        "nearest base word is a translation": round(found.share, 4), "by chance": round(found.chance, 4),
+        "median rank of the best translation": found.median_rank})
+
+
 def _neighbours(args: argparse.Namespace) -> int:
-    import json
     from dataclasses import asdict
 
     from adapt.artefacts.embedding import Embedding
@@ -92,14 +102,17 @@ def _neighbours(args: argparse.Namespace) -> int:
     pieces = [first.tokenizer.spellings[row] for row in rows]
     if not args.json:
         print(f"{args.neighbours} ({first.language}): {' '.join(pieces)}")
+    shown: list[dict[str, Any]] = []
     for number, each in enumerate(embeddings):
         if args.within in (None, each.language):
             (nearest,) = neighbours(each, vector, args.count, [rows] if number == 0 else ())
             if args.json:
-                print(json.dumps({"word": args.neighbours, "pieces": pieces, "language": each.language,
-                                  "neighbours": [asdict(one) for one in nearest]}, ensure_ascii=False))
+                shown.append({"word": args.neighbours, "pieces": pieces, "language": each.language,
+                              "neighbours": [asdict(one) for one in nearest]})
             else:
                 print(f"  {each.language}: " + "  ".join(f"{one.piece} {one.cosine:.3f}" for one in nearest))
+    if args.json:
+        _print_json(shown)
     return 0
 
 
@@ -156,12 +169,14 @@ def describe(path: Path) -> list[tuple[str, dict[str, Any]]]:
                     f"{'an unknown folder' if path.is_dir() else 'no such thing'}; check the path")
 
 
-def _show(title: str, record: dict[str, Any], as_json: bool) -> None:
+def _print_json(records: list[dict[str, Any]]) -> None:
+    """One JSON document: the record, or a list of them."""
     import json
 
-    if as_json:
-        print(json.dumps(record, indent=2, ensure_ascii=False))
-        return
+    print(json.dumps(records[0] if len(records) == 1 else records, indent=2, ensure_ascii=False))
+
+
+def _show(title: str, record: dict[str, Any]) -> None:
     print(title)
     for key, value in record.items():
         if isinstance(value, dict):

@@ -158,6 +158,11 @@ def counted(number: int) -> Text:
     return Text(f"{number:,}", number)
 
 
+def number_of(number: int, what: str) -> str:
+    """`1 record`, `1,200 records`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def code(text: object) -> Text:
     """A cell with a path, hash or setting."""
     return Text(str(text), code=True)

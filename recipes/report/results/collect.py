@@ -62,8 +62,9 @@ def collect(runs: Sequence[str | Path]) -> Collected:
     _annealed(found)
     if not found.scores and not any(one.kind == "embedding" and one.curve for one in found.artefacts):
         named = ", ".join(map(str, runs))
-        reason = f"; the first of {len(found.problems)} problems: {found.problems[0].file}: {found.problems[0].text}" \
-            if found.problems else ": no results.json there (`relexify evaluate` writes them), and no adapted embedding"
+        told = f"; the first of {len(found.problems)} problems: " if len(found.problems) > 1 else ": "
+        reason = f"{told}{found.problems[0].file}: {found.problems[0].text}" if found.problems \
+            else ": no results.json there (`relexify evaluate` writes them), and no adapted embedding"
         raise UserError(f"{named}: nothing to report{reason}")
     _points(found)
     return found

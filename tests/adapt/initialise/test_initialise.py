@@ -144,6 +144,11 @@ def test_resources_must_exist():
         parse_resources("vectors=/nowhere.vec")
 
 
+def test_a_resource_that_stands_twice_is_refused_with_how_to_join(tmp_path):
+    with pytest.raises(UserError, match=r"dictionary: got a\.tsv and b\.tsv, .* join them, as .*awk 1 a\.tsv b\.tsv"):
+        parse_resources("dictionary=a.tsv,dictionary=b.tsv")
+
+
 def test_resources_need_names():
     with pytest.raises(UserError, match="expected name=path"):
         parse_resources("/some/file")
@@ -155,6 +160,10 @@ def test_resources_need_names():
      "focus does)"),
     ("wechsel", ["source_vector"], "did you mean 'source_vectors'"),
     ("lexicon", [], "the initialiser 'lexicon' needs --resources dictionary=FILE"),
+    ("wechsel", ["dictionary"], "the initialiser 'wechsel' needs --resources source_vectors=FILE or source_text=FILE"),
+    ("ofa", [], "the initialiser 'ofa' needs --resources source_vectors=FILE or source_text=FILE"),
+    ("wechsel", ["source_vectors", "target_vectors", "source_text"],
+     "resources source_text: the initialiser 'wechsel' does not read it, as source_vectors is given; drop one"),
     ("lexikon", [], "unknown initialiser 'lexikon', did you mean 'lexicon'"),
 ])
 def test_every_resource_is_read_and_those_needed_are_there(name, given, message):

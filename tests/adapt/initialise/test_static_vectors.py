@@ -1,5 +1,7 @@
 """Static vectors: from text, from files, in one space; and the two initialisers that stand on them."""
 
+import gzip
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -160,7 +162,7 @@ def test_a_damaged_file_of_vectors_is_named_with_its_line(tmp_path, text, messag
 
 
 def test_the_source_needs_vectors_or_text(request_):
-    with pytest.raises(UserError, match="needs source_vectors=FILE"):
+    with pytest.raises(UserError, match="needs --resources source_vectors=FILE or source_text=FILE"):
         initialise("wechsel", request_)
 
 
@@ -177,6 +179,24 @@ def test_two_widths_are_refused(request_, spaces, journey, tmp_path):
     narrow.write_text("".join(f"{word} 1 2\n" for word in words(journey, "qab")))
     with pytest.raises(UserError, match="the source's vectors have 6 dimensions, the target's 2"):
         initialise("wechsel", replace(request_, resources={"source_vectors": spaces["source_vectors"], "target_vectors": narrow}))
+
+
+def test_a_source_text_of_records_is_read_as_its_texts(request_, journey, tmp_path):
+    """Keys and syntax of JSON lines are no words of the text, whatever the file is called."""
+    plain = journey / "qaa.txt"
+    records = tmp_path / "s.jsonl.gz"
+    with gzip.open(records, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"id": "x1", "text": line}) + "\n" for line in plain.read_text().splitlines() if line.strip())
+    one, other = (aligned_piece_vectors(replace(request_, resources={"source_text": path})) for path in (plain, records))
+    assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])
+
+
+def test_a_source_text_without_the_field_is_refused_without_an_option_that_there_is_not(request_, tmp_path):
+    records = tmp_path / "s.jsonl"
+    records.write_text('{"body": "one two"}\n')
+    with pytest.raises(UserError) as caught:
+        aligned_piece_vectors(replace(request_, resources={"source_text": records}))
+    assert str(caught.value).endswith("s.jsonl:1: expected the field 'text', got 'body'; rename it, or give plain text")
 
 
 def test_too_little_text_for_vectors_is_refused(request_, tmp_path):

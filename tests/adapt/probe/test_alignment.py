@@ -33,10 +33,28 @@ def test_share_and_rank_by_hand():
     new = filled(WORDS["new"], [[3, 1, 0, 0], [0, 1, 2, 0], [0, 0, 1, 2], [0, 0, 2, 1]])
     pairs = {new: [old] for new, old in zip(WORDS["new"], WORDS["base"], strict=True)}
     found = alignment(base, new, pairs)
-    assert (found.share, found.words, found.candidates, found.chance) == (0.25, 4, 4, 0.25)
+    assert (found.share, found.words, found.candidates.count, found.chance) == (0.25, 4, 4, 0.25)
     assert found.median_rank == 2.0
     both = alignment(base, new, {**pairs, "lum": ["moon", "star"], "unheard": ["sun"]})
     assert (both.share, both.words) == (0.5, 4)  # of several translations the best counts
+
+
+def test_chance_counts_every_right_candidate():
+    """Of four candidates zor has two right ones, lum, vek and mar one each: (2 + 1 + 1 + 1) / 4 / 4."""
+    base, new = (filled(WORDS[name], [[1, 0, 0, 0]] * 4) for name in ("base", "new"))
+    found = alignment(base, new, {"zor": ["sun", "sea"], "lum": ["moon"], "vek": ["star"], "mar": ["sun"]})
+    assert (found.candidates.count, found.chance) == (4, 5 / 16)
+
+
+def test_among_all_base_words_one_pair_says_something():
+    """zor is nearest to star; a dictionary of the one pair zor, sun sees no star unless it looks among all words."""
+    base = filled(WORDS["base"], [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    new = filled(WORDS["new"], [[1, 0, 2, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    alone, among_all = (alignment(base, new, {"zor": ["sun"]}, among_all=choice) for choice in (False, True))
+    assert (alone.share, alone.candidates.count) == (1.0, 1)
+    words = [piece for piece in base.tokenizer.spellings if piece[0] == "▁" and any(map(str.isalpha, piece))]
+    assert (among_all.share, among_all.median_rank, among_all.candidates.count) == (0.0, 2.0, len(words)) and len(words) >= 4
+    assert among_all.chance == 1 / len(words)
 
 
 def test_words_that_are_no_piece_are_not_judged():

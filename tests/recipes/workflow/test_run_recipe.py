@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
+
 import pytest
 import yaml
 
@@ -33,6 +36,67 @@ def test_shipped_recipes_are_valid_and_planned_though_their_data_is_missing(reci
     assert "relexify pretrain" in out and "relexify evaluate" in out
     assert "# missing: " in out
     assert not store.exists() and not (tmp_path / "run").exists()
+
+
+def overrides() -> list[tuple[str, list[str]]]:
+    """(recipe, the words of one example) for each line of the `Override:` comments that has one."""
+    found = []
+    for path in SHIPPED:
+        after = path.read_text().partition("# Override:")[2].splitlines()
+        lines = [after[0], *takewhile(lambda line: line.startswith("#    "), after[1:])]
+        found += [(path.name, words) for line in lines
+                  if (words := [word for word in re.findall(r"(?<=\s)[a-z][\w.]*=[^\s;]+", line) if not word.startswith("key=")])]
+    return found
+
+
+@pytest.mark.parametrize(("name", "words"), overrides(), ids=[f"{name} {words[0]}" for name, words in overrides()])
+def test_the_overrides_that_recipes_name_are_planned(name, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    assert main(["run", f"recipes/run/{name}", *words, "--dry-run"]) == 0, capsys.readouterr().err
+
+
+def test_most_recipes_name_an_override():
+    found = overrides()
+    assert len(found) >= 8 and ("initialisers.yaml", ["initialisers=[random,focus]", "languages.de.text=my/de.txt"]) in found
+
+
+def test_some_of_a_recipes_initialisers_need_no_other_resources(tmp_path):
+    path = write(tmp_path, initialisers=["random", "lexicon"], adapt={"resources": "dictionary=d.txt"})
+    assert load(path, ["initialisers=[random]"]).initialisers == ("random",)
+    assert "dictionary is read by none of the initialisers random; take it out" in mistakes(
+        path, "initialisers=[random]", "adapt.resources=dictionary=e.txt")[0]
+
+
+@pytest.mark.parametrize("names", [["wechsel"], ["random", "ofa"]])
+def test_an_initialiser_without_what_it_needs_is_not_planned(names, tmp_path):
+    wanted = f"the initialiser {names[-1]!r} needs --resources source_vectors=FILE or source_text=FILE"
+    for adapt in ({}, {"resources": "dictionary=d.txt"}):
+        assert any(wanted in line for line in mistakes(write(tmp_path, initialisers=names, adapt=adapt)))
+
+
+def test_a_resource_that_stands_twice_is_refused(tmp_path):
+    path = write(tmp_path, initialisers=["lexicon"], adapt={"resources": "dictionary=a,dictionary=b"})
+    assert "adapt.resources: dictionary: got a and b, expected one file; join them" in mistakes(path)[0]
+
+
+def test_a_value_that_the_recipe_does_not_have_is_refused(tmp_path):
+    path = write(tmp_path, values={"text": "a"}, name="valued")
+    assert mistakes(path, "values.txt=b") == [
+        "command line: values.txt: the recipe has no such value, did you mean 'text'? (it has: text)"]
+    assert load(path, ["values.text=b"]).content["values"] == {"text": "b"}
+
+
+def test_a_value_that_the_recipe_asks_for_may_be_given(tmp_path):
+    path = write(tmp_path, tasks={"xnli": {"data": "${values.task}"}})
+    assert load(path, ["values.task=t"]).tasks[0].data == "t"
+    (found,) = mistakes(path)
+    assert "tasks.xnli.data: ${values.task} leads nowhere, expected a key of the recipe" in found
+
+
+def test_a_reference_to_itself_is_told_from_one_to_nowhere(tmp_path):
+    (found,) = mistakes(write(tmp_path), "adapt.lr=${adapt.lr}")
+    assert found == "command line: adapt.lr: ${adapt.lr} leads back to itself; write the value there"
 
 
 def test_the_papers_settings(monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pretrain.base.errors import UserError
-from tasks.reading.files import files_of
+from tasks.reading.files import files_of, parquet_rows
 from tasks.registry import get_task
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -99,3 +99,13 @@ def test_files_are_told_apart_by_the_language_before_them() -> None:
     assert files_of(["b=1", "a=2", "b=3"], ["a", "b"], "--f") == {"a": ["2"], "b": ["1", "3"]}
     with pytest.raises(UserError, match="--f c=1: expected the language of the file before it, as a=FILE, one of a, b"):
         files_of(["c=1"], ["a", "b"], "--f")
+
+
+def test_a_damaged_parquet_file_says_what_to_do(tmp_path):
+    from pyarrow import Table, parquet
+
+    path = tmp_path / "x.parquet"
+    parquet.write_table(Table.from_pylist(NLI), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"x\.parquet: the parquet data is damaged after row 0 \(.*\); fetch the file again$"):
+        list(parquet_rows(path))

@@ -102,7 +102,7 @@ def test_own_labels(tmp_path: Path) -> None:
     assert isinstance(task, TaggingTask) and task.labels == ("O", "B-X", "I-X") and task.metric == "f1"
     assert CONLL.with_labels(labels=("N", "V")).metric == "accuracy"
     assert task.read("", "dev", "de", [write(tmp_path / "x", "a B-X\n")]).sentences == [Sentence(("a",), (1,))]
-    for text, message in (("O\nO\n", r"labels.txt:2: label 'O' stands twice"), ("O\n", r"1 labels; expected at least two"),
+    for text, message in (("O\nO\n", r"labels.txt:2: label 'O' stands twice"), ("O\n", r"1 label; expected at least two"),
                           ("B X\nO\n", r"labels.txt:1: label 'B X' holds white space")):
         with pytest.raises(UserError, match=message):
             read_labels(write(tmp_path / "labels.txt", text))
@@ -114,7 +114,9 @@ def test_own_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("task", "name", "text", "message"), [
     (PANX, "x.tsv", "a\tO\nb\n", r"x.tsv:2: one column, 'b'.*tags of this file were stripped"),
-    (PANX, "x.tsv", "a\tO\tx\n", r"x.tsv:1: 3 columns; expected word, tab, tag"),
+    (PANX, "x.tsv", "a\tO\tx\n", r"x.tsv:1: 3 columns; expected word, tab, tag: .* with `cut -f 1,3`"),
+    (PANX, "x.tsv", "1\tAugust\tB-PER\tO\n", r"x.tsv:1: 4 columns; .*: cut out the number .* with `cut -f 2,3`"),
+    (PANX, "x.tsv", "#\thttp://a\t[2009]\n1\tAugust\tO\tO\n", r"x.tsv:1: 3 columns; .* remark: .* `grep -v '\^#'`"),
     (PANX, "x.tsv", "a\tB-PRE\n", r"x.tsv:1: unknown tag 'B-PRE', did you mean 'B-PER'\?"),
     (UDPOS, "x.tsv", "a\tX\n\tPUNCT\n", r"x.tsv:2: an empty word with the tag 'PUNCT'"),
     (PANX, "x.tsv", "\n\n", r"x.tsv: no sentences for dev"),

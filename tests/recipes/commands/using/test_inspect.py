@@ -72,6 +72,8 @@ def test_seeds_lead_to_no_other_folder(tmp_path):
 
 
 ARTEFACTS = PREPARED.parent
+WORD = "тазе"
+"""One that a piece of the fixture's tokenizer spells."""
 
 
 def dictionary(tmp_path):
@@ -91,10 +93,25 @@ def test_a_dictionary_tells_how_many_words_are_nearest_to_their_translation(tmp_
     words = ["inspect", str(ARTEFACTS / "qab"), "--dictionary", str(dictionary(tmp_path)), "--base", str(ARTEFACTS / "roberta")]
     assert main(words) == 0
     shown = capsys.readouterr().out
-    assert "words: 10" in shown and "by chance: 0.1" in shown and "median rank of the best translation: " in shown
+    assert "words: 10" in shown and "median rank of the best translation: " in shown
+    candidates = int(shown.partition("candidates (base words of one piece): ")[2].split()[0])
+    assert candidates > 10 and f"by chance: {round(1 / candidates, 4)}" in shown
+
+
+@pytest.mark.parametrize(("words", "records"), [
+    ([], 1), ([str(ARTEFACTS / "roberta" / "embedding")], 2),
+    (["--dictionary", "d.txt", "--base", str(ARTEFACTS / "roberta")], 2),
+    (["--neighbours", WORD], 1), ([str(ARTEFACTS / "roberta" / "embedding"), "--neighbours", WORD], 2)])
+def test_json_is_one_document(tmp_path, monkeypatch, capsys, words, records):
+    dictionary(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", str(ARTEFACTS / "qab"), *words, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert isinstance(shown, dict) if records == 1 else [type(one) for one in shown] == [dict] * records
 
 
 @pytest.mark.parametrize(("words", "message"), [
+    (["--dictionary", "d.txt", "--base", str(ARTEFACTS / "roberta"), "--neighbours", WORD], "ask one at a time"),
     (["--dictionary", "d.txt"], "--dictionary and --base go together"),
     (["--dictionary", "none.txt", "--base", str(ARTEFACTS / "roberta")], "none.txt"),
     (["--dictionary", "odd.txt", "--base", str(ARTEFACTS / "roberta")], "no line has two words that are one piece each"),

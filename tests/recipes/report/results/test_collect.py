@@ -87,7 +87,7 @@ def test_nothing_to_report_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no results\.json there"):
         collect([tmp_path])
     (tmp_path / "results.json").write_text("[")
-    with pytest.raises(UserError, match=r"the first of 1 problems: .*results.json"):
+    with pytest.raises(UserError, match=r"nothing to report: .*results.json"):
         collect([tmp_path])
     with pytest.raises(UserError, match="found nothing; check the path"):
         collect([tmp_path / "absent"])
