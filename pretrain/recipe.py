@@ -30,7 +30,7 @@ def check(recipe: PretrainRecipe) -> list[str]:
         UserError: settings that cannot work, by themselves or together.
     """
     check_settings(recipe)
-    resets = forgetting(recipe)
+    notes = _check_forgetting(recipe)
     if recipe.arch.startswith("electra"):
         pair_shape(of_recipe(recipe))
     else:
@@ -51,9 +51,21 @@ def check(recipe: PretrainRecipe) -> list[str]:
     require_folder(recipe.data, "prepared text (see `relexify prepare`)")
     _check_start(recipe)
     check_warmup(recipe.warmup, recipe.updates, f"warmup={recipe.warmup}")
-    found = resets.warnings(recipe.updates, recipe.warmup)
-    resets.check_end(recipe.updates)
-    return found
+    return notes
+
+
+def _check_forgetting(recipe: PretrainRecipe) -> list[str]:
+    """Warnings and errors about the resets, in the names of a recipe: `forget_every`, where the trainer's line has an option."""
+    def spelled(text: str) -> str:
+        return text.replace("--forget-", "forget_")
+
+    try:
+        resets = forgetting(recipe)
+        found = resets.warnings(recipe.updates, recipe.warmup)
+        resets.check_end(recipe.updates)
+    except UserError as error:
+        raise UserError(spelled(str(error))) from None
+    return [spelled(text) for text in found]
 
 
 def _check_start(recipe: PretrainRecipe) -> None:

@@ -78,12 +78,12 @@ PRETRAIN = [
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["forget_every=1"], "--forget-every 1: with --forget-reset normal"),
-    (["forget_hold=50", "forget_every=50"], "--forget-hold 50: expected fewer updates than the 50 of an episode"),
-    (["forget_reset=permute", "forget_every=0"], "--forget-reset permute: nothing is reset without --forget-every"),
-    (["forget_reset=rotate"], "--forget-reset rotate needs --forget-tables of 2 or more"),
-    (["forget_tables=2"], "only --forget-reset rotate has several tables"), (["forget_share=0"], "forget_share: got 0.0"),
-    (["forget_share=0.5", "forget_reset=none"], "--forget-share 0.5: with --forget-reset none no rows are reset")])
+    (["forget_every=1"], "forget_every 1: with forget_reset normal"),
+    (["forget_hold=50", "forget_every=50"], "forget_hold 50: expected fewer updates than the 50 of an episode"),
+    (["forget_reset=permute", "forget_every=0"], "forget_reset permute: nothing is reset without forget_every"),
+    (["forget_reset=rotate"], "forget_reset rotate needs forget_tables of 2 or more"),
+    (["forget_tables=2"], "only forget_reset rotate has several tables"), (["forget_share=0"], "forget_share: got 0.0"),
+    (["forget_share=0.5", "forget_reset=none"], "forget_share 0.5: with forget_reset none no rows are reset")])
 def test_variants_of_a_reset_that_do_not_go_together(words, message, tmp_path, capsys):
     assert message in refused(["pretrain", DEMO, "data=d", f"output={tmp_path / 'out'}", "forget_every=100", *words], capsys)
 
