@@ -26,7 +26,7 @@ from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, read_object, sha256_file, training_folder, write_json
 from pretrain.base.settings import check, default_of, option, points, trainer_options
 from pretrain.recipe import data_hash
-from pretrain.schedule import Polynomial
+from pretrain.schedule import check_warmup
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from pretrain.training_log import read_curve
 
@@ -56,8 +56,8 @@ def _planned(settings: AdaptSettings, overwrite: bool, quiet: bool) -> tuple[Sta
     check_budgets(settings)
     check_resources(settings.initialiser, parse_resources(settings.resources))
     runs = lengths(settings)
-    for length in runs:
-        Polynomial(settings.lr, warmup_of(length, settings.warmup), length)
+    check_warmup(warmup_of(runs[0], settings.warmup), runs[0], f"--warmup {settings.warmup}",
+                 f"the shortest run (--budgets {settings.budgets})" if settings.budgets else "the run")
     annealed = bool(settings.budgets) or not settings.lr
     warmup, updates = 0 if annealed else warmup_of(settings.updates, settings.warmup), sum(runs)
     body = Body.load(locate(settings.body, "body"))

@@ -170,6 +170,12 @@ class Forgetting:
         last = max(self.first, self.every) + (episodes - 1) * self.every
         return updates - last + (episodes // self.tables * self.every if self.reset == "rotate" else 0)
 
+    def untrained(self, updates: int, begun: int | None = None) -> bool:
+        """Whether the present embedding has had less than a tenth of an episode since its last reset: then it is hardly trained,
+        and no artefact is made of it. Arguments as of `updates_since_reset`."""
+        since = self.updates_since_reset(updates, begun)
+        return since is not None and since < self.every / 10
+
     def age(self, updates: int) -> int:
         """Updates completed since the present episode began; since the start of training where there is none yet.
 
@@ -184,6 +190,20 @@ class Forgetting:
         """As artefacts record it: without the later additions that are not in use."""
         return {name: value for name, value in asdict(self).items() if name not in LATER or value != getattr(Forgetting, name)}
 
+    def check_end(self, total_updates: int) -> None:
+        """Refuses a run of this length whose embedding would be `untrained` in the end; in the names of a recipe's settings.
+
+        Raises:
+            UserError: the last reset comes too late.
+        """
+        if not self.untrained(total_updates):
+            return
+        since = self.updates_since_reset(total_updates)
+        last = max(self.first, self.every) + (self.begun(total_updates - 1) - 1) * self.every
+        raise UserError(f"updates={total_updates}: the embedding would be reset after {last} updates (forget_every={self.every}) "
+                        f"and trained for {since} more, less than a tenth of an episode: too little to be exported; expected "
+                        f"updates={last + math.ceil(self.every / 10)} or more, at best {last + self.every}")
+
     def warnings(self, total_updates: int, warmup_updates: int) -> list[str]:
         """Settings that run but are probably a mistake.
 
@@ -197,12 +217,17 @@ class Forgetting:
                             "nothing would ever be forgotten; lower it, or leave it out for a standard run")
         if self.first >= total_updates:
             raise UserError(f"--forget-start {self.start} leaves no episode within {total_updates} updates; lower it")
+        earliest = max(self.first, self.every)
+        if not self.begun(total_updates - 1):
+            raise UserError(f"--forget-until {self.until}: the first episode would begin after {earliest} updates, the first "
+                            f"multiple of --forget-every {self.every} from --forget-start {self.start} on, so nothing would ever "
+                            f"be forgotten; expected more than {earliest}, or leave it out")
         found = []
         if self.every < warmup_updates and self.reset != "rotate":
             found.append(f"--forget-every {self.every} is shorter than the warm-up of {warmup_updates} updates: the first "
                          "episodes are spent before the body has learnt anything (see --forget-start)")
         left = total_updates % self.every
-        if left and not self.until:
+        if left and self.in_episode(total_updates - 1):
             found.append(f"the run ends {left} updates into an episode of {self.every}: the last embedding is not fully "
                          f"annealed; make the number of updates a multiple of {self.every}")
         return found

@@ -12,7 +12,7 @@ from pretrain.base.files import read_object, require_file, require_folder, sha25
 from pretrain.base.settings import check as check_settings
 from pretrain.base.settings import default_of, trainer_options
 from pretrain.forgetting import Forgetting
-from pretrain.schedule import Polynomial
+from pretrain.schedule import check_warmup
 from pretrain.settings import ELECTRA_ONLY, NEW, PretrainRecipe
 from pretrain.shapes import encoder_shape, of_recipe, pair_shape
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
@@ -30,7 +30,7 @@ def check(recipe: PretrainRecipe) -> list[str]:
         UserError: settings that cannot work, by themselves or together.
     """
     check_settings(recipe)
-    resets = forgetting(recipe)
+    notes = _check_forgetting(recipe)
     if recipe.arch.startswith("electra"):
         pair_shape(of_recipe(recipe))
     else:
@@ -50,8 +50,22 @@ def check(recipe: PretrainRecipe) -> list[str]:
                         "block (tokens_per_sample), or 0")
     require_folder(recipe.data, "prepared text (see `relexify prepare`)")
     _check_start(recipe)
-    Polynomial(recipe.lr, recipe.warmup, recipe.updates)
-    return resets.warnings(recipe.updates, recipe.warmup)
+    check_warmup(recipe.warmup, recipe.updates, f"warmup={recipe.warmup}")
+    return notes
+
+
+def _check_forgetting(recipe: PretrainRecipe) -> list[str]:
+    """Warnings and errors about the resets, in the names of a recipe: `forget_every`, where the trainer's line has an option."""
+    def spelled(text: str) -> str:
+        return text.replace("--forget-", "forget_")
+
+    try:
+        resets = forgetting(recipe)
+        found = resets.warnings(recipe.updates, recipe.warmup)
+        resets.check_end(recipe.updates)
+    except UserError as error:
+        raise UserError(spelled(str(error))) from None
+    return [spelled(text) for text in found]
 
 
 def _check_start(recipe: PretrainRecipe) -> None:

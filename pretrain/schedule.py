@@ -21,8 +21,7 @@ class Polynomial:
     def __post_init__(self) -> None:
         if self.total < 1:
             raise UserError(f"the schedule needs a positive number of updates, got {self.total}; set --max-update")
-        if self.warmup >= self.total:
-            raise UserError(f"--warmup-updates {self.warmup} must be smaller than the {self.total} updates of the run")
+        check_warmup(self.warmup, self.total, f"--warmup-updates {self.warmup}")
 
     def at(self, updates: float) -> float:
         """The rate of the update that follows `updates` completed ones (a real number inside an episode)."""
@@ -32,6 +31,20 @@ class Polynomial:
             return self.end
         left = 1 - (updates - self.warmup) / (self.total - self.warmup)
         return (self.peak - self.end) * left**self.power + self.end
+
+
+def check_warmup(warmup: int, updates: int, given: str, run: str = "the run") -> None:
+    """Refuses a warm-up that is not shorter than a run.
+
+    Args:
+        given: what the user said, in the words of the command: `--warmup 40`.
+        run: which run.
+
+    Raises:
+        UserError: the rate would never come down.
+    """
+    if warmup >= updates:
+        raise UserError(f"{given}: expected fewer than the {updates} updates of {run}; lower it")
 
 
 def embedding_rate(schedule: Polynomial, forgetting: Forgetting, updates: int) -> float:

@@ -51,21 +51,11 @@ def add_option(add: Callable[..., Any], one: Declared, *flags: str) -> None:
     elif one.kind is tuple:
         more = {"default": [] if one.required else list(one.default)}
     else:
-        more = {"type": _named(one) if one.about.named else one.kind, "default": None if one.required else one.default}
+        kind = str if one.about.named else one.kind  # a word for a number is read where the file's values are
+        more = {"type": kind, "default": None if one.required else one.default}
     if one.kind is not bool and one.about.unit in METAVARS:
         more["metavar"] = METAVARS[one.about.unit]
     add(*flags, dest=one.name, action=_Noted, help=help_of(one), **more)
-
-
-def _named(one: Declared) -> Callable[[str], Any]:
-    """The type of an option whose value may be a word for a number."""
-    def convert(text: str) -> Any:
-        try:
-            return one.convert(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type, flags: dict[str, str] | None = None,

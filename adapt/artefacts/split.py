@@ -48,7 +48,7 @@ def split(checkpoint: str | Path, output: str | Path, data: str | Path | None = 
     updates = updates_of(state, checkpoint)
     forgetting = Forgetting.of(task_config.get)
     since = forgetting.updates_since_reset(updates, _begun(state))
-    if since is not None and since < forgetting.every / 10 and not force:
+    if forgetting.untrained(updates, _begun(state)) and not force:
         raise UserError(f"{checkpoint}: the embedding was reset {since} updates ago, less than a tenth of an episode of "
                         f"{forgetting.every}: it is hardly trained; export another checkpoint, or pass --force")
 

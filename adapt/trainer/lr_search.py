@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from adapt.schedule import Annealed
+from adapt.schedule import Annealed, warmup_of
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +119,17 @@ def permuted_losses(tables: Sequence[Tensor], ordinary: slice, held_out: Callabl
     return losses
 
 
+def rates(peak: float, updates: int) -> list[float]:
+    """The rate of each update of a test: those of a run of so many, from its first one above 0 on, and all of them above 0.
+
+    Of the usual `UPDATES` the last one is 0: all figures (docs/adaptation.md) were measured so, and of 24 one more is no matter.
+    """
+    warmup = warmup_of(updates, -1)
+    first = 1 if warmup else 0  # a warm-up begins at 0
+    curve = Annealed((updates + (first if updates < UPDATES else 0),), (peak,), warmup)
+    return [curve.at(update) for update in range(first, updates + first)]
+
+
 def try_rate(rate: float, parameters: Sequence[torch.nn.Parameter], table: Tensor, blocks: Sequence[Tensor], optimizer: Any,
              loss_of: Callable[[int], tuple[Tensor, Tensor]], reference: Sequence[float], clip: float,
              held_out: Callable[[], float]) -> Tried:
@@ -133,10 +144,9 @@ def try_rate(rate: float, parameters: Sequence[torch.nn.Parameter], table: Tenso
         clip: ceiling of the gradient norm.
     """
     before = [parameter.detach().clone() for parameter in parameters]
-    start = table.detach().clone()
-    curve, means = Annealed((len(blocks),), (rate,)), []
-    for update in range(len(blocks)):
-        optimizer.set_lr(curve.at(update + 1))
+    start, means = table.detach().clone(), []
+    for update, present in enumerate(rates(rate, len(blocks))):
+        optimizer.set_lr(present)
         optimizer.zero_grad()
         loss, count = loss_of(update)
         means.append(float(loss.detach()) / float(count))

@@ -172,9 +172,16 @@ class Declared:
         try:
             if not right or (self.kind is int and isinstance(value, float) and value != int(value)):
                 raise ValueError
-            return self.kind(value)
+            made = self.kind(value)
         except (ValueError, OverflowError):  # int(nan), int(inf), float(10**400)
             raise ValueError(self.wrong(value)) from None
+        if isinstance(value, str) and made in dict(self.about.named).values():
+            raise ValueError(self.wrong(value))  # `--lr 0` is no rate; who wants what 0 stands for writes the word
+        return made
+
+    def word(self, value: Any) -> Any:
+        """A value as a user writes it: the word for a number that has one."""
+        return next((word for word, number in self.about.named if number == value), value)
 
     def problem(self, value: Any) -> str:
         """What is wrong with a value of the right type: `got X, expected Y`; empty where it may be had."""

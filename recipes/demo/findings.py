@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.demo.arms import described
 from recipes.demo.records import by_seed
-from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MAIN, MEANING, SCALED, STANDARD, TEMPORARY, same_rates
+from recipes.demo.settings import ARMS, CONTROL, FORGETTING, MAIN, SCALED, STANDARD, TEMPORARY, same_rates
 from tasks import statistics
 from tasks.statistics import Estimate
 
@@ -19,6 +20,8 @@ arm with the control's rates is compared with the control."""
 MEASURES = {"loss": ("held-out loss, bits", 3, -1), "share": ("nearest word is the translation, share", 3, 1),
             "accuracy": ("zero-shot accuracy", 3, 1)}
 """Figure of a cell -> its name, decimals, and whether more (1) or less (-1) is better."""
+ALT = "Held-out loss, alignment and zero-shot accuracy by adaptation updates, and the base language's loss"
+"""The picture in words."""
 PRIMARY = 60
 """Budget of the primary endpoint, in updates: the loss of the first pair there was fixed before any run (docs/forgetting.md)."""
 
@@ -195,7 +198,7 @@ def write_findings(results: dict[str, Any]) -> str:
     return "\n".join([
         "# Does forgetting help? The miniature world" + (", ELECTRA" if settings["backbone"] == "electra" else ""),
         "",
-        "![Held-out loss, alignment and zero-shot accuracy by adaptation updates, and the base language's loss](curves.png)",
+        f"![{ALT}](curves.png)",
         "",
         *(f"- {sentence}" for sentence in headline(results)),
         "",
@@ -204,7 +207,7 @@ def write_findings(results: dict[str, Any]) -> str:
         "in brackets the standard deviation between them. Every budget is a run of its own whose learning rate has come down to "
         "0, its peak found by `adapt --lr auto`." + _rows(settings.get("initialiser", "random")),
         "",
-        *(f"- {arm}: {MEANING[arm]}" for arm in ARMS if arm in settings["arms"]),
+        *(f"- {arm}: {described(arm, settings['backbone'], settings['updates'])}" for arm in ARMS if arm in settings["arms"]),
         "",
         "## Held-out loss of the new embeddings (bits per hidden token)",
         "",

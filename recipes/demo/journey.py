@@ -20,7 +20,8 @@ from typing import Any
 
 from pretrain.base.errors import UserError
 from pretrain.base.files import read_json, write_json
-from recipes.demo.settings import DemoSettings, recipe_path
+from recipes.demo.checks import check
+from recipes.demo.settings import CONTROL, DemoSettings, recipe_path
 from recipes.warm import warm
 
 
@@ -188,7 +189,7 @@ def _run(step: Step, log: Path, environment: dict[str, str]) -> float:
     if code:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         raise UserError(f"the step {step.name} ended with code {code}: {' '.join(last)} (its log: {log}; the same command "
-                        "goes on from here)")
+                        "goes on from here, one with other settings needs another --output)")
     return time.monotonic() - started
 
 
@@ -196,20 +197,23 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
     """Runs the journey in `root`, writes findings, picture and report there, and prints the findings.
 
     Raises:
-        UserError: `root` holds a demo with other settings, or a step failed.
+        UserError: settings that some step would refuse, `root` holds a demo with other settings, or a step failed.
     """
+    check(settings, workers)
     root.mkdir(parents=True, exist_ok=True)
     record = root / "settings.json"
-    before = read_json(record) if record.exists() else {}
+    begun = any(root.glob("seed-*/world"))  # every other step needs it: before it there is nothing that settings could bind
+    before = read_json(record) if begun and record.exists() else {}
     if before and {"initialiser": "random", **before, **_growing(settings)} != _plain(settings):
         raise UserError(f"{root}: holds a demo with other settings; name another --output, or delete that folder")
     write_json(record, _plain(settings))
     started = time.monotonic()
     write_json(root / "seconds.json", execute(plan(root, settings), root, workers))
-    from recipes.demo.findings import write_findings
+    from recipes.demo.findings import ALT, write_findings
     from recipes.demo.picture import picture
     from recipes.demo.records import collect
     from recipes.report.build import report
+    from recipes.report.results.arms import CONTROL as MATCHED
 
     results = collect(root, settings)
     write_json(root / "results.json", results)
@@ -217,7 +221,8 @@ def demo(root: Path, settings: DemoSettings, workers: int) -> int:
     text = write_findings(results)
     (root / "findings.md").write_text(text, encoding="utf-8")
     if settings.scored:  # a report is of scores
-        report([root], root / "report", overwrite=True)
+        matched = MATCHED if CONTROL in settings.arms else ""  # as the findings do, whatever other rates there are beside it
+        report([root], root / "report", matched, overwrite=True, picture=root / "curves.png", told=ALT)
     print("\n" + text)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes; {root / 'findings.md'}, {root / 'curves.png'}, "
           f"{root / 'results.json'}; the commands: {root / 'commands.sh'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,29 +12,16 @@ if TYPE_CHECKING:
 
 STANDARD, SCALED, CONTROL, TEMPORARY, FORGETTING = "standard", "standard-x5", "control", "temporary", "forgetting"
 MAIN = (CONTROL, TEMPORARY, SCALED, STANDARD, FORGETTING)
-MEANING = {
-    STANDARD: "pre-trained as usual, one learning rate",
-    SCALED: "the embedding's learning rate is five times the body's",
-    CONTROL: "the rates of `temporary`, no reset: its matched control",
-    TEMPORARY: "×5, and the embedding reset five times in the first 60 % of the run",
-    FORGETTING: "×5, and the embedding reset to the end",
-    "permuted": "as `temporary`, but a reset lets the pieces' rows change places",
-    "partial": "as `temporary`, but a reset draws a random half of the rows anew",
-    "rotating": "as `temporary`, but four tables take turns, none is thrown away",
-    "held": "as `temporary`, but the body does not move for the first tenth of an episode",
-    "bias-reset": "as `temporary`, but a reset sets the output bias to zero too",
-    "every-100": "as `temporary`, but with K halved: ten resets in the same part of the run",
-    "every-400": "as `temporary`, but with K doubled: three resets in the same part of the run",
-    "long-end": "as `temporary`, but with two resets in the first 30 % of the run",
-    "scale-1": "as `temporary`, but ×1",
-    "scale-2": "as `temporary`, but ×2",
-    "scale-10": "as `temporary`, but ×10",
-}
-ARMS = (*MAIN, *(arm for arm in MEANING if arm not in MAIN))
+FURTHER = ("permuted", "partial", "rotating", "held", "bias-reset", "every-100", "every-400", "long-end", "scale-1", "scale-2",
+           "scale-10")
+"""Variants of `temporary`, each with one thing changed."""
+ARMS = (*MAIN, *FURTHER)
 """Recipes `recipes/pretrain/demo-ARM.yaml`, in the order in which a seed's bodies are made: the comparison that counts first."""
 RATES = ("updates", "lr", "warmup", "embedding_lr_scale", "forget_every", "forget_start", "forget_until", "forget_warmup",
          "forget_scope")
 """Settings of a recipe that decide its learning rates."""
+ENOUGH = 0.9
+"""Share of the last episode that will do: the embedding's learning rate has come down."""
 BACKBONES = ("roberta", "electra")
 
 
@@ -71,16 +58,28 @@ class DemoSettings:
         """When episodes begin and end and how long the body is held: as the arm's recipe says, for a run of this length.
 
         Counted in tenths of the run (of an ELECTRA pair's in fifths), which is K of most recipes: it divides the other numbers
-        whatever the length. Where K is half of that, it is rounded, and episodes begin at the multiples of K that follow.
+        whatever the length. Where K is half of that, it is rounded, and episodes begin at the multiples of K that follow. Where
+        resets go on to the end and the tenth would leave a few updates after the last of them, it is one more, or one less.
         """
         recipe = recipe_of(arm, self.backbone)
         if not recipe.forget_every:
             return {}
-        parts = 5 if self.backbone == "electra" else 10
-        before, now = (max(2, updates // parts) for updates in (recipe.updates, self.updates))
+        tenths = 5 if self.backbone == "electra" else 10
+        before, now = (max(2, updates // tenths) for updates in (recipe.updates, self.updates))
+        near = [now] if recipe.forget_until else [now, now + 1, max(2, now - 1)]
+        found = [self._counted(recipe, before, tenth) for tenth in near]
+        return max(found, key=lambda one: min(ENOUGH, self._last_episode(one["forget_every"])))  # of equal ones the first
+
+    @staticmethod
+    def _counted(recipe: PretrainRecipe, before: int, now: int) -> dict[str, int]:
+        """The numbers of a recipe where a tenth of its run, `before`, becomes `now`."""
         found = {name: round(getattr(recipe, name) * now / before)
                  for name in ("forget_every", "forget_start", "forget_until", "forget_hold") if getattr(recipe, name)}
         return {name: max(2 if name == "forget_every" else 1, value) for name, value in found.items()}
+
+    def _last_episode(self, every: int) -> float:
+        """The share of its last episode that a run with resets to the end has; 1 where the run ends with the episode."""
+        return (self.updates % every or every) / every
 
 
 def recipe_path(arm: str, backbone: str = "roberta") -> Path:
@@ -95,6 +94,12 @@ def recipe_of(arm: str, backbone: str = "roberta") -> PretrainRecipe:
     from pretrain.settings import PretrainRecipe
 
     return load_recipe(PretrainRecipe, str(recipe_path(arm, backbone)), ["data=any", "output=any"])
+
+
+def of_run(arm: str, backbone: str, updates: int) -> PretrainRecipe:
+    """The recipe of an arm as a demo of so many updates trains it, but for the sizes."""
+    return replace(recipe_of(arm, backbone), updates=updates,
+                   **DemoSettings(backbone=backbone, updates=updates).resets(arm))  # type: ignore[arg-type]
 
 
 def same_rates(one: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import atomic_file, atomic_folder, refuse_existing
 from pretrain.base.outputs import makes
 from recipes.report.page.blocks import Block, Commands, Items, Paragraph, Section, interval, number_of, percent
-from recipes.report.page.layout import Report
+from recipes.report.page.layout import Picture, Report
 from recipes.report.results import arms as report_arms
 from recipes.report.results import examples as report_examples
 from recipes.report.results.cells import EXAMPLES_DOWN, EXAMPLES_UP, MARKS, SEEDS_DOWN, SEEDS_UP, Matrix, Mean, matrices
@@ -227,12 +227,13 @@ def write_curve(report: Report, path: str | Path) -> None:
 
 
 @makes("a report")
-def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", title: str = "",
-           overwrite: bool = False, curve: str | Path = "") -> Report:
+def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", title: str = "", overwrite: bool = False,
+           curve: str | Path = "", picture: str | Path = "", told: str = "") -> Report:
     """Builds and writes a report.
 
     Args:
         curve: a file for the main curve too, see `write_curve`; empty: none.
+        picture: a PNG file that stands first on the HTML page, `told` in words; empty: none.
 
     Raises:
         UserError: existing output, or one that holds something else than a report; see `build` and `write_curve`.
@@ -242,6 +243,8 @@ def report(runs: Sequence[str | Path], output: str | Path, baseline: str = "", t
         if Path(curve).suffix.lower() != ".svg":
             raise UserError(f"--curve {curve}: the picture is SVG; give it a name that ends in .svg")
     made = build(runs, baseline, title)
+    if picture:
+        made.picture = Picture(Path(picture).read_bytes(), told)
     if curve:
         write_curve(made, curve)
     write(made, output, overwrite)

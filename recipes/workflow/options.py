@@ -152,7 +152,8 @@ def words(stage: str, given: dict[str, Any]) -> list[str]:
             for item in value:
                 found += [flag, item]
         elif value is not False:
-            found += [flag, str(value)]
+            one = options_of(stage)[name].declared
+            found += [flag, str(one.word(value) if one else value)]
     return found
 
 

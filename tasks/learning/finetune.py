@@ -18,7 +18,7 @@ from pretrain.base.environment import environment
 from pretrain.base.errors import UserError
 from pretrain.base.settings import check, option, trainer_options
 from pretrain.masked_lm import EMBEDDING_WEIGHT, VOCABULARY_INDEXED
-from pretrain.schedule import Polynomial
+from pretrain.schedule import check_warmup
 from pretrain.stage import Stage, command_line, common_options, tensorboard_folder
 from tasks.definition import Definition
 from tasks.distillation.student import STUDENT, Distillation, Lesson
@@ -78,7 +78,7 @@ def plan(settings: FinetuneSettings, overwrite: bool = False, quiet: bool = Fals
     updates = settings.updates or max(1, round(settings.epochs * per_epoch))
     lr = settings.lr or default_lr(body.config.width)
     warmup = int(settings.warmup * updates) if settings.warmup < 1 else int(settings.warmup)
-    Polynomial(lr, warmup, updates)
+    check_warmup(warmup, updates, f"--warmup {settings.warmup:g}")
     validate_every = settings.validate_every or max(1, min(per_epoch // 2, updates // 10))
     marked = "{0}={1}" if several else "{1}"
     files = {name: ",".join(marked.format(code, path) for code, one in sources.items() for path in getattr(one, name)) or None

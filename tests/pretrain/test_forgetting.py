@@ -199,6 +199,39 @@ def test_cut_last_episode_is_warned_of():
     assert "ends 20 updates into an episode" in Forgetting(60).warnings(500, 10)[0]
 
 
+def test_a_run_that_ends_before_its_window_does_is_warned_of_as_without_one():
+    """Of 2,100 updates none comes after the window: the run ends 100 updates into an episode of 200."""
+    assert Forgetting(200, until=5000).warnings(2100, 10) == Forgetting(200).warnings(2100, 10) != []
+    assert Forgetting(200, until=2000).warnings(2100, 10) == []
+
+
+@pytest.mark.parametrize("window", [{"start": 450, "until": 550}, {"until": 150}, {"until": 200}, {"start": 450, "until": 600}])
+@pytest.mark.parametrize("reset", ["normal", "none"])
+def test_a_window_in_which_no_episode_begins_is_refused(window, reset):
+    settings = Forgetting(200, reset=reset, **window)
+    assert begun(settings, 2000) == []
+    with pytest.raises(UserError, match=f"--forget-until {window['until']}: the first episode would begin after"):
+        settings.warnings(2000, 10)
+
+
+@pytest.mark.parametrize("window", [{"start": 400, "until": 401}, {"start": 450, "until": 601}, {"until": 201}, {}])
+def test_a_window_of_one_episode_will_do(window):
+    assert begun(Forgetting(200, **window), 2000) and Forgetting(200, **window).warnings(2000, 10) == []
+
+
+def test_an_embedding_is_untrained_for_the_first_tenth_of_an_episode():
+    settings = Forgetting(100, until=500)
+    assert [n for n in range(395, 600) if settings.untrained(n)] == [*range(401, 410)]
+    assert not any(Forgetting(100, reset="none").untrained(n) for n in range(600)) and not Forgetting().untrained(5)
+
+
+def test_a_run_that_would_end_with_an_untrained_embedding_is_refused_with_one_that_would_not():
+    with pytest.raises(UserError, match=r"updates=41: .*reset after 40 updates .*for 1 more.* updates=42 or more, at best 60"):
+        Forgetting(20, start=20, until=41).check_end(41)
+    for total in (40, 42, 60):
+        Forgetting(20, start=20, until=41).check_end(total)
+
+
 @pytest.mark.parametrize(("values", "text"), [
     ({"reset": "gausian"}, "did you mean 'gaussian'"), ({"bias": "rest"}, "did you mean 'reset'"),
     ({"scope": "all"}, "unknown forget scope"),

@@ -57,5 +57,5 @@ def test_standard_run_has_one_rate():
 
 
 def test_warmup_as_long_as_the_run_is_refused():
-    with pytest.raises(UserError, match="--warmup-updates 10 must be smaller than the 10 updates"):
+    with pytest.raises(UserError, match="--warmup-updates 10: expected fewer than the 10 updates"):
         Polynomial(1e-3, 10, 10)

@@ -27,7 +27,7 @@ def refused(words: list[str], capsys, lines: int = 1) -> str:
 @pytest.mark.parametrize("word", [
     "--batch-size=-1", "--batch-size=0", "--clip-norm=-1", "--clip-norm=inf", "--dropout=2", "--dropout=nan", "--lr=-1",
     "--lr=nan", "--lr=1e300", "--processes=-1", "--nodes=0", "--save-embeddings-at=-5", "--save-embeddings-at=0",
-    "--save-embeddings-at=100,x",
+    "--save-embeddings-at=100,x", "--lr=0", "--lr=0.0", "--lr=atuo",
     "--save-embeddings-at=5,5", f"--save-embeddings-at={PAST}", f"--seed={HUGE}", "--validate-every=0", "--update-freq=0",
     "--updates=0", "--mask-prob=1", "--mask-policy=berd", "--rtd-weight=-0.5", "--threads=-1", "--patience=-1",
     "--tokens-per-sample=100000000000", "--special-rows=keep", "--objective=mlmm"])
@@ -78,12 +78,12 @@ PRETRAIN = [
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["forget_every=1"], "--forget-every 1: with --forget-reset normal"),
-    (["forget_hold=50", "forget_every=50"], "--forget-hold 50: expected fewer updates than the 50 of an episode"),
-    (["forget_reset=permute", "forget_every=0"], "--forget-reset permute: nothing is reset without --forget-every"),
-    (["forget_reset=rotate"], "--forget-reset rotate needs --forget-tables of 2 or more"),
-    (["forget_tables=2"], "only --forget-reset rotate has several tables"), (["forget_share=0"], "forget_share: got 0.0"),
-    (["forget_share=0.5", "forget_reset=none"], "--forget-share 0.5: with --forget-reset none no rows are reset")])
+    (["forget_every=1"], "forget_every 1: with forget_reset normal"),
+    (["forget_hold=50", "forget_every=50"], "forget_hold 50: expected fewer updates than the 50 of an episode"),
+    (["forget_reset=permute", "forget_every=0"], "forget_reset permute: nothing is reset without forget_every"),
+    (["forget_reset=rotate"], "forget_reset rotate needs forget_tables of 2 or more"),
+    (["forget_tables=2"], "only forget_reset rotate has several tables"), (["forget_share=0"], "forget_share: got 0.0"),
+    (["forget_share=0.5", "forget_reset=none"], "forget_share 0.5: with forget_reset none no rows are reset")])
 def test_variants_of_a_reset_that_do_not_go_together(words, message, tmp_path, capsys):
     assert message in refused(["pretrain", DEMO, "data=d", f"output={tmp_path / 'out'}", "forget_every=100", *words], capsys)
 
@@ -119,10 +119,24 @@ def test_all_mistakes_are_told_at_once_a_line_each(tmp_path, capsys):
 @pytest.mark.parametrize(("words", "text"), [
     (["layers=1000", "width=65536", "heads=16", "ffn=262144"], "parameters, expected at most"),
     (["max_positions=3"], "expected at least the 64 tokens of a block"),
-    (["warmup=2000"], "--warmup-updates 2000 must be smaller"),
+    (["warmup=2000"], "warmup=2000: expected fewer than the 2000 updates of the run"),
+    (["forget_every=200", "forget_start=450", "forget_until=550"], "the first episode would begin after 600 updates"),
+    (["forget_every=200", "forget_start=400", "updates=2010"], "updates=2010: the embedding would be reset after 2000 updates"),
 ])
 def test_what_does_not_go_together(words, text, tmp_path, capsys):
     assert text in refused(["pretrain", DEMO, f"data={tmp_path}", f"output={tmp_path / 'out'}", *words], capsys)
+
+
+def test_a_rate_of_0_names_the_word_for_what_0_stands_for(tmp_path, capsys):
+    error = refused(["adapt", "--body", "b", "--data", "d", "--output", str(tmp_path / "o"), "--lr", "0"], capsys)
+    assert "--lr: got '0', expected a number above 0 to 100, or auto" in error
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (["--budgets", "60,30", "--warmup", "40"], "--warmup 40: expected fewer than the 30 updates of the shortest run (--budgets"),
+    (["--updates", "40", "--warmup", "40"], "--warmup 40: expected fewer than the 40 updates of the run")])
+def test_a_warmup_as_long_as_a_run_of_adapt(words, text, tmp_path, capsys):
+    assert text in refused(["adapt", "--body", "b", "--data", "d", "--output", str(tmp_path / "o"), *words], capsys)
 
 
 @pytest.mark.parametrize("points", ["2000", "100,5000"])

@@ -157,6 +157,18 @@ def test_a_recipe_fills_in_what_the_command_line_does_not_say(tmp_path):
     assert dataclasses.replace(AdaptSettings("b", "d", "other"), lr=0.5, seed=1) == found
 
 
+def test_what_config_prints_of_a_word_for_a_number_is_read_again(tmp_path, capsys):
+    from adapt.settings import AdaptSettings
+    from recipes.options import settings_from
+
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(config(capsys, "adapt", "body=b", "data=d", "output=o"))
+    assert '\nlr: "auto"  # default\n' in recipe.read_text()
+    words = ["adapt", "--recipe", str(recipe)]
+    assert settings_from(AdaptSettings, build_parser("adapt").parse_args(words)).lr == 0
+    assert settings_from(AdaptSettings, build_parser("adapt").parse_args([*words, "--lr", "auto"])).lr == 0
+
+
 def test_texts_and_files_of_a_recipe_count(tmp_path):
     from recipes.options import settings_from
     from tasks.settings import FinetuneSettings

@@ -55,5 +55,5 @@ def text(stage: str, values: dict[str, Value]) -> str:
             lines.append(f"# {name}:  # missing: write it here, or give it {given}")
         else:
             # JSON's scalars and lists are YAML's, and text in quotes is never taken for a number
-            lines.append(f"{one.key}: {json.dumps(value.value, ensure_ascii=False)}  # {value.origin}")
+            lines.append(f"{one.key}: {json.dumps(one.word(value.value), ensure_ascii=False)}  # {value.origin}")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recipes.demo.settings import ARMS, BACKBONES, ELECTRA, DemoSettings, defaults, recipe_path
+from recipes.demo.settings import ARMS, BACKBONES, ELECTRA, DemoSettings, defaults
 
 EXAMPLE = """example:
   relexify demo --output demo-run
@@ -55,23 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints its findings."""
-    from pretrain.base.errors import UserError, unknown
     from recipes.demo.journey import demo
 
-    if unscored := sorted(set(args.scored) - set(args.budgets)):
-        raise UserError(f"--scored {unscored[0]}: expected some of the budgets, {' '.join(map(str, args.budgets))}")
     given: dict[str, Any] = {name: getattr(args, name) for name in SIZES if getattr(args, name) is not None}
     given |= {name: tuple(sorted(set(getattr(args, name)))) for name in ("seeds", "budgets", "scored")}
     if args.arms:
         given["arms"] = tuple(arm for arm in ARMS if arm in args.arms)
-        if absent := [arm for arm in given["arms"] if not recipe_path(arm, args.backbone).exists()]:
-            there = ", ".join(arm for arm in ARMS if recipe_path(arm, args.backbone).exists())
-            raise UserError(f"--arms {absent[0]}: got an arm that --backbone {args.backbone} does not have, expected some of "
-                            f"{there}")
-    if args.initialiser != "random":
-        from adapt.initialise import load_all
-
-        if args.initialiser not in load_all():
-            raise unknown("initialiser", args.initialiser, load_all())
     settings = replace(defaults(args.backbone), languages=tuple(args.languages), initialiser=args.initialiser, **given)
     return demo(Path(args.output), settings, args.workers)

@@ -25,6 +25,8 @@ def render(report: Report) -> str:
     if report.problems:
         problems = ('<section class="problems" aria-labelledby="problems"><h2 id="problems">Problems</h2>'
                     f'<p>These files were left out, wholly or in part:</p>{_items(report.problems)}</section>')
+    shown = report.picture
+    picture = f'<img class="picture" src="{shown.address}" alt="{escape(shown.told)}">\n' if shown else ""
     body = "".join(_section(section) for section in report.sections)
     return f"""<!doctype html>
 <html lang="en">
@@ -43,7 +45,7 @@ def render(report: Report) -> str:
 <header><h1>{escape(report.title)}</h1></header>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <main id="main">
-<section aria-labelledby="in-short"><h2 id="in-short">In short</h2>{_items(report.summary)}</section>
+{picture}<section aria-labelledby="in-short"><h2 id="in-short">In short</h2>{_items(report.summary)}</section>
 {problems}
 {body}
 </main>

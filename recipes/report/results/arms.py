@@ -2,11 +2,11 @@
 unless nothing else tells two bodies apart.
 
 An **arm** is how the body was pre-trained: `standard` (forgetting.every is 0), `forgetting`, `temporary forgetting`
-(forgetting.until > 0), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a reset), else the
-body's folder name (an imported checkpoint says nothing about forgetting). Resets that do something else than to draw all rows
-anew say so behind that: `forgetting, permuted rows`. Bodies of one arm that differ in another setting than the seed get as many
-of these settings into their names as tell them apart, of each only where it is not the commonest. A **condition** is what else
-differs between records of one arm, language and seed: initialiser, text, length of the adaptation.
+(forgetting.until before the run's end), `matched control` (forgetting.reset is `none`: the episodes' learning rate without a
+reset), else the body's folder name (an imported checkpoint says nothing about forgetting). Resets that do something else than
+to draw all rows anew say so behind that: `forgetting, permuted rows`. Bodies of one arm that differ in another setting than the
+seed get as many of these settings into their names as tell them apart, of each only where it is not the commonest. A
+**condition** is what else differs between records of one arm, language and seed: initialiser, text, length of the adaptation.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def base_label(made: dict[str, Any]) -> str:
         return STANDARD
     if forgetting.get("reset") == "none":
         return CONTROL
-    return (TEMPORARY if forgetting.get("until") else FORGETTING) + _variant(forgetting)
+    until, updates = forgetting.get("until"), made.get("updates")
+    ended = until and not (isinstance(updates, int) and until >= updates)  # an end that the run does not reach is none
+    return (TEMPORARY if ended else FORGETTING) + _variant(forgetting)
 
 
 def _variant(forgetting: Mapping[str, Any]) -> str:

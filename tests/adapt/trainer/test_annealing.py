@@ -13,6 +13,7 @@ pytest.importorskip("fairseq")
 
 from adapt.artefacts.embedding import Embedding
 from adapt.language import adapt, stage
+from adapt.schedule import Annealed
 from adapt.settings import AdaptSettings
 from adapt.trainer import lr_search
 from adapt.trainer.lr_search import Tried, choose
@@ -50,6 +51,27 @@ def test_permuted_rows_are_put_back():
     assert losses == [1.0] * lr_search.SHUFFLES and torch.equal(table, torch.arange(14.0).reshape(7, 2))
     for one in seen:
         assert torch.equal(one[[0, 1, 2, 3, 6]], table[[0, 1, 2, 3, 6]]) and sorted(one[4:6, 0].tolist()) == [8.0, 10.0]
+
+
+@pytest.mark.parametrize("updates", range(1, lr_search.UPDATES))
+def test_every_update_of_a_short_test_moves_something(updates):
+    found = lr_search.rates(0.1, updates)
+    assert len(found) == updates and min(found) > 0 and max(found) == pytest.approx(0.1)
+
+
+def test_a_test_without_warmup_has_the_rates_of_the_run():
+    assert lr_search.rates(1.0, 1) == [1.0] and lr_search.rates(1.0, 4) == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_the_rates_of_the_usual_test_are_as_they_were_when_its_figures_were_measured():
+    curve = Annealed((24,), (0.1,))
+    assert lr_search.rates(0.1, 24) == [curve.at(update + 1) for update in range(24)]
+
+
+def test_one_update_is_enough_to_tell_rates_apart(journey, tmp_path):
+    run(journey, tmp_path / "one", 1, lr=0, lr_file=tmp_path / "lr.json", warmup_updates=0)
+    tried = json.loads((tmp_path / "lr.json").read_text())["tried"]
+    assert len({one["loss"] for one in tried}) == len(tried) > 1
 
 
 def run(journey: Path, folder: Path, updates: int, **options: object) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -32,7 +33,8 @@ def results(temporary: dict[int, list[float]], control: dict[int, list[float]]) 
     bodies = [{"seed": seed, "arm": arm, "loss": 1.5, "accuracy": 0.7, "n": 1000} for arm in ("temporary", "control")
               for seed in seeds]
     return {"settings": {"seeds": seeds, "arms": ["control", "temporary"], "languages": ["qab"], "budgets": list(temporary),
-                         "scored": [60], "backbone": "roberta"}, "chance": 1 / 3, "cells": cells, "bodies": bodies}
+                         "scored": [60], "backbone": "roberta", "updates": 1600},
+            "chance": 1 / 3, "cells": cells, "bodies": bodies}
 
 
 AHEAD = results({60: [2.0, 2.1, 2.2], 300: [1.9, 1.9, 1.8]}, {60: [2.1, 2.3, 2.5], 300: [1.7, 1.8, 1.8]})
@@ -83,30 +85,6 @@ def test_a_further_arm_differs_from_temporary_in_one_thing(arm, changed):
     assert differing(recipe_of("temporary"), recipe_of(arm)) == changed
 
 
-@pytest.mark.parametrize("updates", [2000, 1600])
-@pytest.mark.parametrize(("arm", "tenths"), [
-    ("temporary", [2, 3, 4, 5, 6]), ("control", [2, 3, 4, 5, 6]), ("held", [2, 3, 4, 5, 6]), ("long-end", [2, 3]),
-    ("every-100", [2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5]), ("every-400", [2, 4, 6]), ("forgetting", [2, 3, 4, 5, 6, 7, 8, 9])])
-def test_resets_come_at_the_same_parts_of_a_run_of_any_length(arm, tenths, updates):
-    from pretrain.recipe import forgetting
-
-    words = [f"{name}={value}" for name, value in DemoSettings(updates=updates).resets(arm).items()]
-    one = forgetting(recipe_of(arm, [f"updates={updates}", *words]))
-    assert [n for n in range(updates) if one.begins_episode(n)] == [round(tenth * updates / 10) for tenth in tenths]
-    assert one.hold == (updates // 100 if arm == "held" else 0)
-
-
-@pytest.mark.parametrize("updates", [20, 33, 100])
-@pytest.mark.parametrize("arm", ARMS)
-def test_a_short_demo_has_settings_that_go_together(tmp_path, arm, updates):
-    from pretrain.recipe import forgetting
-
-    words = plan(tmp_path, DemoSettings(seeds=(1,), arms=(arm,), updates=updates)).steps[f"pretrain-1-{arm}"].words
-    one = recipe_of(arm, [word for word in words[2:] if not word.startswith(("data=", "output="))])
-    begun = [n for n in range(updates) if forgetting(one).begins_episode(n)]
-    assert bool(begun) is (not arm.startswith("standard"))
-
-
 def test_arms_with_the_controls_rates_are_compared_with_it_and_others_are_listed():
     found = results({60: [2.0, 2.1, 2.2]}, {60: [2.1, 2.3, 2.5]})
     for arm in ("scale-2", "partial", "permuted"):
@@ -130,12 +108,6 @@ def test_the_further_arms_with_the_controls_rates_are_those_that_change_a_reset_
 
 def test_every_arm_has_a_look_of_its_own():
     assert len({look(arm) for arm in ARMS}) == len(ARMS)
-
-
-def test_an_arm_that_electra_does_not_have_is_refused(tmp_path, capsys):
-    assert main(["demo", "--output", str(tmp_path / "d"), "--backbone", "electra", "--arms", "held"]) == 2
-    assert "--arms held: got an arm that --backbone electra does not have, expected some of standard, forgetting" in \
-        capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -182,14 +154,32 @@ def test_findings_say_how_the_rows_began():
     assert "begin as the initialiser `lexicon` makes them" in write_findings(found)
 
 
-def test_an_unknown_initialiser_is_refused(tmp_path, capsys):
-    assert main(["demo", "--output", str(tmp_path / "d"), "--initialiser", "lexikon"]) == 2
-    assert "did you mean 'lexicon'" in capsys.readouterr().err and not (tmp_path / "d").exists()
+def test_a_demo_that_made_no_step_binds_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("recipes.demo.journey.execute", lambda made, *_: 1 / 0)
+    for width in (32, 64):
+        with pytest.raises(ZeroDivisionError):
+            demo(tmp_path, DemoSettings(width=width), 1)
+    assert json.loads((tmp_path / "settings.json").read_text())["width"] == 64
+    (tmp_path / "seed-1" / "world").mkdir(parents=True)
+    with pytest.raises(UserError, match="holds a demo with other settings"):
+        demo(tmp_path, DemoSettings(width=32), 1)
+
+
+@pytest.mark.parametrize(("arms", "baseline"), [(("control", "temporary", "standard"), "matched control"),
+                                                (("temporary", "standard"), "")])
+def test_the_report_compares_with_what_the_findings_compare_with(arms, baseline, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("recipes.demo.journey.execute", lambda *_: {})
+    monkeypatch.setattr("recipes.demo.records.collect", lambda *_: results({60: [2.0]}, {60: [2.1]}))
+    monkeypatch.setattr("recipes.demo.picture.picture", lambda *_: None)
+    monkeypatch.setattr("recipes.report.build.report", lambda runs, output, given, **_: asked.append(given))
+    assert demo(tmp_path / "d", DemoSettings(seeds=(1,), arms=arms), 1) == 0 and asked == [baseline]
 
 
 def test_a_demo_from_before_there_was_a_choice_of_initialiser_may_grow(tmp_path, monkeypatch):
     record = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(DemoSettings()).items()}
     write_json(tmp_path / "settings.json", {key: value for key, value in record.items() if key != "initialiser"})
+    (tmp_path / "seed-1" / "world").mkdir(parents=True)
     with pytest.raises(UserError, match="holds a demo with other settings"):
         demo(tmp_path, DemoSettings(initialiser="lexicon"), 1)
     begun: list[Plan] = []
@@ -295,13 +285,9 @@ def test_the_picture_comes_first_on_the_page():
 def test_a_demo_may_grow_in_seeds_and_arms_and_nothing_else(tmp_path):
     record = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(DemoSettings()).items()}
     write_json(tmp_path / "settings.json", {**record, "width": 32})
+    (tmp_path / "seed-1" / "world").mkdir(parents=True)
     with pytest.raises(UserError, match="holds a demo with other settings"):
         demo(tmp_path, DemoSettings(seeds=(1, 2, 3, 4)), 1)
-
-
-def test_scored_budgets_must_be_budgets(tmp_path, capsys):
-    assert main(["demo", "--output", str(tmp_path), "--scored", "70"]) == 2
-    assert "--scored 70: expected some of the budgets" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -326,7 +312,10 @@ def test_the_smallest_demo_says_nothing_that_is_not_in_its_records(tmp_path, cap
     shown = re.search(r"After 4 updates, temporary − control in held-out loss: ([-+.\d]+) ", text)
     assert shown is not None
     assert float(shown[1]) == pytest.approx(expected[0][1] - expected[1][1], rel=1e-3, abs=6e-4)
-    assert (root / "curves.png").exists() and (root / "report" / "report.html").exists()
+    page = (root / "report" / "report.html").read_text()
+    picture = base64.b64encode((root / "curves.png").read_bytes()).decode()
+    assert 0 < page.index(f'src="data:image/png;base64,{picture}"') < page.index("In short")
+    assert "Against matched control, in points: temporary forgetting" in page
 
 
 def without(arm: str, of: dict) -> dict:

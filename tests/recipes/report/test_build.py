@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -106,6 +107,17 @@ def test_scores_stand_with_split_interval_and_count(page):
 
 def test_one_seed_is_said(page):
     assert "One seed: the intervals are over test examples" in page.text
+
+
+def test_a_picture_that_is_given_stands_first_and_inside_the_page(run, tmp_path):
+    (tmp_path / "p.png").write_bytes(b"\x89PNG a picture")
+    report([run], tmp_path / "out", picture=tmp_path / "p.png", told="losses & scores")
+    text = (tmp_path / "out" / "report.html").read_text()
+    page = Page(text)
+    (shown,) = [found for tag, found in page.tags if tag == "img"]
+    assert base64.b64decode(shown["src"].removeprefix("data:image/png;base64,")) == b"\x89PNG a picture"
+    assert shown["alt"] == "losses & scores" and page.open == []
+    assert text.index("<main") < text.index("<img") < text.index("In short") and "img-src data:" in text
 
 
 def test_several_seeds_are_summed_up_over_seeds(tmp_path):

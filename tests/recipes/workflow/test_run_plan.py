@@ -135,6 +135,11 @@ def test_a_body_that_is_named_by_seed(tmp_path):
     assert {str(tmp_path / "s1"), str(tmp_path / "s2")} <= set(made.missing)
 
 
+def test_a_rate_that_is_to_be_found_is_named_by_its_word_in_the_commands(tmp_path):
+    lines = [job.line for job in plan(tmp_path, "adapt.lr=auto").jobs.values() if job.stage == "adapt"]
+    assert lines and all("--lr auto" in line for line in lines)
+
+
 @pytest.mark.parametrize("words", [
     ["resources.default={threads: 2}"], ["adapt.lr=0.001"], ["adapt.clip_norm=0.5"], ["evaluate.device=cpu"], ["name=other"],
     ["pretrain.dropout=0.0"]])

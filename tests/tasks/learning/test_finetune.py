@@ -155,7 +155,7 @@ def test_mistakes_are_told_before_training(world: Path, tmp_path: Path) -> None:
         ({"batch_size": 0}, r"--batch-size: got 0, expected a whole number from 1"),
         ({"updates": 0, "epochs": 0}, r"--epochs: got 0"),
         ({"max_length": 65}, r"--max-length 65 exceeds the body's 64 positions"),
-        ({"warmup": 60}, r"--warmup-updates 60 must be smaller"),
+        ({"warmup": 60}, r"--warmup 60: expected fewer than the 60 updates of the run"),
     ):
         with pytest.raises(UserError, match=message):
             plan(replace(base, **change))  # type: ignore[arg-type]

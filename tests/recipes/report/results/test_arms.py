@@ -39,6 +39,12 @@ def arms(scores: list[Score]) -> dict[str, str]:
     return {score.file.parent.name: score.arm for score in scores}
 
 
+@pytest.mark.parametrize(("made", "label"), [({"updates": 2000}, "temporary forgetting"), ({}, "temporary forgetting"),
+                                             ({"updates": 700}, "forgetting"), ({"updates": 500}, "forgetting")])
+def test_an_end_of_forgetting_that_the_run_does_not_reach_is_none(made: dict[str, int], label: str) -> None:
+    assert base_label({"forgetting": {"every": 100, "until": 700, "reset": "normal"}, **made}) == label
+
+
 def test_the_language_of_the_examples_is_named_where_it_is_not_that_of_the_pretraining(place: Path) -> None:
     for name, learned in (("base", "qaa"), ("both", "qaa+qab"), ("other", "qab"), ("unknown", "")):
         scored(place, name, learned)
