@@ -8,14 +8,10 @@ import os
 import runpy
 import traceback
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
 
 from pretrain.base.errors import UserError, unknown
 from pretrain.base.files import require_file
 from tasks.definition import REGISTRY, Definition
-
-if TYPE_CHECKING:
-    from tasks.qa.task import QATask
 
 ENTRY_POINTS = "relexify.tasks"
 TASKS_FROM = "RELEXIFY_TASKS_FROM"
@@ -51,16 +47,6 @@ def get_task(name: str) -> Definition:
     if name not in registry:
         raise unknown("task", name, registry)
     return registry[name]
-
-
-def question_answering(name: str) -> QATask:
-    """The question answering task of that name; UserError with the nearest name where there is none."""
-    from tasks.qa.task import QATask
-
-    known = {key: task for key, task in load_all().items() if isinstance(task, QATask)}
-    if name not in known:
-        raise unknown("question-answering task", name, known)
-    return known[name]
 
 
 def tasks_from(paths: list[str] | None) -> None:

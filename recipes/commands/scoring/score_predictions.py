@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from pretrain.base.errors import UserError
     from pretrain.base.language import check_language
     from tasks.qa.data import read_squad_file
+    from tasks.qa.known import question_answering
     from tasks.qa.predictions import read_predictions, read_probabilities
     from tasks.qa.scores import score, score_squad2
-    from tasks.registry import question_answering
 
     task = question_answering(args.task)
     if args.language is None and task.languages != ("en",):

@@ -22,8 +22,8 @@ from tasks.qa.data import (
     read_hub,
     read_squad_file,
 )
+from tasks.qa.known import question_answering
 from tasks.qa.mlqa import MLQA
-from tasks.registry import question_answering
 
 SHARED = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "data"
 CONTEXT = "The cat 🐈 sat on the mat."

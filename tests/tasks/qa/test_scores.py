@@ -13,6 +13,7 @@ import pytest
 from adapt.text.segment import segment, spaceless
 from pretrain.base.errors import UserError
 from tasks.qa.data import Answer, Question, Questions
+from tasks.qa.known import question_answering
 from tasks.qa.scores import (
     MLQA_ARTICLES,
     Rules,
@@ -24,7 +25,6 @@ from tasks.qa.scores import (
 )
 from tasks.qa.scores import score as score_by
 from tasks.qa.scores import score_each as score_each_by
-from tasks.registry import question_answering
 
 VECTORS = Path(os.environ.get("RELEXIFY_SHARED") or Path(__file__).resolve().parents[4] / "shared") / "vectors"
 officially = pytest.mark.skipif(not VECTORS.is_dir(), reason="no official records")
