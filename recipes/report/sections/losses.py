@@ -69,18 +69,21 @@ def _search_updates(languages: Mapping[str, Sequence[Artefact]]) -> list[int]:
 
 def _losses(found: Collected, languages: Mapping[str, Sequence[Artefact]],
             points: Callable[[Artefact], dict[float, float]]) -> tuple[Losses, dict[float, float]]:
-    """All curves of a condition, and the tokens seen at each update. Languages whose arms read different data are left out:
-    bits per piece of two tokenizers are not the same unit."""
+    """All curves of a condition, and the tokens seen at each update. Where the arms of a seed read different data in a language,
+    it is left out there: bits per piece of two tokenizers are not the same unit."""
     seeds = {one.fingerprint: one.made.get("seed") for one in found.artefacts if one.kind == "body"}
     seeds |= {score.lineage: score.body_made.get("seed") for score in found.scores if score.body_made}
     losses: Losses = {}
     tokens: dict[float, float] = {}
     for language, runs in languages.items():
-        if len({str(run.made.get("data_sha256")) for run in runs}) > 1:
-            continue
-        for run in runs:
-            key = (found.arms.get(run.lineage, run.shown), (seeds.get(run.lineage), run.made.get("seed")), language)
-            losses[key] = points(run)
+        texts: dict[Any, set[str]] = {}
+        pairs = [(run, (seeds.get(run.lineage), run.made.get("seed"))) for run in runs]
+        for run, pair in pairs:
+            texts.setdefault(pair, set()).add(str(run.made.get("data_sha256")))
+        for run, pair in pairs:
+            if len(texts[pair]) > 1:
+                continue
+            losses[found.arms.get(run.lineage, run.shown), pair, language] = points(run)
             tokens |= {int(point["update"]): float(point["tokens"]) for point in run.curve
                        if point.get("tokens") and point.get("update") is not None}
     return losses, tokens

@@ -112,6 +112,15 @@ def test_a_language_whose_text_differs_between_arms_is_left_out():
     assert "mean over qab;" in loss_tables(found)[1].caption
 
 
+def test_seeds_may_have_texts_of_their_own_as_worlds_do():
+    """What has to be the same is the text of two arms that are compared."""
+    found = collected()
+    for one in found.artefacts:
+        if one.kind == "embedding":
+            one.record["made"]["data_sha256"] += f" of seed {one.record['made']['seed']}"
+    assert loss_tables(found)[1].caption.endswith("mean over qab, qac; seeds 1, 2, 3")
+
+
 def test_one_seed_has_a_difference_and_no_test():
     table = loss_tables(collected({key: loss for key, loss in LOSSES.items() if key[1] == 1}))[1]
     assert cells(table)[1][4:] == ["−0.200", "–", "–"] and table.caption.endswith("seed 1")
