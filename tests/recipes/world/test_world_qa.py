@@ -370,7 +370,7 @@ def test_command_writes_questions(tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"qa_train": -1}, r"qa_train.*-1"), ({"qa_sentences": (2, 5)}, r"sentences.*2-5"), ({"qa_sentences": (6, 5)}, "6-5")])
+    ({"qa_train": -1}, r"--qa-train: got -1"), ({"qa_sentences": (2, 5)}, r"sentences.*2-5"), ({"qa_sentences": (6, 5)}, "6-5")])
 def test_bad_sizes_are_refused(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         small(tmp_path / "w", **options)
