@@ -135,15 +135,13 @@ def _results(tables: Sequence[Matrix]) -> list[Block]:
 
 
 def _curves(found: Collected, styles: dict[str, int], baseline: str) -> list[Block]:
-    if not found.scores:
-        return [*loss_figures(found, styles), *loss_tables(found, baseline)]
     quick = speed(found)
     blocks = [*score_figures(found, styles), *([quick] if quick else [])]
     if quick:
         blocks.append(Paragraph("Only points that were scored count, nothing is interpolated. An arm that ends low reaches "
                                 "90 % of its own score soon; the last column therefore counts from chance, "
                                 "where the records say what it is."))
-    elif not blocks:
+    elif found.scores and not blocks:
         blocks.append(Paragraph("No adaptation run was scored at more than one update; `relexify adapt --save-embeddings-at` "
                                 "keeps the embeddings of earlier updates for that."))
     return [*blocks, *loss_figures(found, styles), *loss_tables(found, baseline)]
@@ -157,7 +155,7 @@ def _settings(found: Collected) -> list[Block]:
 def _summary(found: Collected, tables: Sequence[Matrix], grown: Sequence[report_budgets.Growth]) -> list[str]:
     if not found.scores:
         adapted = sum(one.kind == "embedding" and bool(one.curve) for one in found.artefacts)
-        return [f"{adapted} adapted embedding{'s' if adapted > 1 else ''}, none of them scored on a task: arms "
+        return [f"{number_of(adapted, 'adapted embedding')}, none of them scored on a task: arms "
                 f"{'; '.join(report_arms.sort_arms(list(found.arms.values())))}."]
     seeds = sorted({str(score.seeds[0]) for score in found.scores})
     arms = report_arms.sort_arms([score.arm for score in found.scores])
